@@ -1,0 +1,2 @@
+//! The `storescope` binary.
+fn main() {}
