@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//! HdrHistogram interval logs, V2, through the `hdrhistogram` crate's own writer and reader.
+
+use crate::timing::snapshot::Distribution;
+use crate::timing::{Key, Snapshot};
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
+    LogIteratorError, Tag,
+};
+use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Why a text is no interval log of ours.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HlogError {
+    /// A line that is neither comment, header nor interval.
+    #[error("line {line} of the histogram log does not parse")]
+    Syntax {
+        /// Counted from 1, comments included.
+        line: usize,
+    },
+    /// A tag that names no key.
+    #[error("the histogram log holds the tag {tag:?}, which is no key of storescope")]
+    UnknownTag {
+        /// The tag as it stands there.
+        tag: String,
+    },
+    /// A histogram that does not decode.
+    #[error("the histogram tagged {tag} does not decode: {reason}")]
+    Histogram {
+        /// Whose it is.
+        tag: String,
+        /// What the decoder says.
+        reason: String,
+    },
+}
+
+/// Stock readers divide the maximum by this: nanoseconds to milliseconds.
+const MAX_VALUE_DIVISOR: f64 = 1e6;
+
+pub(in crate::timing) fn encode(snapshot: &Snapshot) -> String {
+    let mut text = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let start = snapshot.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut log = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
+        .add_comment(&format!(
+            "[StartTime: {:.3} (seconds since epoch), {}]",
+            start.as_secs_f64(),
+            httpdate::fmt_http_date(snapshot.started_at())
+        ))
+        .add_comment(concat!(
+            "[storescope ",
+            env!("CARGO_PKG_VERSION"),
+            "; values in ns, bytes_* in bytes]"
+        ))
+        .with_max_value_divisor(MAX_VALUE_DIVISOR)
+        .begin_log_with(&mut text, &mut serializer)
+        .expect("writing to memory");
+    for (key, distribution) in snapshot.iter() {
+        let tag = key.to_string();
+        log.write_histogram(
+            &distribution.to_hdr(),
+            start,
+            snapshot.elapsed(),
+            Some(Tag::new(&tag).expect("our tags hold no comma, space or line end")),
+        )
+        .expect("a histogram of ours serialises, and memory takes it");
+    }
+    String::from_utf8(text).expect("the log is ASCII")
+}
+
+pub(in crate::timing) fn decode(text: &str) -> Result<Snapshot, HlogError> {
+    let mut deserializer = Deserializer::new();
+    let mut snapshot: Option<Snapshot> = None;
+    for entry in IntervalLogIterator::new(text.as_bytes()) {
+        match entry {
+            Ok(LogEntry::Interval(interval)) => {
+                let one = decode_interval(&interval, &mut deserializer)?;
+                match &mut snapshot {
+                    None => snapshot = Some(one),
+                    Some(all) => all.merge(&one),
+                }
+            }
+            Ok(_) => {}
+            Err(LogIteratorError::ParseError { offset }) => {
+                let line = text.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1;
+                return Err(HlogError::Syntax { line });
+            }
+        }
+    }
+    Ok(snapshot.unwrap_or_else(|| Snapshot::new(UNIX_EPOCH, Duration::ZERO, 0)))
+}
+
+fn decode_interval(
+    interval: &IntervalLogHistogram<'_>,
+    deserializer: &mut Deserializer,
+) -> Result<Snapshot, HlogError> {
+    let tag = interval.tag().map(|tag| tag.as_str().to_owned()).unwrap_or_default();
+    let Some(key) = Key::from_tag(&tag) else { return Err(HlogError::UnknownTag { tag }) };
+    let failed = |reason: String| HlogError::Histogram { tag: tag.clone(), reason };
+    let bytes = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        interval.encoded_histogram(),
+    )
+    .map_err(|e| failed(e.to_string()))?;
+    let hdr: hdrhistogram::Histogram<u64> =
+        deserializer.deserialize(&mut bytes.as_slice()).map_err(|e| failed(e.to_string()))?;
+    let mut snapshot =
+        Snapshot::new(UNIX_EPOCH + interval.start_timestamp(), interval.duration(), 0);
+    snapshot.insert(key, Distribution::from_hdr(key.phase, &hdr));
+    Ok(snapshot)
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One histogram, recorded into by many threads.
+//!
+//! Layout: HdrHistogram's, two significant digits (256 sub-buckets, bucket error at most 1/128 = 0.78 %), split into
+//! pages of 128 counters that are allocated when a value first falls into them. Each thread writes a shard of its own
+//! with plain loads and stores of relaxed atomics; threads beyond the exclusive shards share one with `fetch_add`.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
+
+const SUB_BUCKET_BITS: u32 = 8;
+const PAGE: usize = 1 << (SUB_BUCKET_BITS - 1);
+/// Pages enough for 2^42 (73 minutes in ns; 4 TiB) at a unit of one.
+const PAGES: usize = 36;
+/// Values above are counted as this one: one hour in nanoseconds.
+pub(super) const HIGHEST_NS: u64 = 3_600_000_000_000;
+/// Values above are counted as this one: 4 TiB.
+pub(super) const HIGHEST_BYTES: u64 = (1 << 42) - 1;
+
+/// Which values a histogram holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Unit {
+    /// 500 ns to one hour: the lowest discernible value makes the unit 2^8 ns, as `hdrhistogram` computes it.
+    Nanoseconds,
+    /// One byte to 4 TiB.
+    Bytes,
+}
+
+impl Unit {
+    pub(super) const fn lowest(self) -> u64 {
+        match self {
+            Unit::Nanoseconds => 500,
+            Unit::Bytes => 1,
+        }
+    }
+
+    pub(super) const fn highest(self) -> u64 {
+        match self {
+            Unit::Nanoseconds => HIGHEST_NS,
+            Unit::Bytes => HIGHEST_BYTES,
+        }
+    }
+
+    const fn magnitude(self) -> u32 {
+        self.lowest().ilog2()
+    }
+
+    /// The counter a value belongs to.
+    pub(super) fn index_of(self, value: u64) -> usize {
+        let value = value.min(self.highest());
+        let mask = ((1u64 << SUB_BUCKET_BITS) - 1) << self.magnitude();
+        let bucket = 64 - (value | mask).leading_zeros() - self.magnitude() - SUB_BUCKET_BITS;
+        let sub_bucket = (value >> (bucket + self.magnitude())) as usize;
+        ((bucket as usize) << (SUB_BUCKET_BITS - 1)) + sub_bucket
+    }
+
+    /// The lowest value of a counter.
+    pub(super) fn lowest_of(self, index: usize) -> u64 {
+        let bucket = (index / PAGE).saturating_sub(1);
+        let sub_bucket = (index - bucket * PAGE) as u64;
+        sub_bucket << (bucket as u32 + self.magnitude())
+    }
+
+    /// The highest value of a counter: what stock readers answer for a quantile that falls into it.
+    pub(super) fn highest_of(self, index: usize) -> u64 {
+        let bucket = (index / PAGE).saturating_sub(1);
+        self.lowest_of(index) + (1u64 << (bucket as u32 + self.magnitude())) - 1
+    }
+}
+
+/// The memory a scope's histograms may take, and what was turned away.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    cap: usize,
+    used: AtomicUsize,
+    dropped: AtomicU64,
+}
+
+impl Allowance {
+    pub(super) fn new(cap: usize) -> Allowance {
+        Allowance { cap, used: AtomicUsize::new(0), dropped: AtomicU64::new(0) }
+    }
+
+    /// Takes `bytes`; a `vital` taker (a failure) is never refused.
+    pub(super) fn take(&self, bytes: usize, vital: bool) -> bool {
+        let before = self.used.fetch_add(bytes, Relaxed);
+        if vital || before + bytes <= self.cap {
+            return true;
+        }
+        self.used.fetch_sub(bytes, Relaxed);
+        false
+    }
+
+    pub(super) fn note_dropped(&self) {
+        self.dropped.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    pub(super) fn cap(&self) -> usize {
+        self.cap
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+}
+
+/// A histogram that threads record into and anybody may read while they do.
+#[derive(Debug)]
+pub(super) struct Histogram {
+    unit: Unit,
+    vital: bool,
+    shards: [OnceLock<Box<Shard>>; Slot::COUNT],
+}
+
+impl Histogram {
+    pub(super) const BYTES: usize = size_of::<Histogram>();
+
+    pub(super) fn new(unit: Unit, vital: bool) -> Histogram {
+        Histogram { unit, vital, shards: [const { OnceLock::new() }; Slot::COUNT] }
+    }
+
+    pub(super) fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Counts one value. Where the allowance is spent, the value is dropped and the drop counted.
+    #[inline]
+    pub(super) fn record(&self, value: u64, slot: Slot, allowance: &Allowance) {
+        let index = self.unit.index_of(value);
+        let counter = self.shard(slot, allowance).and_then(|shard| {
+            let page = shard.page(index / PAGE, self.vital, allowance)?;
+            Some((shard, &page[index % PAGE]))
+        });
+        let Some((shard, counter)) = counter else { return allowance.note_dropped() };
+        if slot.is_exclusive() {
+            counter.store(counter.load(Relaxed) + 1, Relaxed);
+            shard.sum.store(shard.sum.load(Relaxed).wrapping_add(value), Relaxed);
+            if value < shard.min.load(Relaxed) {
+                shard.min.store(value, Relaxed);
+            }
+            if value > shard.max.load(Relaxed) {
+                shard.max.store(value, Relaxed);
+            }
+        } else {
+            counter.fetch_add(1, Relaxed);
+            shard.sum.fetch_add(value, Relaxed);
+            shard.min.fetch_min(value, Relaxed);
+            shard.max.fetch_max(value, Relaxed);
+        }
+    }
+
+    #[inline]
+    fn shard(&self, slot: Slot, allowance: &Allowance) -> Option<&Shard> {
+        let cell = &self.shards[slot.0];
+        if let Some(shard) = cell.get() {
+            return Some(shard);
+        }
+        if !allowance.take(size_of::<Shard>(), self.vital) {
+            return None;
+        }
+        Some(cell.get_or_init(Box::default))
+    }
+
+    /// Adds what has been recorded so far to `counts` (indexed as `Unit::index_of` says); returns sum, min and max.
+    /// Values recorded meanwhile may be in the counts and not yet in the sum.
+    pub(super) fn read_into(&self, counts: &mut Vec<u64>) -> (u64, u64, u64) {
+        let (mut sum, mut min, mut max) = (0u64, u64::MAX, 0u64);
+        for shard in self.shards.iter().filter_map(OnceLock::get) {
+            sum = sum.wrapping_add(shard.sum.load(Relaxed));
+            min = min.min(shard.min.load(Relaxed));
+            max = max.max(shard.max.load(Relaxed));
+            for (number, page) in shard.pages.iter().enumerate() {
+                let Some(page) = page.get() else { continue };
+                if counts.len() < (number + 1) * PAGE {
+                    counts.resize((number + 1) * PAGE, 0);
+                }
+                for (total, counter) in counts[number * PAGE..].iter_mut().zip(page.iter()) {
+                    *total += counter.load(Relaxed);
+                }
+            }
+        }
+        (sum, min, max)
+    }
+}
+
+type Page = [AtomicU64; PAGE];
+
+#[derive(Debug)]
+struct Shard {
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+    pages: [OnceLock<Box<Page>>; PAGES],
+}
+
+impl Default for Shard {
+    fn default() -> Shard {
+        Shard {
+            sum: AtomicU64::new(0),
+            min: AtomicU64::new(u64::MAX),
+            max: AtomicU64::new(0),
+            pages: [const { OnceLock::new() }; PAGES],
+        }
+    }
+}
+
+impl Shard {
+    #[inline]
+    fn page(&self, number: usize, vital: bool, allowance: &Allowance) -> Option<&Page> {
+        let cell = &self.pages[number];
+        if let Some(page) = cell.get() {
+            return Some(page);
+        }
+        if !allowance.take(size_of::<Page>(), vital) {
+            return None;
+        }
+        Some(cell.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE])))
+    }
+}
+
+/// The shard a thread writes: one of its own while there are any, else the shared one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(usize);
+
+impl Slot {
+    const EXCLUSIVE: usize = 32;
+    const COUNT: usize = Slot::EXCLUSIVE + 1;
+    const SHARED: Slot = Slot(Slot::EXCLUSIVE);
+
+    /// This thread's slot. A thread keeps its slot until it ends, then another may have it.
+    #[inline]
+    pub(super) fn of_this_thread() -> Slot {
+        match SLOT.get() {
+            UNSET => {
+                let slot = LEASE.try_with(|lease| lease.0).unwrap_or(Slot::SHARED);
+                SLOT.set(slot.0);
+                slot
+            }
+            slot => Slot(slot),
+        }
+    }
+
+    #[inline]
+    fn is_exclusive(self) -> bool {
+        self != Slot::SHARED
+    }
+}
+
+const UNSET: usize = usize::MAX;
+
+thread_local! {
+    static SLOT: Cell<usize> = const { Cell::new(UNSET) };
+    static LEASE: Lease = Lease::take();
+}
+
+/// A thread's hold on an exclusive slot, given back when the thread ends.
+struct Lease(Slot);
+
+static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
+
+impl Lease {
+    fn take() -> Lease {
+        let freed = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        let slot = freed.unwrap_or_else(|| HANDED_OUT.fetch_add(1, Relaxed));
+        Lease(if slot < Slot::EXCLUSIVE { Slot(slot) } else { Slot::SHARED })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What the thread still records while it is torn down goes to the shared shard.
+        SLOT.set(Slot::SHARED.0);
+        if self.0.is_exclusive() {
+            FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stock(unit: Unit) -> hdrhistogram::Histogram<u64> {
+        hdrhistogram::Histogram::new_with_bounds(unit.lowest(), unit.highest(), 2).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_layout_is_that_of_hdrhistogram(value in 0..HIGHEST_NS, bytes: bool) {
+            let unit = if bytes { Unit::Bytes } else { Unit::Nanoseconds };
+            let index = unit.index_of(value);
+            prop_assert_eq!(unit.lowest_of(index), stock(unit).lowest_equivalent(value));
+            prop_assert_eq!(unit.highest_of(index), stock(unit).highest_equivalent(value));
+            prop_assert!(index < PAGES * PAGE);
+        }
+    }
+
+    #[test]
+    fn values_past_the_end_are_counted_as_the_highest() {
+        for unit in [Unit::Nanoseconds, Unit::Bytes] {
+            assert_eq!(unit.index_of(u64::MAX), unit.index_of(unit.highest()));
+            assert!(unit.index_of(u64::MAX) < PAGES * PAGE);
+        }
+    }
+
+    #[test]
+    fn more_threads_than_shards_lose_no_count() {
+        let histogram = Histogram::new(Unit::Nanoseconds, false);
+        let allowance = Allowance::new(usize::MAX >> 1);
+        std::thread::scope(|scope| {
+            for thread in 0..(Slot::EXCLUSIVE as u64 + 16) {
+                let (histogram, allowance) = (&histogram, &allowance);
+                scope.spawn(move || {
+                    for value in 0..1000 {
+                        let slot = Slot::of_this_thread();
+                        histogram.record(value * 1_000 + thread, slot, allowance);
+                    }
+                });
+            }
+        });
+        let mut counts = Vec::new();
+        let (_, min, max) = histogram.read_into(&mut counts);
+        assert_eq!(counts.iter().sum::<u64>(), (Slot::EXCLUSIVE as u64 + 16) * 1000);
+        assert_eq!((min, max), (0, 999_000 + Slot::EXCLUSIVE as u64 + 15));
+    }
+
+    #[test]
+    fn a_spent_allowance_drops_and_counts_but_never_a_failure() {
+        let allowance = Allowance::new(0);
+        let slot = Slot::of_this_thread();
+        let (plain, vital) =
+            (Histogram::new(Unit::Nanoseconds, false), Histogram::new(Unit::Nanoseconds, true));
+        plain.record(1_000, slot, &allowance);
+        vital.record(1_000, slot, &allowance);
+        let (mut nothing, mut one) = (Vec::new(), Vec::new());
+        plain.read_into(&mut nothing);
+        vital.read_into(&mut one);
+        assert_eq!((nothing.iter().sum::<u64>(), one.iter().sum::<u64>()), (0, 1));
+        assert_eq!(allowance.dropped(), 1);
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where the time goes: every call and every attempt, phase by phase, in histograms that merge.
+//!
+//! ```text
+//!  AttemptTimer / CallTimer ── drop or finish ──▶ Scope ─▶ parent Scope ─▶ … ─▶ the Client's scope (root)
+//!        phases on the stack                       │ a group (level · operation · outcome)
+//!                                                  │ a histogram (phase · size · connection), made at its first record
+//!                                                  ▼
+//!                                             Snapshot ── merge · since · quantile ──▶ .hlog · JSON · Prometheus
+//! ```
+//!
+//! It owns the clock readings once they are taken, the histograms and their export; it knows nobody above it.
+//! It promises:
+//! * a *call* is what a caller asked for, an *attempt* one HTTP request made for it; both end exactly once, and one
+//!   that is dropped ends as `cancelled`: nothing that was started goes unrecorded;
+//! * failures have histograms of their own and are never dropped; successes are dropped (and the drops counted) only
+//!   when a scope has spent its memory;
+//! * snapshots merge by adding counts. Percentiles are never averaged.
+
+mod export;
+mod histogram;
+mod key;
+mod record;
+mod scope;
+mod snapshot;
+
+pub use export::{HlogError, prometheus_text};
+pub use key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
+pub(crate) use record::{AttemptTimer, CallTimer, Sink, now_ns};
+pub use scope::{Metrics, Scope};
+pub use snapshot::{Distribution, Snapshot};
+
+/// Entry points for this crate's own benchmarks; no part of the public promise.
+#[doc(hidden)]
+pub mod bench {
+    use super::{Operation, Outcome, Phase, Scope, record};
+
+    /// Records one value into one histogram of `scope`.
+    #[inline]
+    pub fn record_one(scope: &Scope, value: u64) {
+        scope.record_value(Operation::Get, Phase::Send, Outcome::Ok, value);
+    }
+
+    /// Records an attempt with the phases of a ranged GET on a reused connection into `scopes`.
+    pub fn record_attempt(scopes: &[Scope], start_ns: u64) {
+        record::bench_attempt(scopes, start_ns);
+    }
+}

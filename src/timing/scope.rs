@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Scopes: a notebook's profile, a Spark stage, a benchmark phase. Each holds the histograms of what ran in it.
+
+use super::histogram::{Allowance, Histogram, Slot, Unit};
+use super::key::{
+    Connection, GROUPS, Level, Operation, Outcome, Phase, SLOTS, SizeClass, all_keys, group_index,
+    slot_index,
+};
+use super::snapshot::{Distribution, Snapshot};
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The most memory a scope's histograms take unless told otherwise: 16 MiB.
+const DEFAULT_CAP: usize = 16 << 20;
+
+/// A named set of histograms. Cheap to clone; clones are the same scope.
+///
+/// A request is recorded in the scope it was made under, in that scope's parents, and in the client's own.
+///
+/// ```
+/// use storescope::timing::Scope;
+/// let job = Scope::new("job");
+/// let stage = job.child("stage-1");
+/// assert_eq!(stage.name(), "stage-1");
+/// assert!(job.snapshot().is_empty());
+/// ```
+#[derive(Clone)]
+pub struct Scope(Arc<Recorder>);
+
+struct Recorder {
+    name: String,
+    parent: Option<Scope>,
+    started: Instant,
+    started_at: SystemTime,
+    allowance: Allowance,
+    groups: Box<[OnceLock<Box<[OnceLock<Box<Histogram>>]>>]>,
+}
+
+impl Scope {
+    /// A scope with no parent and room for 16 MiB of histograms.
+    pub fn new(name: &str) -> Scope {
+        Scope::with_cap(name, DEFAULT_CAP)
+    }
+
+    /// A scope whose histograms take at most `cap` bytes. When they are spent, further successes that need new pages
+    /// are dropped and counted ([`Snapshot::dropped_keys`]); failures are always kept.
+    pub fn with_cap(name: &str, cap: usize) -> Scope {
+        Scope::build(name, None, cap)
+    }
+
+    /// A scope inside this one: what it records, this one records too.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Scope {
+        Scope::build(name, Some(self.clone()), self.0.allowance.cap())
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Time since the scope was made.
+    pub fn elapsed(&self) -> Duration {
+        self.0.started.elapsed()
+    }
+
+    /// All that has been recorded so far. It may be taken at any time, while requests run.
+    pub fn snapshot(&self) -> Snapshot {
+        let recorder = &self.0;
+        let mut snapshot = Snapshot::new(
+            recorder.started_at,
+            recorder.started.elapsed(),
+            recorder.allowance.dropped(),
+        );
+        for (group, slot, key) in all_keys() {
+            let Some(group) = recorder.groups[group].get() else { continue };
+            let Some(histogram) = group[slot].get() else { continue };
+            let distribution = Distribution::read(histogram);
+            if distribution.count() > 0 {
+                snapshot.insert(key, distribution);
+            }
+        }
+        snapshot
+    }
+
+    fn build(name: &str, parent: Option<Scope>, cap: usize) -> Scope {
+        Scope(Arc::new(Recorder {
+            name: name.to_owned(),
+            parent,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            allowance: Allowance::new(cap),
+            groups: (0..GROUPS).map(|_| OnceLock::new()).collect(),
+        }))
+    }
+
+    pub(super) fn chain(&self) -> Vec<Scope> {
+        std::iter::successors(Some(self.clone()), |scope| scope.0.parent.clone()).collect()
+    }
+
+    pub(super) fn is_same(&self, other: &Scope) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    #[inline]
+    pub(super) fn group(&self, level: Level, operation: Operation, outcome: Outcome) -> Group<'_> {
+        let recorder = &*self.0;
+        let slots = recorder.groups[group_index(level, operation, outcome)]
+            .get_or_init(|| (0..SLOTS).map(|_| OnceLock::new()).collect());
+        Group {
+            slots,
+            slot: Slot::of_this_thread(),
+            vital: outcome != Outcome::Ok,
+            allowance: &recorder.allowance,
+        }
+    }
+
+    #[inline]
+    pub(super) fn record_value(
+        &self,
+        operation: Operation,
+        phase: Phase,
+        outcome: Outcome,
+        value: u64,
+    ) {
+        self.group(Level::Attempt, operation, outcome).record(
+            phase,
+            SizeClass::None,
+            Connection::None,
+            value,
+        );
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("name", &self.0.name)
+            .field("bytes", &self.0.allowance.used())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The histograms of one level, operation and outcome, as this thread records into them.
+pub(super) struct Group<'a> {
+    slots: &'a [OnceLock<Box<Histogram>>],
+    slot: Slot,
+    vital: bool,
+    allowance: &'a Allowance,
+}
+
+impl Group<'_> {
+    #[inline]
+    pub(super) fn record(&self, phase: Phase, size: SizeClass, connection: Connection, value: u64) {
+        let cell = &self.slots[slot_index(phase, size, connection)];
+        let histogram = match cell.get() {
+            Some(histogram) => histogram,
+            None if self.allowance.take(Histogram::BYTES, self.vital) => {
+                let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
+                cell.get_or_init(|| Box::new(Histogram::new(unit, self.vital)))
+            }
+            None => return self.allowance.note_dropped(),
+        };
+        histogram.record(value, self.slot, self.allowance);
+    }
+}
+
+/// A client's own scope, the root of all others, and its gauges.
+#[derive(Debug)]
+pub struct Metrics {
+    scope: Scope,
+    gauges: Arc<Gauges>,
+}
+
+impl Metrics {
+    pub(crate) fn new(gauges: Arc<Gauges>) -> Metrics {
+        Metrics { scope: Scope::new("client"), gauges }
+    }
+
+    /// The scope that every request of this client is recorded in.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// All that this client has recorded so far.
+    pub fn snapshot(&self) -> Snapshot {
+        self.scope.snapshot()
+    }
+
+    /// Attempts under way: sent or about to be, their bodies not yet read to the end or dropped.
+    pub fn attempts_in_flight(&self) -> u64 {
+        self.gauges.attempts.load(Relaxed).max(0) as u64
+    }
+
+    /// Connections open now, in use or idle.
+    pub fn connections_open(&self) -> u64 {
+        self.gauges.connections.load(Relaxed).max(0) as u64
+    }
+
+    /// Attempts that were made because an earlier one of the same call had failed.
+    pub fn retries(&self) -> u64 {
+        self.gauges.retries.load(Relaxed)
+    }
+}
+
+/// Numbers that go up and down.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    attempts: AtomicI64,
+    connections: AtomicI64,
+    pub(crate) retries: AtomicU64,
+}
+
+/// One unit on a gauge, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Held {
+    gauges: Arc<Gauges>,
+    which: fn(&Gauges) -> &AtomicI64,
+}
+
+impl Gauges {
+    pub(crate) fn attempt(self: &Arc<Gauges>) -> Held {
+        Held::new(self, |gauges| &gauges.attempts)
+    }
+
+    pub(crate) fn connection(self: &Arc<Gauges>) -> Held {
+        Held::new(self, |gauges| &gauges.connections)
+    }
+}
+
+impl Held {
+    fn new(gauges: &Arc<Gauges>, which: fn(&Gauges) -> &AtomicI64) -> Held {
+        which(gauges).fetch_add(1, Relaxed);
+        Held { gauges: Arc::clone(gauges), which }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        (self.which)(&self.gauges).fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a scope held at one moment: distributions by key, to read, merge, subtract and export.
+
+use super::export::{self, HlogError};
+use super::histogram::{Histogram, Unit};
+use super::key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+/// All that was recorded in a scope up to one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    started_at: SystemTime,
+    elapsed: Duration,
+    dropped: u64,
+    distributions: BTreeMap<Key, Distribution>,
+}
+
+impl Snapshot {
+    pub(super) fn new(started_at: SystemTime, elapsed: Duration, dropped: u64) -> Snapshot {
+        Snapshot { started_at, elapsed, dropped, distributions: BTreeMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, key: Key, distribution: Distribution) {
+        self.distributions.insert(key, distribution);
+    }
+
+    /// When recording began.
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    /// How long was recorded.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Values that were dropped because the scope's memory was spent. Never failures.
+    pub fn dropped_keys(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.distributions.is_empty()
+    }
+
+    /// Every key that has values, with its distribution, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Distribution)> {
+        self.distributions.iter()
+    }
+
+    /// The distribution of one key.
+    pub fn get(&self, key: &Key) -> Option<&Distribution> {
+        self.distributions.get(key)
+    }
+
+    /// The distributions of all keys that `want` picks, added up. `None` where there are none.
+    pub fn select(&self, want: impl Fn(&Key) -> bool) -> Option<Distribution> {
+        let mut sum: Option<Distribution> = None;
+        for (_, distribution) in self.iter().filter(|(key, _)| want(key)) {
+            match &mut sum {
+                None => sum = Some(distribution.clone()),
+                Some(sum) => sum.merge(distribution),
+            }
+        }
+        sum
+    }
+
+    /// One phase of the attempts of an operation that ended so, over all sizes and connections.
+    pub fn attempts(
+        &self,
+        operation: Operation,
+        phase: Phase,
+        outcome: Outcome,
+    ) -> Option<Distribution> {
+        self.select(|key| {
+            key.level == Level::Attempt
+                && key.operation == operation
+                && key.phase == phase
+                && key.outcome == outcome
+        })
+    }
+
+    /// How many attempts or calls of an operation ended, by outcome.
+    pub fn outcomes(&self, level: Level, operation: Operation) -> BTreeMap<Outcome, u64> {
+        let mut counts = BTreeMap::new();
+        for (key, distribution) in self.iter() {
+            if key.level == level && key.operation == operation && key.phase == Phase::Total {
+                *counts.entry(key.outcome).or_insert(0) += distribution.count();
+            }
+        }
+        counts
+    }
+
+    /// A quantile of successful attempts' phase in nanoseconds (bytes for the byte phases); `None` without values.
+    pub fn quantile(&self, operation: Operation, phase: Phase, quantile: f64) -> Option<u64> {
+        self.attempts(operation, phase, Outcome::Ok).map(|d| d.quantile(quantile))
+    }
+
+    /// Adds what another snapshot holds, exactly: counts are added, never percentiles averaged.
+    pub fn merge(&mut self, other: &Snapshot) {
+        let end = (self.started_at + self.elapsed).max(other.started_at + other.elapsed);
+        self.started_at = self.started_at.min(other.started_at);
+        self.elapsed = end.duration_since(self.started_at).unwrap_or_default();
+        self.dropped += other.dropped;
+        for (key, distribution) in other.iter() {
+            self.distributions
+                .entry(*key)
+                .and_modify(|mine| mine.merge(distribution))
+                .or_insert_with(|| distribution.clone());
+        }
+    }
+
+    /// What was recorded after `earlier`, a snapshot of the same scope. Smallest and largest values are those of the
+    /// buckets, since the exact ones may have come before.
+    #[must_use]
+    pub fn since(&self, earlier: &Snapshot) -> Snapshot {
+        let mut rest = Snapshot::new(
+            earlier.started_at + earlier.elapsed,
+            self.elapsed.saturating_sub(earlier.elapsed),
+            self.dropped.saturating_sub(earlier.dropped),
+        );
+        for (key, distribution) in self.iter() {
+            let rest_of_key = match earlier.get(key) {
+                None => distribution.clone(),
+                Some(before) => distribution.since(before),
+            };
+            if rest_of_key.count() > 0 {
+                rest.insert(*key, rest_of_key);
+            }
+        }
+        rest
+    }
+
+    /// As an HdrHistogram interval log (`.hlog`, V2, one tagged line a key): the form that files, other processes and
+    /// other languages read. Values are nanoseconds, so stock readers show milliseconds.
+    pub fn to_hlog(&self) -> String {
+        export::hlog::encode(self)
+    }
+
+    /// Reads what [`Snapshot::to_hlog`] wrote. Lines with tags that are not ours are an error.
+    pub fn from_hlog(text: &str) -> Result<Snapshot, HlogError> {
+        export::hlog::decode(text)
+    }
+
+    /// As a JSON object: one member a key, named by its tag, with count, sum, min, max and quantiles.
+    pub fn to_json(&self) -> serde_json::Value {
+        export::json::encode(self)
+    }
+}
+
+/// One histogram at one moment: HdrHistogram's layout at two significant digits, and exact count, sum, min and max.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Distribution {
+    unit: Unit,
+    counts: Vec<u64>,
+    count: u64,
+    sum: u64,
+    min: u64,
+    max: u64,
+}
+
+impl Distribution {
+    pub(super) fn read(histogram: &Histogram) -> Distribution {
+        let mut counts = Vec::new();
+        let (sum, min, max) = histogram.read_into(&mut counts);
+        Distribution { unit: histogram.unit(), count: counts.iter().sum(), counts, sum, min, max }
+    }
+
+    pub(super) fn from_hdr(phase: Phase, hdr: &hdrhistogram::Histogram<u64>) -> Distribution {
+        let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
+        let mut counts = Vec::new();
+        for step in hdr.iter_recorded() {
+            let index = unit.index_of(step.value_iterated_to());
+            if counts.len() <= index {
+                counts.resize(index + 1, 0);
+            }
+            counts[index] += step.count_at_value();
+        }
+        Distribution::of_counts(unit, counts)
+    }
+
+    /// With smallest, largest and sum taken from the buckets.
+    fn of_counts(unit: Unit, counts: Vec<u64>) -> Distribution {
+        let filled = || counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let middle = |index| unit.lowest_of(index).midpoint(unit.highest_of(index));
+        Distribution {
+            unit,
+            count: counts.iter().sum(),
+            sum: filled().map(|(index, count)| middle(index).saturating_mul(*count)).sum(),
+            min: filled().next().map_or(u64::MAX, |(index, _)| unit.lowest_of(index)),
+            max: filled().next_back().map_or(0, |(index, _)| unit.highest_of(index)),
+            counts,
+        }
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The exact sum of the values.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The exact smallest value; 0 without values.
+    pub fn min(&self) -> u64 {
+        if self.count == 0 { 0 } else { self.min }
+    }
+
+    /// The exact largest value; 0 without values.
+    pub fn max(&self) -> u64 {
+        self.max
+    }
+
+    /// The exact mean; 0 without values.
+    pub fn mean(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
+    }
+
+    /// The value at a quantile (0 to 1) by the rule of HdrHistogram's readers: the highest equivalent value of the
+    /// bucket that holds the value of that rank. Within 0.78 % above the true one. 0 without values.
+    pub fn quantile(&self, quantile: f64) -> u64 {
+        let rank = (quantile.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            seen += count;
+            if seen >= rank {
+                return self.unit.highest_of(index);
+            }
+        }
+        0
+    }
+
+    /// The buckets that hold values: lowest value, highest value, count.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(index, &count)| (self.unit.lowest_of(index), self.unit.highest_of(index), count))
+    }
+
+    /// Adds another distribution's counts.
+    pub fn merge(&mut self, other: &Distribution) {
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
+        }
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += theirs;
+        }
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    fn since(&self, earlier: &Distribution) -> Distribution {
+        let before = |index| earlier.counts.get(index).copied().unwrap_or(0);
+        let counts = self.counts.iter().enumerate();
+        let rest = counts.map(|(index, count)| count.saturating_sub(before(index))).collect();
+        Distribution {
+            sum: self.sum.wrapping_sub(earlier.sum),
+            ..Distribution::of_counts(self.unit, rest)
+        }
+    }
+
+    /// As the `hdrhistogram` crate's, bucket for bucket: no count is lost or moved.
+    pub fn to_hdr(&self) -> hdrhistogram::Histogram<u64> {
+        let mut hdr =
+            hdrhistogram::Histogram::new_with_bounds(self.unit.lowest(), self.unit.highest(), 2)
+                .expect("the bounds are constants that hdrhistogram takes");
+        for (lowest, _, count) in self.buckets() {
+            hdr.saturating_record_n(lowest, count);
+        }
+        hdr
+    }
+}
+
+/// What a key that was never split says of size and connection.
+impl Key {
+    /// The key of a call's phase.
+    pub fn call(operation: Operation, phase: Phase, outcome: Outcome) -> Key {
+        Key {
+            level: Level::Call,
+            operation,
+            phase,
+            outcome,
+            size: SizeClass::None,
+            connection: Connection::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timing::Scope;
+    use proptest::prelude::*;
+
+    fn recorded(values: &[u64]) -> Distribution {
+        let scope = Scope::new("test");
+        for value in values {
+            scope.record_value(Operation::Get, Phase::Send, Outcome::Ok, *value);
+        }
+        scope.snapshot().attempts(Operation::Get, Phase::Send, Outcome::Ok).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_the_readers_and_within_a_bucket_of_the_true_ones(
+            mut values in prop::collection::vec(0u64..10_000_000_000, 1..400),
+            quantile in 0.0..=1.0f64,
+        ) {
+            let distribution = recorded(&values);
+            let hdr = distribution.to_hdr();
+            let ours = distribution.quantile(quantile);
+            prop_assert_eq!(ours, hdr.value_at_quantile(quantile));
+            values.sort_unstable();
+            let rank = (quantile * values.len() as f64).ceil().max(1.0) as usize;
+            let truth = values[rank - 1];
+            // A bucket is 1/128 wide, and never narrower than the unit of 256 ns.
+            prop_assert!(ours >= truth && ours - truth <= (truth / 128).max(256));
+        }
+
+        #[test]
+        fn merging_is_exact_and_associative(
+            a in prop::collection::vec(0u64..1 << 40, 1..50),
+            b in prop::collection::vec(0u64..1 << 40, 1..50),
+            c in prop::collection::vec(0u64..1 << 40, 1..50),
+        ) {
+            let (one, two, three) = (recorded(&a), recorded(&b), recorded(&c));
+            let mut left = one.clone();
+            left.merge(&two);
+            left.merge(&three);
+            let mut right = two;
+            right.merge(&three);
+            let mut right_first = one;
+            right_first.merge(&right);
+            prop_assert_eq!(&left, &right_first);
+            prop_assert_eq!(left, recorded(&[a, b, c].concat()));
+        }
+
+        #[test]
+        fn since_holds_what_came_after(
+            before in prop::collection::vec(0u64..1 << 40, 0..50),
+            after in prop::collection::vec(0u64..1 << 40, 1..50),
+        ) {
+            let scope = Scope::new("test");
+            let send = |value| scope.record_value(Operation::Get, Phase::Send, Outcome::Ok, value);
+            before.iter().copied().for_each(send);
+            let earlier = scope.snapshot();
+            after.iter().copied().for_each(send);
+            let rest = scope.snapshot().since(&earlier);
+            let rest = rest.attempts(Operation::Get, Phase::Send, Outcome::Ok).unwrap();
+            prop_assert_eq!(rest.sum(), after.iter().sum::<u64>());
+            prop_assert_eq!(rest.buckets().collect::<Vec<_>>(), recorded(&after).buckets().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_snapshot_survives_the_hlog() {
+        let scope = Scope::new("test");
+        for value in [1, 300, 27_000_000, 10_000_000_000] {
+            scope.record_value(Operation::Get, Phase::Send, Outcome::Ok, value);
+            scope.record_value(Operation::Put, Phase::Send, Outcome::Reset, value);
+        }
+        let snapshot = scope.snapshot();
+        let back = Snapshot::from_hlog(&snapshot.to_hlog()).unwrap();
+        assert_eq!(back.iter().count(), 2);
+        for (key, distribution) in snapshot.iter() {
+            let read = back.get(key).unwrap();
+            assert_eq!(
+                read.buckets().collect::<Vec<_>>(),
+                distribution.buckets().collect::<Vec<_>>(),
+                "{key}"
+            );
+        }
+    }
+}
