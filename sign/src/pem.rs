@@ -10,6 +10,7 @@ use cbc::Decryptor;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockCipher, BlockDecryptMut, KeyInit, KeyIvInit};
 use md5::{Digest as _, Md5};
+use pkcs8::der::{ErrorKind, Tag};
 use pkcs8::{EncryptedPrivateKeyInfo, PrivateKeyInfo, pkcs5};
 use zeroize::Zeroizing;
 
@@ -160,12 +161,7 @@ fn needed(passphrase: Option<&[u8]>) -> Result<&[u8], KeyError> {
 }
 
 fn decrypt_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Secret, KeyError> {
-    let info = EncryptedPrivateKeyInfo::try_from(der).map_err(|error| match error {
-        pkcs8::Error::Asn1(_) | pkcs8::Error::KeyMalformed => {
-            KeyError::Malformed { what: "not an encrypted private key in PKCS#8 DER" }
-        }
-        other => KeyError::Unsupported { what: other.to_string() },
-    })?;
+    let info = EncryptedPrivateKeyInfo::try_from(der).map_err(scheme_error)?;
     let plain = info.decrypt(needed(passphrase)?).map_err(|error| match error {
         pkcs8::Error::EncryptedPrivateKey(
             unsupported @ (pkcs5::Error::NoPbes1CryptSupport
@@ -175,6 +171,22 @@ fn decrypt_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Secret, KeyErr
         _ => KeyError::WrongPassphrase,
     })?;
     wrong_if_malformed(pkcs1_of(plain.as_bytes()))
+}
+
+/// A scheme that is not PBES2 with ciphers we have, told apart from DER that is none.
+fn scheme_error(error: pkcs8::Error) -> KeyError {
+    let pkcs8::Error::Asn1(asn1) = error else {
+        return KeyError::Unsupported { what: error.to_string() };
+    };
+    match asn1.kind() {
+        ErrorKind::OidUnknown { oid } => {
+            KeyError::Unsupported { what: format!("encryption of kind {oid}") }
+        }
+        ErrorKind::Value { tag: Tag::ObjectIdentifier } => {
+            KeyError::Unsupported { what: "encryption older than PBES2".into() }
+        }
+        _ => KeyError::Malformed { what: "not an encrypted private key in PKCS#8 DER" },
+    }
 }
 
 /// One wrong passphrase in 256 gives valid padding: then the DER is not one.
