@@ -568,7 +568,7 @@ def test_a_name_that_is_none(bucket, name):
 def test_a_fault_reaches_the_caller_as_the_sdks_error(bucket, transport):
     bucket.put("faulty", b"body")
     for status, code in [(503, "ServiceUnavailable"), (429, "TooManyRequests"), (500, "InternalServerError")]:
-        transport.server.fault({"kind": "status", "status": status, "count": 1, "path": "faulty"})
+        transport.server.fault({"contains": "faulty", "count": 1, "action": {"status": {"status": status}}})
         refused(status, code, bucket.get, "faulty")
         assert bucket.get("faulty").data.content == b"body"
 
@@ -577,9 +577,20 @@ def test_the_sdks_default_retries_get_over_a_fault(bucket, transport):
     bucket.put("retried", b"body")
     patient = transport.client("DEFAULT", retry_strategy=oci.retry.DEFAULT_RETRY_STRATEGY)
     before = len(transport.seen())
-    transport.server.fault({"kind": "status", "status": 503, "count": 1, "path": "retried"})
+    transport.server.fault({"contains": "retried", "count": 1, "action": {"status": {"status": 503}}})
     assert patient.get_object(bucket.namespace, bucket.name, "retried").data.content == b"body"
     assert [line["status"] for line in transport.seen()[before:]] == [503, 200]
+
+
+def test_a_connection_that_breaks_is_the_sdks_error(bucket, transport):
+    bucket.put("broken", b"body" * 1000)
+    transport.server.fault({"contains": "broken", "count": 1, "action": "reset"})
+    with pytest.raises(oci.exceptions.RequestException):
+        bucket.get("broken")
+    transport.server.fault({"contains": "broken", "count": 1, "action": {"truncate": {"after": 1000}}})
+    with pytest.raises(Exception, match="IncompleteRead|Connection broken|incomplete"):
+        bucket.get("broken").data.content  # noqa: B018
+    assert bucket.get("broken").data.content == b"body" * 1000
 
 
 # And that it was the SDK
