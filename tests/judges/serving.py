@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 READY_SECONDS = 60
 STOP_SECONDS = 20
@@ -51,8 +52,10 @@ class Server:
         return self.ready["oci"]
 
     def record(self) -> list[dict]:
-        """Every request whose answer has been seen, in the order in which they ended."""
-        return [json.loads(line) for line in self._admin("GET", "/record").splitlines()]
+        """Every request whose answer has been seen, in the order in which they ended: JSON lines in
+        the record's file, which is up to date once the admin API has been asked for it."""
+        self._admin("GET", "/record")
+        return [json.loads(line) for line in Path(self.ready["record"]).read_text().splitlines()]
 
     def fault(self, fault: dict) -> None:
         """Asks for a fault in requests to come."""

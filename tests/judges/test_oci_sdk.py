@@ -36,14 +36,14 @@ VECTOR_NAMES = [
     vector["object_name"] for vector in VECTORS["vectors"] if re.fullmatch(r"get-object-\d\d", vector["id"])
 ]
 OTHER_NAMES = [
-    "/", "//", "a//", "dir/.", "dir/..", "./x", "../x", "%2F", "%2e%2e", "%", "%%", "%zz", "+", "a+b c", " ", " lead",
+    "/", "//", "a//", "dir/.", "dir/..", "./x", "../x", "%2F", "%2e%2e", "%", "%%", "%zz", "+", "a+b c", " lead",
     "trail ", "(p)'q'", "!*", "[x]^|\\", "<>{}`\"#?", "?a=b&c=d", "#f", "é", "e\u0301", "日本語", "🦀", "\u202e", "\x01", "\x7f",
     "a&b=c;d:e@f,g$h", "~", "-._~", "o/b/n/u", "x" * 1024, "é" * 512,
 ]  # fmt: skip
 AWKWARD_NAMES = VECTOR_NAMES + [name for name in OTHER_NAMES if name not in VECTOR_NAMES]
 
 # At least so many requests of each kind over each transport, or the SDK was not at work.
-COMMITTED = {"GET": 250, "HEAD": 75, "PUT": 95, "POST": 3, "DELETE": 150}
+COMMITTED = {"GET": 250, "HEAD": 75, "PUT": 95, "POST": 3, "DELETE": 95}
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def md5(body: bytes) -> str:
 
 def test_a_wrong_key_is_refused_before_all_else(refused_first):
     assert (refused_first.status, refused_first.code) == (401, "NotAuthenticated")
-    assert refused_first.message == "The required information to complete authentication was not provided."
+    assert refused_first.message.startswith("The required information to complete authentication was not provided")
     assert refused_first.request_id
 
 
@@ -603,5 +603,6 @@ def test_zz_the_record_shows_the_sdk_at_work(transport, refused_first):
     done = collections.Counter(line["method"] for line in lines)
     assert {method: done[method] for method, least in COMMITTED.items() if done[method] < least} == {}, done
     assert lines[0]["status"] == 401, "the first was the wrong key's"
+    assert any(line["target"].endswith("/o/..") and line["status"] == 204 for line in lines), "names reach it raw"
     reused = collections.Counter(line["connection"] for line in lines)
     assert max(reused.values()) > 100, "connections are kept"
