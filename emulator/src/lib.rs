@@ -1,1 +1,508 @@
-//! placeholder
+// SPDX-License-Identifier: Apache-2.0
+//! An emulator of OCI Object Storage: signatures are checked, latency follows a model, faults are
+//! injected, and each request is recorded with the times of its bytes.
+//!
+//! It owns a server on loopback (plain, TLS and admin listeners), a store in memory, and a folder
+//! with the keys and the configuration by which Oracle's own clients find it. It parses requests
+//! and verifies signatures with no code of the client's but the signature crate, and its record
+//! shares nothing with the client's histograms: it is there to judge them.
+//!
+//! ```text
+//!            listener ─ (TLS) ─ Socket: times, counts, cuts ─ hyper http1
+//!                                                              │
+//!            record ◄── Connection ◄──────────────────────── service
+//!                                                              ├─ identity   who asks
+//!                                                              ├─ fault      what goes wrong
+//!                                                              ├─ storage    what is there
+//!                                                              └─ latency    when to answer
+//! ```
+//!
+//! **Promises.** Request targets are never normalised. Every answer has an `opc-request-id`. With
+//! the model `none` no timer is asked and a body is handed to the socket as one slice of what is
+//! stored. A wait of the model ends within a tenth of a millisecond of its deadline on an idle
+//! machine. The emulator runs on threads and a runtime of its own: a client's test may run in
+//! paused time beside it.
+//!
+//! ```
+//! use storescope_emulator::{Action, Emulator, Fault};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = Emulator::builder().bucket("demo").start()?;
+//! println!("{}", serde_json::to_string(emulator.ready())?);
+//! emulator.fault(Fault::new(Action::Reset).method("GET").nth(2));
+//! // … requests …
+//! assert!(emulator.record().is_empty());
+//! emulator.stop();
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod admin;
+mod body;
+mod buckets;
+mod clock;
+mod connection;
+mod fault;
+mod identity;
+mod objects;
+mod record;
+mod reply;
+mod service;
+mod storage;
+mod target;
+mod timer;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use storescope_model::{Model, ModelError};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+
+pub use admin::Admin;
+pub use fault::{Action, Fault};
+pub use record::{RECORD_CAPACITY, RecordLine};
+
+use crate::clock::Clock;
+use crate::connection::{Connection, Socket, Transport};
+use crate::fault::Faults;
+use crate::identity::{COMPARTMENT, Identity, REGION};
+use crate::record::{Record, RecordThread};
+use crate::service::{Latency, Server};
+use crate::storage::Storage;
+use crate::timer::{Timer, TimerThread};
+
+/// The namespace, unless [`Builder::namespace`] says otherwise.
+const NAMESPACE: &str = "emulator";
+
+/// A running emulator; it stops when it is dropped.
+pub struct Emulator {
+    ready: Ready,
+    server: Arc<Server>,
+    stop: Option<oneshot::Sender<()>>,
+    runtime: Option<JoinHandle<()>>,
+    record: Option<RecordThread>,
+    _timer: TimerThread,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Emulator {
+    /// An emulator to be started: any free ports, model `none`, no buckets.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it listens and what its clients need: the line that `storescope serve` prints.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// The requests that ended so far, in the order in which they ended, at most
+    /// [`RECORD_CAPACITY`]: every answer whose last byte a client has got is among them.
+    pub fn record(&self) -> Vec<RecordLine> {
+        self.server.record.lines(None)
+    }
+
+    /// Adds a fault and returns its id.
+    pub fn fault(&self, fault: Fault) -> u64 {
+        self.server.faults.add(fault)
+    }
+
+    /// The admin API in process.
+    pub fn admin(&self) -> Admin {
+        Admin(self.server.clone())
+    }
+
+    /// Stops: listeners and connections close, and the record's file is complete on return.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Gone already if the runtime's thread panicked, which its own hook told.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.runtime.take().map(JoinHandle::join);
+        self.server.record.close();
+        drop(self.record.take());
+    }
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator").field("ready", &self.ready).finish_non_exhaustive()
+    }
+}
+
+/// What a client needs to know; as JSON, the line that `storescope serve` prints when ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The native API.
+    pub oci: OciReady,
+    /// The S3 API, where it is served.
+    pub s3: Option<S3Ready>,
+    /// Base URL of the admin API.
+    pub admin: String,
+    /// The record's file, JSON lines of [`RecordLine`].
+    pub record: String,
+}
+
+/// How to reach the native API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OciReady {
+    /// Base URL, plain HTTP.
+    pub endpoint: String,
+    /// Base URL, TLS.
+    pub tls_endpoint: String,
+    /// PEM file of the CA that signed the TLS listener's certificate.
+    pub ca_bundle: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The region, as in the configuration file.
+    pub region: String,
+    /// OCID of the compartment that holds the buckets made at start.
+    pub compartment: String,
+    /// An OCI configuration file with profiles DEFAULT (an API key), WRONG (the same ids, another
+    /// key), SESSION and EXPIRED (session tokens).
+    pub config_file: String,
+    /// The profile to begin with.
+    pub profile: String,
+}
+
+/// How to reach the S3 API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Ready {
+    /// Base URL, plain HTTP.
+    pub endpoint: String,
+    /// Base URL, TLS.
+    pub tls_endpoint: String,
+    /// The region to sign for.
+    pub region: String,
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+}
+
+/// Why an emulator does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The state folder, a file in it, or a thread.
+    #[error("cannot set up the emulator")]
+    Io(#[from] io::Error),
+    /// Keys, tokens or certificates.
+    #[error("cannot make the emulator's keys")]
+    Identity(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The latency model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A bucket's name.
+    #[error("cannot make the bucket: {0}")]
+    Bucket(String),
+}
+
+/// An emulator to be started.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    address: IpAddr,
+    port: u16,
+    tls_port: u16,
+    admin_port: u16,
+    model: Model,
+    seed: u64,
+    state: Option<PathBuf>,
+    clock_offset: i64,
+    threads: usize,
+    namespace: String,
+    buckets: Vec<String>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            tls_port: 0,
+            admin_port: 0,
+            model: Model::default(),
+            seed: 0,
+            state: None,
+            clock_offset: 0,
+            threads: 2,
+            namespace: NAMESPACE.to_owned(),
+            buckets: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// The address of all listeners; 127.0.0.1 by default.
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Builder {
+        self.address = address;
+        self
+    }
+
+    /// The plain listener's port; 0, the default, is any.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Builder {
+        self.port = port;
+        self
+    }
+
+    /// The TLS listener's port; 0, the default, is any.
+    #[must_use]
+    pub fn tls_port(mut self, port: u16) -> Builder {
+        self.tls_port = port;
+        self
+    }
+
+    /// The admin listener's port; 0, the default, is any.
+    #[must_use]
+    pub fn admin_port(mut self, port: u16) -> Builder {
+        self.admin_port = port;
+        self
+    }
+
+    /// The latency model; `none` by default.
+    #[must_use]
+    pub fn model(mut self, model: Model) -> Builder {
+        self.model = model;
+        self
+    }
+
+    /// The seed of the model's draws; 0 by default.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// The folder for `config`, keys, tokens, `ca.pem` and `record.jsonl`; made if it is not
+    /// there. By default a temporary one, removed when the emulator stops.
+    #[must_use]
+    pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Builder {
+        self.state = Some(folder.into());
+        self
+    }
+
+    /// Shifts the clock that clients see (`date`, the skew check, tokens) by so many seconds.
+    #[must_use]
+    pub fn clock_offset(mut self, seconds: i64) -> Builder {
+        self.clock_offset = seconds;
+        self
+    }
+
+    /// Threads of the emulator's runtime; 2 by default, at least 1.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// The namespace; `emulator` by default.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Builder {
+        namespace.clone_into(&mut self.namespace);
+        self
+    }
+
+    /// Makes a bucket at the start; may be called again for another.
+    #[must_use]
+    pub fn bucket(mut self, name: &str) -> Builder {
+        self.buckets.push(name.to_owned());
+        self
+    }
+
+    /// Starts. On return all listeners take connections and all files are written.
+    pub fn start(self) -> Result<Emulator, StartError> {
+        self.model.check()?;
+        let (folder, temporary) = self.state_folder()?;
+        let [plain, tls, admin] =
+            [self.port, self.tls_port, self.admin_port].map(|port| self.listen(port));
+        let (plain, tls, admin) = (plain?, tls?, admin?);
+        let clock = Clock::new(self.clock_offset);
+        let ca_file = folder.join("ca.pem");
+        let acceptor = TlsAcceptor::from(identity::tls_config(&ca_file, self.address)?);
+        let identity = Identity::create(&folder, clock.wall())?;
+        let record_file = folder.join("record.jsonl");
+        let (record, record_thread) = Record::create(&record_file)?;
+        let (timer, timer_thread) = Timer::start()?;
+        let server = Arc::new(Server {
+            storage: self.storage(&clock)?,
+            identity,
+            clock,
+            timer,
+            record: Arc::new(record),
+            faults: Faults::default(),
+            latency: Latency::new(&self.model, self.seed),
+            last_request: AtomicU64::new(0),
+            last_connection: AtomicU64::new(0),
+        });
+        let ready = Ready {
+            oci: OciReady {
+                endpoint: url("http", &plain)?,
+                tls_endpoint: url("https", &tls)?,
+                ca_bundle: ca_file.display().to_string(),
+                namespace: self.namespace,
+                region: REGION.to_owned(),
+                compartment: COMPARTMENT.to_owned(),
+                config_file: identity::config_file(&folder).display().to_string(),
+                profile: "DEFAULT".to_owned(),
+            },
+            s3: None,
+            admin: url("http", &admin)?,
+            record: record_file.display().to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.threads)
+            .thread_name("emulator")
+            .enable_io()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let listeners = {
+            let _entered = runtime.enter();
+            let tokio = tokio::net::TcpListener::from_std;
+            (tokio(plain)?, tokio(tls)?, tokio(admin)?)
+        };
+        let thread = std::thread::Builder::new().name("emulator-runtime".into()).spawn({
+            let server = server.clone();
+            move || {
+                let (plain, tls, admin) = listeners;
+                runtime.spawn(accept(plain, server.clone(), None));
+                runtime.spawn(accept(tls, server.clone(), Some(acceptor)));
+                runtime.spawn(accept_admin(admin, Admin(server)));
+                // An error is an emulator that is gone.
+                let _ = runtime.block_on(stopped);
+            }
+        })?;
+        Ok(Emulator {
+            ready,
+            server,
+            stop: Some(stop),
+            runtime: Some(thread),
+            record: Some(record_thread),
+            _timer: timer_thread,
+            _temporary: temporary,
+        })
+    }
+
+    fn state_folder(&self) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
+        if let Some(folder) = &self.state {
+            std::fs::create_dir_all(folder)?;
+            return Ok((std::path::absolute(folder)?, None));
+        }
+        let temporary = tempfile::Builder::new().prefix("storescope-emulator-").tempdir()?;
+        Ok((Path::to_owned(temporary.path()), Some(temporary)))
+    }
+
+    fn listen(&self, port: u16) -> Result<TcpListener, StartError> {
+        let address = SocketAddr::new(self.address, port);
+        let listener =
+            TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    fn storage(&self, clock: &Clock) -> Result<Storage, StartError> {
+        let storage = Storage::new(self.namespace.clone());
+        for name in &self.buckets {
+            buckets::new_bucket(name, COMPARTMENT, &serde_json::Map::new(), clock.wall())
+                .and_then(|bucket| storage.create_bucket(bucket))
+                .map_err(|error| StartError::Bucket(error.message))?;
+        }
+        Ok(storage)
+    }
+}
+
+fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {
+    Ok(format!("{scheme}://{}", listener.local_addr()?))
+}
+
+/// Takes connections until the runtime ends.
+async fn accept(
+    listener: tokio::net::TcpListener,
+    server: Arc<Server>,
+    acceptor: Option<TlsAcceptor>,
+) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // File descriptors may be exhausted: give others time to close theirs.
+                tracing::warn!(%error, "cannot take a connection");
+                server.timer.sleep_until(Instant::now() + Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        // A socket that is gone already is found out by its first read.
+        let _ = stream.set_nodelay(true);
+        let (server, acceptor) = (server.clone(), acceptor.clone());
+        tokio::spawn(async move {
+            match acceptor {
+                None => serve(stream, server, false).await,
+                Some(acceptor) => match acceptor.accept(stream).await {
+                    Ok(stream) => serve(stream, server, true).await,
+                    Err(error) => tracing::debug!(%error, "TLS handshake failed"),
+                },
+            }
+        });
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve<T: Transport + Send + 'static>(stream: T, server: Arc<Server>, tls: bool) {
+    let number = server.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
+    let connection = Arc::new(Connection::new(number, tls, server.clock, server.record.clone()));
+    let socket = Socket::new(stream, connection.clone(), server.timer.clone());
+    let service = service_fn(move |request| server.clone().serve(connection.clone(), request));
+    let served = hyper::server::conn::http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, connection = number, "connection ended");
+    }
+}
+
+async fn accept_admin(listener: tokio::net::TcpListener, admin: Admin) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot take an admin connection");
+                admin.0.timer.sleep_until(Instant::now() + Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        let admin = admin.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| admin.clone().serve(request));
+            let served = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "admin connection ended");
+            }
+        });
+    }
+}

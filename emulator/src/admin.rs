@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The admin API: the record, the faults and the model, over plain HTTP and in process. It is
+//! not signed, not recorded, and no fault or model touches it. docs/EMULATOR.md describes it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::json;
+use storescope_model::{Model, ModelError};
+
+use crate::fault::Fault;
+use crate::record::RecordLine;
+use crate::reply::{ApiError, Reply};
+use crate::service::Server;
+use crate::target::Target;
+
+/// Most bytes of an admin request's body.
+const MAX_BODY: usize = 1 << 20;
+
+/// The admin API in process; clones steer the same emulator.
+#[derive(Clone)]
+pub struct Admin(pub(crate) Arc<Server>);
+
+impl Admin {
+    /// Adds a fault and returns its id.
+    pub fn fault(&self, fault: Fault) -> u64 {
+        self.0.faults.add(fault)
+    }
+
+    /// Removes a fault; false if there is none of this id.
+    pub fn remove_fault(&self, id: u64) -> bool {
+        self.0.faults.remove(id)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.0.faults.clear();
+    }
+
+    /// Changes the latency model; its draws begin at the emulator's seed again.
+    pub fn set_model(&self, model: &Model) -> Result<(), ModelError> {
+        model.check()?;
+        self.0.latency.set(model);
+        Ok(())
+    }
+
+    /// The requests that ended, in the order in which they ended; with `since`, only those of a
+    /// greater id.
+    pub fn record(&self, since: Option<u64>) -> Vec<RecordLine> {
+        self.0.record.lines(since)
+    }
+
+    /// Forgets the requests that ended; the file keeps them.
+    pub fn clear_record(&self) {
+        self.0.record.clear();
+    }
+
+    pub(crate) async fn serve(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (parts, body) = request.into_parts();
+        let reply = match Limited::new(body, MAX_BODY).collect().await {
+            Ok(body) => self
+                .answer(parts.method.as_str(), &parts.uri, &body.to_bytes())
+                .unwrap_or_else(Reply::from),
+            Err(error) => ApiError::bad_request("CannotParseRequest", error.to_string()).into(),
+        };
+        let mut response = Response::new(Full::new(reply.body));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        Ok(response)
+    }
+
+    fn answer(&self, method: &str, uri: &http::Uri, body: &[u8]) -> Result<Reply, ApiError> {
+        let done = || Ok(Reply::empty(StatusCode::NO_CONTENT));
+        match (method, uri.path()) {
+            ("GET", "/health") => Ok(Reply::json(StatusCode::OK, &json!({"status": "ok"}))),
+            ("GET", "/record") => {
+                let since = query_number(uri, "since")?;
+                Ok(Reply::json(StatusCode::OK, &self.record(since)))
+            }
+            ("DELETE", "/record") => {
+                self.clear_record();
+                done()
+            }
+            ("GET", "/faults") => Ok(Reply::json(StatusCode::OK, &self.0.faults.states())),
+            ("POST", "/faults") => self.post_faults(body),
+            ("DELETE", "/faults") => {
+                self.clear_faults();
+                done()
+            }
+            ("DELETE", path) if path.starts_with("/faults/") => {
+                let id = path["/faults/".len()..].parse();
+                if id.is_ok_and(|id| self.remove_fault(id)) { done() } else { Err(not_found()) }
+            }
+            ("PUT", "/model") => {
+                let text = std::str::from_utf8(body)
+                    .map_err(|error| ApiError::bad_request("InvalidModel", error.to_string()))?;
+                self.set_model(&read_model(text)?).map_err(invalid_model)?;
+                done()
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    /// One rule or an array of rules; none is added unless all are possible.
+    fn post_faults(&self, body: &[u8]) -> Result<Reply, ApiError> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Values {
+            Many(Vec<serde_json::Value>),
+            One(serde_json::Value),
+        }
+        let invalid = |why: String| ApiError::bad_request("InvalidFault", why);
+        let values = match serde_json::from_slice(body).map_err(|e| invalid(e.to_string()))? {
+            Values::Many(values) => values,
+            Values::One(value) => vec![value],
+        };
+        let faults = values
+            .into_iter()
+            .map(|value| {
+                let fault: Fault =
+                    serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
+                fault.check().map_err(invalid)?;
+                Ok(fault)
+            })
+            .collect::<Result<Vec<_>, ApiError>>()?;
+        let ids: Vec<u64> = faults.into_iter().map(|fault| self.fault(fault)).collect();
+        Ok(Reply::json(StatusCode::OK, &json!({ "ids": ids })))
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+/// A model's name, or its TOML.
+fn read_model(text: &str) -> Result<Model, ApiError> {
+    let name = text.trim().trim_matches('"');
+    if Model::names().contains(&name) || !text.contains('=') {
+        return Model::named(name).map_err(invalid_model);
+    }
+    Model::from_toml(text).map_err(invalid_model)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a function of map_err")]
+fn invalid_model(error: ModelError) -> ApiError {
+    ApiError::bad_request("InvalidModel", error.to_string())
+}
+
+fn query_number(uri: &http::Uri, name: &str) -> Result<Option<u64>, ApiError> {
+    let target = Target::parse(uri.path_and_query().map_or("", |target| target.as_str()));
+    let number = target.query(name).map(str::parse).transpose();
+    number.map_err(|_| ApiError::bad_request("InvalidParameter", format!("{name} is no number")))
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "NotFound", "The admin API has no such path")
+}

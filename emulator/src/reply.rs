@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Answers before they are sent, and the service's errors.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use serde::Serialize;
+
+/// A whole answer; the body waits in memory and is sent by [`crate::body`].
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// `content-length` of an answer whose body is not sent (HEAD).
+    pub(crate) unsent: Option<u64>,
+    /// Whether the connection ends with this answer, because the request's body was not read.
+    pub(crate) close: bool,
+}
+
+impl Reply {
+    pub(crate) fn empty(status: StatusCode) -> Reply {
+        Reply { status, headers: HeaderMap::new(), body: Bytes::new(), unsent: None, close: false }
+    }
+
+    pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+        let body = serde_json::to_vec(value).expect("answers are plain JSON").into();
+        Reply { body, ..Reply::empty(status) }
+            .with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Reply {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Adds a header whose value is text of our own making.
+    #[must_use]
+    pub(crate) fn with_text(self, name: &'static str, value: &str) -> Reply {
+        let value = HeaderValue::from_str(value).expect("our own text is a header value");
+        self.with(HeaderName::from_static(name), value)
+    }
+
+    /// The answer as it is sent to a HEAD request: an error has no body at all, an object's
+    /// length is told.
+    #[must_use]
+    pub(crate) fn for_method(mut self, method: &Method) -> Reply {
+        if method == Method::HEAD {
+            if self.status.is_success() {
+                self.unsent = Some(self.body.len() as u64);
+            } else {
+                self.headers.remove(CONTENT_TYPE);
+            }
+            self.body = Bytes::new();
+        }
+        self
+    }
+}
+
+/// An error as the service tells it: `{"code":…,"message":…}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> ApiError {
+        ApiError { status, code: code.to_owned(), message: message.into() }
+    }
+
+    pub(crate) fn bad_request(code: &str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(crate) fn not_authenticated(why: &dyn std::fmt::Display) -> ApiError {
+        ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "NotAuthenticated",
+            format!(
+                "The required information to complete authentication was not provided or was \
+                 incorrect. ({why})"
+            ),
+        )
+    }
+
+    pub(crate) fn bucket_not_found(namespace: &str, bucket: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "BucketNotFound",
+            format!(
+                "Either the bucket named '{bucket}' does not exist in the namespace \
+                 '{namespace}' or you are not authorized to access it"
+            ),
+        )
+    }
+
+    pub(crate) fn object_not_found(bucket: &str, object: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "ObjectNotFound",
+            format!("The object '{object}' was not found in the bucket '{bucket}'"),
+        )
+    }
+
+    pub(crate) fn if_match_failed() -> ApiError {
+        ApiError::new(
+            StatusCode::PRECONDITION_FAILED,
+            "IfMatchFailed",
+            "The If-Match header does not match the entity's ETag",
+        )
+    }
+
+    pub(crate) fn if_none_match_failed() -> ApiError {
+        ApiError::new(
+            StatusCode::PRECONDITION_FAILED,
+            "IfNoneMatchFailed",
+            "The If-None-Match header is '*' but there is an existing entity",
+        )
+    }
+}
+
+impl From<ApiError> for Reply {
+    fn from(error: ApiError) -> Reply {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: &'a str,
+            message: &'a str,
+        }
+        Reply::json(error.status, &Body { code: &error.code, message: &error.message })
+    }
+}

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One request from its head to its answer.
+//!
+//! ```text
+//!  head read ─► draw ─► line opened ─► signature ─► faults ─► operation (body read where there
+//!     is one) ─► wait until first byte is due ─► answer told to the connection ─► hyper
+//! ```
+//!
+//! A body is asked for (`100 Continue`) only when its request's signature was found good. What is
+//! refused before its body was read is answered at once, and the connection closed, if the client
+//! waits for a 100; else the body is read and dropped first.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use storescope_model::{Model, Sampler};
+use storescope_sign::{Authorization, Rule};
+
+use crate::body::{Nic, Pace, PacedBody};
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::fault::{Answer, Faults, Plan};
+use crate::identity::Identity;
+use crate::record::{Record, RecordLine};
+use crate::reply::{ApiError, Reply};
+use crate::storage::Storage;
+use crate::target::{Route, Target};
+use crate::timer::Timer;
+use crate::{buckets, objects};
+
+/// Most bytes of a JSON body.
+const MAX_JSON: u64 = 1 << 20;
+/// Most bytes of one PutObject.
+const MAX_PUT: u64 = 50 << 30;
+/// A body's buffer is made at once up to this size, and grows beyond it as bytes come.
+const MAX_RESERVE: u64 = 1 << 30;
+/// Most bytes that are read only to be dropped.
+const MAX_DRAIN: u64 = 64 << 20;
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
+
+/// All that the requests of one emulator share.
+pub(crate) struct Server {
+    pub(crate) storage: Storage,
+    pub(crate) identity: Identity,
+    pub(crate) clock: Clock,
+    pub(crate) timer: Timer,
+    pub(crate) record: Arc<Record>,
+    pub(crate) faults: Faults,
+    pub(crate) latency: Latency,
+    pub(crate) last_request: AtomicU64,
+    pub(crate) last_connection: AtomicU64,
+}
+
+/// A connection that ends without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Broken(&'static str);
+
+impl Server {
+    /// Answers one request of a connection.
+    pub(crate) async fn serve(
+        self: Arc<Server>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Result<Response<PacedBody>, Broken> {
+        let head_read_ns = connection.last_read_ns();
+        let first = connection.is_first_request();
+        let drawn = self.latency.draw(first);
+        let id = self.last_request.fetch_add(1, Ordering::Relaxed) + 1;
+        let (parts, body) = request.into_parts();
+        connection.open(line(id, &connection, &parts, drawn.wait, head_read_ns));
+
+        let mut exchange = Exchange {
+            server: &self,
+            connection: &connection,
+            id,
+            parts: &parts,
+            body,
+            plan: Plan::default(),
+        };
+        let has_body = !exchange.body.is_end_stream();
+        let reply = match exchange.act(!first, drawn.throttled).await? {
+            Ok(reply) => reply,
+            Err(error) => exchange.refuse(error.into()).await?,
+        };
+        let plan = exchange.plan;
+        if plan.drop_response {
+            connection.reset();
+            return Err(Broken("the answer is dropped by a fault"));
+        }
+        let wait = drawn.wait + plan.delay;
+        if !wait.is_zero() {
+            let read_ns = if has_body { connection.last_read_ns() } else { head_read_ns };
+            self.timer.sleep_until(self.clock.instant(read_ns) + wait).await;
+        }
+        let reply = plan.spoil(reply.for_method(&parts.method));
+        let length = reply.body.len() as u64;
+        connection.answer(id, reply.status.as_u16(), length, plan.truncate);
+        let pace = Pace {
+            bytes_per_second: drawn.bytes_per_second,
+            nic: drawn.nic,
+            stall: plan.stall.filter(|(after, _)| *after < length),
+        };
+        Ok(self.respond(reply, &parts, pace))
+    }
+
+    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace) -> Response<PacedBody> {
+        let Reply { status, headers, body, unsent, close } = reply;
+        let mut response = Response::new(PacedBody::new(body, pace, self.timer.clone()));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        let own = response.headers_mut();
+        let text = |text: String| HeaderValue::try_from(text).expect("dates and ids are ASCII");
+        own.insert(DATE, text(httpdate::fmt_http_date(self.clock.wall())));
+        own.insert("opc-request-id", text(request_id()));
+        if let Some(id) = parts.headers.get(CLIENT_REQUEST_ID) {
+            own.insert(CLIENT_REQUEST_ID, id.clone());
+        }
+        if let Some(length) = unsent {
+            own.insert(CONTENT_LENGTH, length.into());
+        }
+        if close {
+            own.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+fn line(
+    id: u64,
+    connection: &Connection,
+    parts: &Parts,
+    drawn: Duration,
+    head_read_ns: u64,
+) -> RecordLine {
+    let header = |name| {
+        let value = parts.headers.get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    RecordLine {
+        id,
+        client_request_id: header("opc-client-request-id"),
+        connection: connection.number,
+        tls: connection.tls,
+        user_agent: header("user-agent"),
+        method: parts.method.to_string(),
+        target: raw_target(parts).to_owned(),
+        range: header("range"),
+        status: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        drawn_ttfb_ns: drawn.as_nanos() as u64,
+        head_read_ns,
+        first_byte_ns: None,
+        last_byte_ns: None,
+    }
+}
+
+/// The target byte for byte: hyper and http::Uri keep it.
+fn raw_target(parts: &Parts) -> &str {
+    parts.uri.path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// In the shape of the service's: region key, and an opaque id.
+fn request_id() -> String {
+    let mut bytes = [0_u8; 24];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    format!("iad-1:{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A request while it is worked on.
+struct Exchange<'a> {
+    server: &'a Server,
+    connection: &'a Connection,
+    id: u64,
+    parts: &'a Parts,
+    body: Incoming,
+    plan: Plan,
+}
+
+impl Exchange<'_> {
+    /// Verifies, asks the faults, and does the operation.
+    async fn act(
+        &mut self,
+        reused: bool,
+        throttled: bool,
+    ) -> Result<Result<Reply, ApiError>, Broken> {
+        let target = Target::parse(raw_target(self.parts));
+        let rule = target.route.rule(&self.parts.method);
+        let authorization = match self.authorize(rule) {
+            Ok(authorization) => authorization,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.plan =
+            self.server.faults.plan(self.parts.method.as_str(), raw_target(self.parts), reused);
+        if self.plan.reset {
+            self.connection.reset();
+            return Err(Broken("the connection is reset by a fault"));
+        }
+        if let Some(answer) = self.plan.answer.take() {
+            return self.refuse(answer.into()).await.map(Ok);
+        }
+        if throttled {
+            return Ok(Err(ApiError::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyRequests",
+                "The model's request rate is exceeded",
+            )));
+        }
+        if rule == Rule::BodyExcluded {
+            return self.upload(&target, &authorization).await;
+        }
+        let body = match self.read_body(MAX_JSON).await? {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self.check_body(&authorization, &body).and_then(|()| self.operate(&target, &body)))
+    }
+
+    fn authorize(&self, rule: Rule) -> Result<Authorization, ApiError> {
+        let Server { identity, clock, .. } = self.server;
+        let now = clock.wall();
+        storescope_sign::verify(
+            &self.signed_request(&|name| objects::text(&self.parts.headers, name)),
+            rule,
+            None,
+            |key_id| identity.key(key_id, now),
+            Some(now),
+        )
+        .map_err(|refusal| ApiError::not_authenticated(&refusal))
+    }
+
+    fn check_body(&self, authorization: &Authorization, body: &[u8]) -> Result<(), ApiError> {
+        if !authorization.signs("x-content-sha256") {
+            return Ok(());
+        }
+        let header = |name: &str| objects::text(&self.parts.headers, name);
+        authorization
+            .check_body(&self.signed_request(&header), &storescope_sign::sha256(body))
+            .map_err(|refusal| ApiError::not_authenticated(&refusal))
+    }
+
+    fn signed_request<'r>(
+        &'r self,
+        header: &'r dyn Fn(&str) -> Option<&'r str>,
+    ) -> storescope_sign::Request<'r> {
+        storescope_sign::Request {
+            method: self.parts.method.as_str(),
+            target: raw_target(self.parts),
+            header,
+        }
+    }
+
+    /// PutObject, and what is signed like it.
+    async fn upload(
+        &mut self,
+        target: &Target,
+        authorization: &Authorization,
+    ) -> Result<Result<Reply, ApiError>, Broken> {
+        let Route::Object { bucket, name } = &target.route else { return Ok(Err(not_served())) };
+        let Server { storage, clock, .. } = self.server;
+        let headers = &self.parts.headers;
+        let checked = match name {
+            None => Err(not_utf8()),
+            Some(_) if !headers.contains_key(CONTENT_LENGTH) => Err(ApiError::new(
+                StatusCode::LENGTH_REQUIRED,
+                "ContentLengthRequired",
+                "The Content-Length header is required",
+            )),
+            Some(name) => {
+                objects::check_put(headers, name).and_then(|_| storage.bucket(bucket)).map(|_| name)
+            }
+        };
+        let name = match checked {
+            Ok(name) => name,
+            Err(error) => return Ok(Err(error)),
+        };
+        let body = match self.read_body(MAX_PUT).await? {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self
+            .check_body(authorization, &body)
+            .and_then(|()| objects::put(storage, bucket, name, headers, body, clock.wall())))
+    }
+
+    /// Every operation that has a small body or none.
+    fn operate(&self, target: &Target, body: &[u8]) -> Result<Reply, ApiError> {
+        let Server { storage, clock, .. } = self.server;
+        let Parts { method, headers, .. } = self.parts;
+        match (&target.route, method.as_str()) {
+            (Route::Namespace, "GET") => Ok(buckets::namespace(storage)),
+            (Route::NamespaceMetadata { namespace }, "GET") => {
+                buckets::namespace_metadata(storage, namespace)
+            }
+            (Route::NamespaceMetadata { .. }, "PUT") | (Route::Upload | Route::NotServed, _) => {
+                Err(not_served())
+            }
+            (Route::Buckets { namespace }, "GET") => buckets::list(storage, namespace, target),
+            (Route::Buckets { namespace }, "POST") => {
+                buckets::create(storage, namespace, body, clock.wall())
+            }
+            (Route::Bucket { bucket }, "GET" | "HEAD") => {
+                buckets::get(storage, bucket, headers, target)
+            }
+            (Route::Bucket { bucket }, "POST") => buckets::update(storage, bucket, headers, body),
+            (Route::Bucket { bucket }, "DELETE") => buckets::delete(storage, bucket, headers),
+            (Route::Objects { bucket }, "GET") => objects::list(storage, bucket, target),
+            (Route::Object { name: None, .. }, _) => Err(not_utf8()),
+            (Route::Object { bucket, name: Some(name) }, "GET" | "HEAD") => {
+                objects::get(storage, bucket, name, (method, headers, target), &self.plan)
+            }
+            (Route::Object { bucket, name: Some(name) }, "DELETE") => {
+                objects::delete(storage, bucket, name, headers, clock.wall())
+            }
+            (Route::Unknown, _) => Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                "NotFound",
+                "This path is not one of the service",
+            )),
+            _ => Err(ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                format!("{method} is not allowed here"),
+            )),
+        }
+    }
+
+    /// Reads the body whole; it breaks off with its connection.
+    async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
+        let length = self.body.size_hint().lower();
+        if length > most {
+            return Ok(Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                format!("The body has more than {most} bytes"),
+            )));
+        }
+        let mut read = BytesMut::with_capacity(length.min(MAX_RESERVE) as usize);
+        while let Some(data) = self.next_data().await? {
+            read.extend_from_slice(&data);
+            if read.len() as u64 > most {
+                return Ok(Err(ApiError::bad_request(
+                    "InvalidContentLength",
+                    "The body is too long",
+                )));
+            }
+        }
+        Ok(Ok(read.freeze()))
+    }
+
+    async fn next_data(&mut self) -> Result<Option<Bytes>, Broken> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|_| Broken("the request broke off"))?;
+            if let Ok(data) = frame.into_data() {
+                let length = data.len() as u64;
+                self.connection.amend(self.id, |line| line.bytes_in += length);
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes an answer that comes before the body was read fit for its connection.
+    async fn refuse(&mut self, mut reply: Reply) -> Result<Reply, Broken> {
+        let waits = self
+            .parts
+            .headers
+            .get("expect")
+            .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let mut drained = 0;
+        while !self.body.is_end_stream() {
+            if waits || drained > MAX_DRAIN {
+                reply.close = true;
+                self.connection.linger();
+                break;
+            }
+            let Some(data) = self.next_data().await? else { break };
+            drained += data.len() as u64;
+        }
+        Ok(reply)
+    }
+}
+
+fn not_served() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "NotImplemented",
+        "The emulator does not serve this operation",
+    )
+}
+
+fn not_utf8() -> ApiError {
+    ApiError::bad_request("InvalidObjectName", "The object's name is not UTF-8")
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        let status =
+            StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let reply = Reply::from(ApiError::new(status, &answer.code, answer.message));
+        match answer.retry_after {
+            Some(seconds) => reply.with_text("retry-after", &seconds.to_string()),
+            None => reply,
+        }
+    }
+}
+
+impl Plan {
+    /// Flips the byte that a fault names.
+    fn spoil(&self, mut reply: Reply) -> Reply {
+        if let Some(offset) = self.corrupt.filter(|offset| *offset < reply.body.len() as u64) {
+            let mut spoiled = BytesMut::from(&*reply.body);
+            spoiled[offset as usize] ^= 0xff;
+            reply.body = spoiled.freeze();
+        }
+        reply
+    }
+}
+
+/// The latency model at work.
+pub(crate) struct Latency {
+    seed: u64,
+    state: Mutex<Option<Active>>,
+}
+
+/// A model that costs something.
+struct Active {
+    sampler: Sampler,
+    cold_connection: Duration,
+    nic: Option<Arc<Nic>>,
+    requests: Option<Requests>,
+}
+
+/// A bucket of one second's requests.
+struct Requests {
+    per_second: f64,
+    left: f64,
+    refilled: Instant,
+}
+
+/// What one request is given.
+#[derive(Default)]
+struct Drawn {
+    wait: Duration,
+    bytes_per_second: Option<f64>,
+    nic: Option<Arc<Nic>>,
+    throttled: bool,
+}
+
+impl Latency {
+    pub(crate) fn new(model: &Model, seed: u64) -> Latency {
+        Latency { seed, state: Mutex::new(Active::new(model, seed)) }
+    }
+
+    /// Changes the model; its draws begin at the emulator's seed.
+    pub(crate) fn set(&self, model: &Model) {
+        *self.lock() = Active::new(model, self.seed);
+    }
+
+    fn draw(&self, first: bool) -> Drawn {
+        let mut state = self.lock();
+        let Some(active) = &mut *state else { return Drawn::default() };
+        let draw = active.sampler.draw();
+        let cold = if first { active.cold_connection } else { Duration::ZERO };
+        Drawn {
+            wait: draw.ttfb + cold,
+            bytes_per_second: draw.bytes_per_second,
+            nic: active.nic.clone(),
+            throttled: active.requests.as_mut().is_some_and(|requests| !requests.take()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Active>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Active {
+    fn new(model: &Model, seed: u64) -> Option<Active> {
+        (!model.is_free()).then(|| Active {
+            sampler: Sampler::new(model, seed),
+            cold_connection: model.cold_connection.unwrap_or_default(),
+            nic: model.nic.map(|nic| Arc::new(Nic::new(nic.bytes_per_second()))),
+            requests: model.requests_per_second.map(|per_second| Requests {
+                per_second,
+                left: per_second.max(1.0),
+                refilled: Instant::now(),
+            }),
+        })
+    }
+}
+
+impl Requests {
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let refill = (now - self.refilled).as_secs_f64() * self.per_second;
+        (self.left, self.refilled) = ((self.left + refill).min(self.per_second.max(1.0)), now);
+        let admitted = self.left >= 1.0;
+        if admitted {
+            self.left -= 1.0;
+        }
+        admitted
+    }
+}

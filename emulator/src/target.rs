@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Request targets: routed on their raw bytes, decoded once, never normalised.
+//!
+//! `/o/a/../b`, `/o//a` and `/o/%2e%2e` name three different objects. A `+` is a plus sign in a
+//! path and a space in a query. Everything after `/o/` is the object's name.
+
+use std::borrow::Cow;
+
+use storescope_sign::Rule;
+
+/// A request target's parts, borrowed from its raw text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) route: Route,
+    query: Vec<(String, String)>,
+}
+
+/// What a path names. Names are decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/n`
+    Namespace,
+    /// `/n/{ns}`
+    NamespaceMetadata { namespace: String },
+    /// `/n/{ns}/b`
+    Buckets { namespace: String },
+    /// `/n/{ns}/b/{b}`
+    Bucket { bucket: BucketName },
+    /// `/n/{ns}/b/{b}/o`
+    Objects { bucket: BucketName },
+    /// `/n/{ns}/b/{b}/o/{name}`; the name is `None` if it is not UTF-8.
+    Object { bucket: BucketName, name: Option<String> },
+    /// `/n/{ns}/b/{b}/u/{name}`: an upload's parts, commit and abort.
+    Upload,
+    /// A path of the service that is not served.
+    NotServed,
+    /// Not a path of the service.
+    Unknown,
+}
+
+/// Namespace and name of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BucketName {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Target {
+    pub(crate) fn parse(raw: &str) -> Target {
+        let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
+        Target { route: Route::parse(path), query: parse_query(query) }
+    }
+
+    /// The first value of a query parameter; an empty one means "no filter" and is `None`.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// All values of a query parameter that are not empty.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.query
+            .iter()
+            .filter(move |(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The comma-separated parts of all values of a parameter, which clients send as one csv or
+    /// repeated.
+    pub(crate) fn csv(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.values(name).flat_map(|value| value.split(',')).map(str::trim)
+    }
+}
+
+impl Route {
+    fn parse(path: &str) -> Route {
+        let Some(rest) = path.strip_prefix("/n") else {
+            let served = ["/workRequests", "/p/"].iter().any(|start| path.starts_with(start));
+            return if served { Route::NotServed } else { Route::Unknown };
+        };
+        let Some(rest) = after_slash(rest) else {
+            return if rest.is_empty() || rest == "/" { Route::Namespace } else { Route::Unknown };
+        };
+        let (namespace, rest) = segment(rest);
+        let namespace = lossy(namespace);
+        let Some(rest) = after_slash(rest) else {
+            return Route::NamespaceMetadata { namespace };
+        };
+        let (collection, rest) = segment(rest);
+        if collection != "b" {
+            return Route::Unknown;
+        }
+        let Some(rest) = after_slash(rest) else { return Route::Buckets { namespace } };
+        let (name, rest) = segment(rest);
+        let bucket = BucketName { namespace, name: lossy(name) };
+        let Some(rest) = after_slash(rest) else { return Route::Bucket { bucket } };
+        match segment(rest) {
+            ("o", rest) => match after_slash(rest) {
+                None => Route::Objects { bucket },
+                Some(name) => {
+                    Route::Object { bucket, name: String::from_utf8(decode(name, false)).ok() }
+                }
+            },
+            ("u", rest) if after_slash(rest).is_some() => Route::Upload,
+            (
+                "u"
+                | "p"
+                | "actions"
+                | "objectversions"
+                | "l"
+                | "retentionRules"
+                | "replicationPolicies"
+                | "replicationSources",
+                _,
+            ) => Route::NotServed,
+            _ => Route::Unknown,
+        }
+    }
+
+    /// What a request to this path must sign.
+    pub(crate) fn rule(&self, method: &http::Method) -> Rule {
+        match (self, method.as_str()) {
+            (Route::Object { .. } | Route::Upload, "PUT") => Rule::BodyExcluded,
+            (_, "POST" | "PUT" | "PATCH") => Rule::Body,
+            _ => Rule::Generic,
+        }
+    }
+}
+
+/// What follows a slash, if anything does: a trailing slash is none.
+fn after_slash(rest: &str) -> Option<&str> {
+    rest.strip_prefix('/').filter(|rest| !rest.is_empty())
+}
+
+/// The text up to the next slash, and the rest from there on.
+fn segment(text: &str) -> (&str, &str) {
+    text.split_at(text.find('/').unwrap_or(text.len()))
+}
+
+fn lossy(raw: &str) -> String {
+    String::from_utf8_lossy(&decode(raw, false)).into_owned()
+}
+
+fn parse_query(query: &str) -> Vec<(String, String)> {
+    let text = |raw| match String::from_utf8_lossy(&decode(raw, true)) {
+        Cow::Borrowed(text) => text.to_owned(),
+        Cow::Owned(text) => text,
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (text(key), text(value)))
+        .collect()
+}
+
+/// Decodes percent-encoding once. A `%` without two hex digits stands for itself: some SDKs send
+/// it raw in queries.
+fn decode(raw: &str, plus_is_space: bool) -> Vec<u8> {
+    let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = raw.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        decoded.push(match byte {
+            b'%' => match (hex(bytes.get(at)), hex(bytes.get(at + 1))) {
+                (Some(high), Some(low)) => {
+                    at += 2;
+                    (high * 16 + low) as u8
+                }
+                _ => b'%',
+            },
+            b'+' if plus_is_space => b' ',
+            other => *other,
+        });
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(raw: &str) -> String {
+        match Target::parse(raw).route {
+            Route::Object { name: Some(name), .. } => name,
+            other => panic!("{raw}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn object_names_are_exact() {
+        for (raw, name) in [
+            ("a", "a"),
+            ("a%2Fb", "a/b"),
+            ("a/b", "a/b"),
+            ("a/../b", "a/../b"),
+            ("..", ".."),
+            ("%2e%2e", ".."),
+            ("/lead", "/lead"),
+            ("a//b", "a//b"),
+            ("a+b%2Bc", "a+b+c"),
+            ("%25", "%"),
+            ("%2525", "%25"),
+            ("50%", "50%"),
+            ("%zz", "%zz"),
+            ("%C3%BC", "ü"),
+            ("dir/", "dir/"),
+            ("%3Fq", "?q"),
+        ] {
+            assert_eq!(object(&format!("/n/ns/b/bk/o/{raw}?versionId=x")), name);
+        }
+    }
+
+    #[test]
+    fn paths_are_routed_on_raw_segments() {
+        let bucket = BucketName { namespace: "ns".into(), name: "b/k".into() };
+        for (raw, route) in [
+            ("/n", Route::Namespace),
+            ("/n/", Route::Namespace),
+            ("/n/ns", Route::NamespaceMetadata { namespace: "ns".into() }),
+            ("/n/ns/b", Route::Buckets { namespace: "ns".into() }),
+            ("/n/ns/b/", Route::Buckets { namespace: "ns".into() }),
+            ("/n/ns/b/b%2Fk", Route::Bucket { bucket: bucket.clone() }),
+            ("/n/ns/b/b%2Fk/", Route::Bucket { bucket: bucket.clone() }),
+            ("/n/ns/b/b%2Fk/o?prefix=x", Route::Objects { bucket: bucket.clone() }),
+            ("/n/ns/b/b%2Fk/o/%ff", Route::Object { bucket, name: None }),
+            ("/n/ns/b/bk/u/name?uploadId=1", Route::Upload),
+            ("/n/ns/b/bk/u", Route::NotServed),
+            ("/n/ns/b/bk/actions/renameObject", Route::NotServed),
+            ("/workRequests/1", Route::NotServed),
+            ("/n/ns/x", Route::Unknown),
+            ("/nope", Route::Unknown),
+            ("/", Route::Unknown),
+        ] {
+            assert_eq!(Target::parse(raw).route, route, "{raw}");
+        }
+    }
+
+    #[test]
+    fn queries_are_forms() {
+        let target = Target::parse("/n?prefix=a+b%2Fc%&delimiter=&fields=name%2Csize&fields=md5&x");
+        assert_eq!(target.query("prefix"), Some("a b/c%"));
+        assert_eq!(target.query("delimiter"), None);
+        assert_eq!(target.query("x"), None);
+        assert_eq!(target.csv("fields").collect::<Vec<_>>(), ["name", "size", "md5"]);
+    }
+}
