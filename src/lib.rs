@@ -1,4 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-//! storescope
+//! A client for object stores that records every request, attempt by attempt and phase by phase.
+//!
+//! ```no_run
+//! use storescope::{Client, GetOptions, StoreOptions};
+//!
+//! # async fn demo() -> storescope::Result<()> {
+//! let client = Client::builder().build()?;                       // settings: environment, ~/.oci/config
+//! let store = client.store(&"oci://lake@my-namespace/".parse()?, StoreOptions::new())?;
+//! let bytes = store.get("events.root", GetOptions::new().range(0..65536)).await?.bytes().await?;
+//!
+//! let seen = client.metrics().snapshot();
+//! for (key, times) in seen.iter() {
+//!     println!("{key}: {} values, p99 {} ns", times.count(), times.quantile(0.99));
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # The path of a read
+//!
+//! ```text
+//!  Store::get ─▶ attempt   retry · resume at the byte reached · deadline · budget
+//!              ─▶ backend   one HTTP request, classified        ─▶ auth   principal → signature, reused while valid
+//!              ─▶ transport our pool over hyper http1, timed in the socket
+//!              ─▶ timing    every call and attempt in histograms of its scope
+//! ```
+//!
+//! # Where to look
+//!
+//! * [`Client`]: the process: connections, retry budget, metrics. [`Store`]: one bucket and prefix.
+//! * [`timing`]: scopes, snapshots, quantiles, `.hlog`, Prometheus.
+//! * [`config`]: the one table of settings. [`Error`]: what went wrong, and what to do.
+//! * [`blocking`]: the same names for callers without async.
+//!
+//! # Promises
+//!
+//! * Object names are exact: nothing is decoded or normalised on the way.
+//! * Never wrong or short bytes: status, `Content-Range`, length and ETag of each answer are checked, whole objects by
+//!   checksum; a read that broke resumes at the byte it reached, pinned to its ETag.
+//! * Every wait ends: connect, first byte, stall and call have their limits ([`config`]).
+//! * Every request that was begun is in a histogram, cancelled ones included.
 #![forbid(unsafe_code)]
+
+mod attempt;
+mod auth;
+mod backend;
+pub mod blocking;
+mod client;
+pub mod config;
+mod error;
+mod store;
 pub mod timing;
+mod transport;
+mod url;
+
+pub use attempt::ObjectBody;
+pub use backend::{Bucket, Checksum, GetRange, ObjectMeta, PutMode};
+pub use client::{Client, ClientBuilder, StoreOptions};
+pub use config::Config;
+pub use error::{Error, ErrorKind, Result};
+pub use store::{
+    ChecksumMode, DeleteOptions, GetOptions, GetResult, ListEntry, ListOptions, PutOptions, Store,
+};
+pub use url::{Scheme, StoreUrl};
+
+/// What each request says it comes from.
+pub(crate) const USER_AGENT: &str = concat!("storescope/", env!("CARGO_PKG_VERSION"), " (rust)");

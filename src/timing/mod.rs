@@ -26,7 +26,9 @@ mod snapshot;
 
 pub use export::{HlogError, prometheus_text};
 pub use key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
-pub(crate) use record::{AttemptTimer, CallTimer, Sink, now_ns};
+pub use record::{AttemptEvent, RequestId};
+pub(crate) use record::{AttemptTimer, CallTimer, Sink, instant_at, now_ns};
+pub(crate) use scope::{Gauges, Held};
 pub use scope::{Metrics, Scope};
 pub use snapshot::{Distribution, Snapshot};
 

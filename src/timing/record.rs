@@ -3,18 +3,27 @@
 
 use super::key::{Connection, Level, Operation, Outcome, Phase, SizeClass};
 use super::scope::Scope;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
+
+// A paused clock may have been read before the anchor is set: an hour keeps every reading after it.
+static ANCHOR: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::now();
+    now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+});
 
 /// Nanoseconds since some moment before this process first asked. Tokio's clock, so that tests in paused time see it
 /// stand still; outside of such tests it is `std::time::Instant`.
 pub(crate) fn now_ns() -> u64 {
-    // A paused clock may have been read before the anchor is set: an hour keeps every reading after it.
-    static ANCHOR: LazyLock<Instant> = LazyLock::new(|| {
-        let now = Instant::now();
-        now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
-    });
     tokio::time::Instant::now().into_std().saturating_duration_since(*ANCHOR).as_nanos() as u64
+}
+
+/// The runtime's instant at a time of `now_ns`.
+pub(crate) fn instant_at(time: u64) -> tokio::time::Instant {
+    tokio::time::Instant::from_std(*ANCHOR + Duration::from_nanos(time))
 }
 
 /// The scopes a request is recorded in: the caller's, its parents, the client's. Empty where timing is off.
@@ -58,7 +67,57 @@ pub(crate) struct AttemptTimer {
     parts: [u64; PARTS],
     asked: Option<u64>,
     delivered: u64,
-    discarded: u64,
+    client_request_id: RequestId,
+}
+
+/// The name of one attempt, sent as `opc-client-request-id`: 32 hexadecimal digits, never twice the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    process: u64,
+    number: u64,
+}
+
+impl RequestId {
+    pub(crate) fn next() -> RequestId {
+        static PROCESS: LazyLock<u64> =
+            LazyLock::new(|| RandomState::new().hash_one(Instant::now()));
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        RequestId { process: *PROCESS, number: NUMBER.fetch_add(1, Relaxed) }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}{:016x}", self.process, self.number)
+    }
+}
+
+/// One attempt as an observer of its scope sees it when it ends ([`Scope::observe`]).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AttemptEvent<'a> {
+    /// What was sent as `opc-client-request-id`.
+    pub client_request_id: RequestId,
+    /// What was asked of the store.
+    pub operation: Operation,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The connection it went by.
+    pub connection: Connection,
+    /// The whole attempt, in nanoseconds.
+    pub total_ns: u64,
+    /// Payload received or sent, in bytes.
+    pub bytes: u64,
+    parts: &'a [u64; PARTS],
+    set: u16,
+}
+
+impl AttemptEvent<'_> {
+    /// What a phase took in nanoseconds, if the attempt had it.
+    pub fn phase_ns(&self, phase: Phase) -> Option<u64> {
+        let index = phase.index();
+        (index < PARTS && self.set & (1 << index) != 0).then(|| self.parts[index])
+    }
 }
 
 impl AttemptTimer {
@@ -75,8 +134,17 @@ impl AttemptTimer {
             parts: [0; PARTS],
             asked: None,
             delivered: 0,
-            discarded: 0,
+            client_request_id: RequestId::next(),
         }
+    }
+
+    /// A timer for another attempt, recorded in the same scopes.
+    pub(crate) fn another(&self, operation: Operation) -> AttemptTimer {
+        AttemptTimer::start(&self.sink, operation)
+    }
+
+    pub(crate) fn client_request_id(&self) -> RequestId {
+        self.client_request_id
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -129,11 +197,6 @@ impl AttemptTimer {
         self.sized = true;
     }
 
-    /// Payload received that nobody wanted, in bytes.
-    pub(crate) fn discarded(&mut self, bytes: u64) {
-        self.discarded += bytes;
-    }
-
     /// Ends the attempt at `end`, a reading of `now_ns`.
     pub(crate) fn finish_at(mut self, outcome: Outcome, end: u64) {
         self.record(outcome, end);
@@ -156,6 +219,7 @@ impl AttemptTimer {
         } else {
             SizeClass::None
         };
+        let total = end.saturating_sub(self.start);
         for scope in sink.0.iter() {
             let group = scope.group(Level::Attempt, self.operation, outcome);
             for (index, &phase) in Phase::PARTS.iter().enumerate() {
@@ -163,7 +227,6 @@ impl AttemptTimer {
                     group.record(phase, size, self.connection, self.parts[index]);
                 }
             }
-            let total = end.saturating_sub(self.start);
             group.record(Phase::Total, size, self.connection, total);
             if self.sized {
                 if let Some(asked) = self.asked {
@@ -171,9 +234,22 @@ impl AttemptTimer {
                 }
                 group.record(Phase::BytesDelivered, size, self.connection, self.delivered);
             }
-            if self.discarded > 0 {
-                group.record(Phase::BytesDiscarded, size, self.connection, self.discarded);
+            if let Some(observer) = scope.observer() {
+                observer(&self.event(outcome, total));
             }
+        }
+    }
+
+    fn event(&self, outcome: Outcome, total_ns: u64) -> AttemptEvent<'_> {
+        AttemptEvent {
+            client_request_id: self.client_request_id,
+            operation: self.operation,
+            outcome,
+            connection: self.connection,
+            total_ns,
+            bytes: self.delivered,
+            parts: &self.parts,
+            set: self.set,
         }
     }
 }
@@ -197,12 +273,13 @@ pub(crate) struct CallTimer {
 
 impl CallTimer {
     pub(crate) fn start(sink: &Sink, operation: Operation) -> CallTimer {
-        let start = if sink.is_on() { now_ns() } else { 0 };
+        let start = now_ns();
         CallTimer { sink: sink.clone(), operation, start, backoff: None }
     }
 
-    pub(crate) fn sink(&self) -> &Sink {
-        &self.sink
+    /// When the call began, in `now_ns`; also where timing is off.
+    pub(crate) fn started(&self) -> u64 {
+        self.start
     }
 
     /// Adds a sleep between two attempts, in nanoseconds.
@@ -215,11 +292,6 @@ impl CallTimer {
         if self.sink.is_on() {
             self.record(outcome, now_ns());
         }
-    }
-
-    /// Ends the call at `end`, a reading of `now_ns`.
-    pub(crate) fn finish_at(mut self, outcome: Outcome, end: u64) {
-        self.record(outcome, end);
     }
 
     fn record(&mut self, outcome: Outcome, end: u64) {
@@ -256,7 +328,7 @@ pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
         parts: [0; PARTS],
         asked: None,
         delivered: 0,
-        discarded: 0,
+        client_request_id: RequestId { process: 0, number: 0 },
     };
     timer.lap_at(Phase::Prepare, start_ns + 900);
     timer.lap_at(Phase::Pool, start_ns + 1_000);

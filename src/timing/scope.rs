@@ -6,11 +6,13 @@ use super::key::{
     Connection, GROUPS, Level, Operation, Outcome, Phase, SLOTS, SizeClass, all_keys, group_index,
     slot_index,
 };
+use super::record::AttemptEvent;
 use super::snapshot::{Distribution, Snapshot};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::Notify;
 
 /// The most memory a scope's histograms take unless told otherwise: 16 MiB.
 const DEFAULT_CAP: usize = 16 << 20;
@@ -36,7 +38,10 @@ struct Recorder {
     started_at: SystemTime,
     allowance: Allowance,
     groups: Box<[OnceLock<Box<[OnceLock<Box<Histogram>>]>>]>,
+    observer: OnceLock<Box<Observer>>,
 }
+
+type Observer = dyn Fn(&AttemptEvent<'_>) + Send + Sync;
 
 impl Scope {
     /// A scope with no parent and room for 16 MiB of histograms.
@@ -59,6 +64,16 @@ impl Scope {
     /// The name it was given.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Calls `observer` for each attempt of this scope and of those inside it, when the attempt ends. It runs where the
+    /// attempt ended, so it must be quick. A scope has at most one; whether this one was taken is returned.
+    pub fn observe(&self, observer: impl Fn(&AttemptEvent<'_>) + Send + Sync + 'static) -> bool {
+        self.0.observer.set(Box::new(observer)).is_ok()
+    }
+
+    pub(super) fn observer(&self) -> Option<&Observer> {
+        self.0.observer.get().map(Box::as_ref)
     }
 
     /// Time since the scope was made.
@@ -93,6 +108,7 @@ impl Scope {
             started_at: SystemTime::now(),
             allowance: Allowance::new(cap),
             groups: (0..GROUPS).map(|_| OnceLock::new()).collect(),
+            observer: OnceLock::new(),
         }))
     }
 
@@ -211,6 +227,8 @@ pub(crate) struct Gauges {
     attempts: AtomicI64,
     connections: AtomicI64,
     pub(crate) retries: AtomicU64,
+    /// Told each time a unit is given back.
+    given_back: Notify,
 }
 
 /// One unit on a gauge, for as long as it lives.
@@ -223,6 +241,17 @@ pub(crate) struct Held {
 impl Gauges {
     pub(crate) fn attempt(self: &Arc<Gauges>) -> Held {
         Held::new(self, |gauges| &gauges.attempts)
+    }
+
+    /// Waits until no attempt is under way.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let given_back = self.given_back.notified();
+            if self.attempts.load(Relaxed) <= 0 {
+                return;
+            }
+            given_back.await;
+        }
     }
 
     pub(crate) fn connection(self: &Arc<Gauges>) -> Held {
@@ -240,5 +269,6 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         (self.which)(&self.gauges).fetch_sub(1, Relaxed);
+        self.gauges.given_back.notify_waiters();
     }
 }

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The one home of deadline, retry, resume and their budget, around a backend whose attempts know none of them.
+//!
+//! ```text
+//!  Call::run ──▶ attempt ──▶ success
+//!     ▲              └──▶ failure ─┬─ 401: the principal mends what it can, once more          (no budget)
+//!     │                            ├─ a reused connection was dead: once more on a new one      (no budget)
+//!     │                            ├─ transient: back off (full jitter, Retry-After) ◀── budget of the process
+//!     └────────────────────────────┘
+//!                                  └─ else, or nothing left of attempts, time or budget: the error, with what to do
+//!  ObjectBody (body.rs) ── a body that broke is resumed at the byte reached, If-Match the ETag it began with
+//! ```
+//!
+//! It promises: what may have taken effect is not repeated blindly (`Repeat`); every sleep is inside a deadline; an
+//! error tells how many requests were made and how long it took.
+
+mod body;
+mod budget;
+
+pub use body::ObjectBody;
+pub(crate) use budget::Budget;
+
+use crate::auth::Again;
+use crate::backend::{Answer, Attempt, Backend};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::timing::{
+    AttemptTimer, CallTimer, Gauges, Operation, Outcome, Sink, instant_at, now_ns,
+};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How often and how patiently.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) attempts: u32,
+    pub(crate) backoff_base: Duration,
+    pub(crate) backoff_cap: Duration,
+    /// A call that gets nowhere for so long ends.
+    pub(crate) patience: Duration,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) gauges: Arc<Gauges>,
+}
+
+impl Policy {
+    pub(crate) fn new(config: &Config, gauges: &Arc<Gauges>) -> Policy {
+        Policy {
+            attempts: config.attempts.max(1),
+            backoff_base: config.backoff_base,
+            backoff_cap: config.backoff_cap,
+            patience: config.call_timeout,
+            budget: Arc::new(Budget::new(config.retry_budget)),
+            gauges: Arc::clone(gauges),
+        }
+    }
+}
+
+/// Whether a request that may have taken effect may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It may: a second time changes nothing.
+    Freely,
+    /// Only if it certainly did not take effect. Otherwise the caller must look first.
+    IfUndone,
+}
+
+/// One call under way: what was asked for, and what it has cost.
+#[derive(Debug)]
+pub(crate) struct Call {
+    backend: Arc<dyn Backend>,
+    policy: Arc<Policy>,
+    operation: Operation,
+    key: String,
+    timer: Option<CallTimer>,
+    sink: Sink,
+    begun: u64,
+    /// When the call last got somewhere.
+    progress: u64,
+    deadline: Option<u64>,
+    attempts: u32,
+}
+
+impl Call {
+    pub(crate) fn begin(
+        backend: &Arc<dyn Backend>,
+        policy: &Arc<Policy>,
+        sink: &Sink,
+        operation: Operation,
+        key: &str,
+        deadline: Option<Duration>,
+    ) -> Call {
+        let timer = CallTimer::start(sink, operation);
+        let begun = timer.started();
+        Call {
+            backend: Arc::clone(backend),
+            policy: Arc::clone(policy),
+            operation,
+            key: key.to_owned(),
+            timer: Some(timer),
+            sink: sink.clone(),
+            begun,
+            progress: begun,
+            deadline: deadline.map(|deadline| begun + deadline.as_nanos() as u64),
+            attempts: 0,
+        }
+    }
+
+    /// Tries until it succeeds or there is nothing left to try with.
+    pub(crate) async fn run<'a, T>(
+        &mut self,
+        repeat: Repeat,
+        mut attempt: impl FnMut(Attempt) -> Answer<'a, T>,
+    ) -> Result<T, Failure> {
+        let (mut tries, mut mended, mut fresh) = (0, 0, false);
+        loop {
+            tries += 1;
+            self.attempts += 1;
+            self.policy.budget.earn();
+            let timer = AttemptTimer::start(&self.sink, self.operation);
+            let tried = attempt(Attempt { timer, fresh });
+            let mut failure = match self.within_deadline(tried).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            // Three things can be mended: the clock, a reused signature, a token.
+            if failure.kind == ErrorKind::Unauthenticated && mended < 3 {
+                match self.backend.after_unauthorized(&failure) {
+                    Again::Yes => {
+                        mended += 1;
+                        continue;
+                    }
+                    Again::No(advice) => failure.hint = Some(advice),
+                }
+            }
+            if failure.stale_connection && !fresh && repeat == Repeat::Freely {
+                fresh = true;
+                continue;
+            }
+            if !is_transient(&failure)
+                || (repeat == Repeat::IfUndone && may_have_happened(&failure))
+            {
+                return Err(failure);
+            }
+            self.back_off(tries, failure).await?;
+        }
+    }
+
+    /// Waits before another try, or gives the failure back where there is none left.
+    pub(crate) async fn back_off(&mut self, tries: u32, failure: Failure) -> Result<(), Failure> {
+        if tries >= self.policy.attempts {
+            return Err(self.give_up(failure, "no attempt is left (attempts)"));
+        }
+        let ceiling = self
+            .policy
+            .backoff_base
+            .saturating_mul(1 << (tries - 1).min(20))
+            .min(self.policy.backoff_cap);
+        let jittered = ceiling.mul_f64(fastrand::f64());
+        let delay = failure.retry_after.unwrap_or(jittered);
+        let now = now_ns();
+        let until = now + delay.as_nanos() as u64;
+        if until > self.progress + self.policy.patience.as_nanos() as u64 {
+            return Err(
+                self.give_up(failure, "the call has got nowhere for too long (call_timeout)")
+            );
+        }
+        if self.deadline.is_some_and(|deadline| until > deadline) {
+            return Err(self.give_up(failure, "the deadline would pass before another try"));
+        }
+        if !self.policy.budget.spend() {
+            return Err(self.give_up(failure, "the process has spent its retries (retry_budget)"));
+        }
+        self.policy.gauges.retries.fetch_add(1, Relaxed);
+        tracing::debug!(
+            operation = %self.operation, key = %self.key, tries, ?delay, kind = ?failure.kind, status = failure.status,
+            client_request_id = failure.client_request_id, "retrying"
+        );
+        tokio::time::sleep(delay).await;
+        if let Some(timer) = &mut self.timer {
+            timer.backoff(delay.as_nanos() as u64);
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, mut failure: Failure, why: &str) -> Failure {
+        tracing::warn!(
+            operation = %self.operation, key = %self.key, attempts = self.attempts, kind = ?failure.kind,
+            status = failure.status, client_request_id = failure.client_request_id, why, "gave up"
+        );
+        if failure.hint.is_none() {
+            failure.hint = Some(why.to_owned());
+        }
+        failure
+    }
+
+    /// The call got somewhere: patience begins anew.
+    pub(crate) fn progressed(&mut self) {
+        self.progress = now_ns();
+    }
+
+    async fn within_deadline<T>(&self, tried: Answer<'_, T>) -> Result<T, Failure> {
+        let Some(deadline) = self.deadline else { return tried.await };
+        match tokio::time::timeout_at(instant_at(deadline), tried).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.past_deadline()),
+        }
+    }
+
+    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.deadline
+    }
+
+    pub(crate) fn past_deadline(&self) -> Failure {
+        Failure::new(ErrorKind::Timeout).message("the call's deadline has passed")
+    }
+
+    /// Records the call as a success.
+    pub(crate) fn succeed(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            timer.finish(Outcome::Ok);
+        }
+    }
+
+    /// Records the call as failed, and makes the error that its caller gets.
+    pub(crate) fn fail(&mut self, failure: Failure) -> Error {
+        if let Some(timer) = self.timer.take() {
+            timer.finish(failure.outcome());
+        }
+        let elapsed = Duration::from_nanos(now_ns().saturating_sub(self.begun));
+        failure.into_error(
+            Some(self.operation),
+            Some(self.backend.url(&self.key)),
+            self.attempts,
+            elapsed,
+        )
+    }
+
+    /// Ends the call with a result.
+    pub(crate) fn end<T>(mut self, result: Result<T, Failure>) -> Result<T> {
+        match result {
+            Ok(value) => {
+                self.succeed();
+                Ok(value)
+            }
+            Err(failure) => Err(self.fail(failure)),
+        }
+    }
+}
+
+/// Whether another try may fare better (contracts §3.1).
+pub(crate) fn is_transient(failure: &Failure) -> bool {
+    match (failure.status, failure.code.as_deref()) {
+        (Some(429 | 500 | 502 | 503 | 504), _)
+        | (Some(409), Some("IncorrectState" | "LockConflict")) => true,
+        (Some(status), _) if status >= 300 => false,
+        _ => matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout),
+    }
+}
+
+/// Whether the store may have acted although the attempt failed: it had the request, and did not say that it refused.
+pub(crate) fn may_have_happened(failure: &Failure) -> bool {
+    match failure.status {
+        Some(500 | 502 | 504) => true,
+        Some(_) => false,
+        None => !matches!(
+            failure.kind,
+            ErrorKind::Connect
+                | ErrorKind::Tls
+                | ErrorKind::Exhausted
+                | ErrorKind::Config
+                | ErrorKind::InvalidInput
+        ),
+    }
+}

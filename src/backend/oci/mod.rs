@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The native API of OCI Object Storage (version 20160918): `/n/{namespace}/b/{bucket}/o/{object}`.
+//!
+//! ```text
+//!  operation ─▶ target (encoded once, signed as it is) ─▶ Signer ─▶ Transport ─▶ checked answer (answer.rs)
+//!                    │ first use: profile, key, region → endpoint (realm.rs); namespace asked for if the URL has none
+//! ```
+//!
+//! Facts of the protocol are those recorded from Oracle's clients (Python SDK 2.189, Java SDK 3.94): which headers are
+//! signed, that `etag` is unquoted, that listings answer `nextStartWith` inclusively.
+
+mod answer;
+mod realm;
+
+use super::{
+    Answer, Attempt, Backend, BucketPage, Checksum, GetRange, GetReply, GetRequest, ListPage,
+    ListRequest, ObjectMeta, PutMode, PutRequest,
+};
+use crate::auth::{self, Again, Signed, Signer};
+use crate::config::{Config, Profile};
+use crate::error::{Error, ErrorKind, Failure};
+use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
+use crate::transport::{Endpoint, Origin, RequestBody, Response, Transport};
+use crate::url::{StoreUrl, encode_into};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// Documents (listings, errors) longer than this are refused: 1,000 entries take less than 2 MiB.
+const DOCUMENT_LIMIT: usize = 16 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Oci {
+    url: StoreUrl,
+    config: Config,
+    transport: Arc<Transport>,
+    service: OnceCell<Service>,
+    /// `/n/{namespace}`, encoded.
+    namespace: OnceCell<String>,
+    /// `/n/{namespace}/b/{bucket}/o/`, encoded.
+    objects: OnceCell<String>,
+}
+
+/// What the first request finds out.
+#[derive(Debug)]
+struct Service {
+    endpoint: Arc<Endpoint>,
+    host: HeaderValue,
+    signer: Signer,
+    compartment: Option<String>,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+enum Target<'a> {
+    /// The tenancy's namespace.
+    Namespace,
+    /// The buckets of the namespace.
+    Buckets,
+    Bucket,
+    /// The objects of the bucket.
+    Objects,
+    Object(&'a str),
+}
+
+/// What a request carries besides its target and signature.
+#[derive(Debug, Default)]
+struct Parts {
+    headers: HeaderMap,
+    query: String,
+    body: Bytes,
+    /// Whether the body is JSON and signed.
+    document: bool,
+}
+
+impl Oci {
+    pub(crate) fn new(url: &StoreUrl, config: Config, transport: &Arc<Transport>) -> Oci {
+        Oci {
+            url: url.with_key(""),
+            config,
+            transport: Arc::clone(transport),
+            service: OnceCell::new(),
+            namespace: OnceCell::new(),
+            objects: OnceCell::new(),
+        }
+    }
+
+    async fn service(&self) -> Result<&Service, Failure> {
+        if let Some(service) = self.service.get() {
+            return Ok(service);
+        }
+        self.service
+            .get_or_try_init(|| async {
+                // Files are read, and a key may have to be decrypted.
+                let config = self.config.clone();
+                let loaded = tokio::task::spawn_blocking(move || load(&config)).await;
+                let Loaded { origin, principal, compartment } =
+                    loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
+                let signer = Signer::new(principal, origin.authority(), &self.config);
+                let host = HeaderValue::from_str(origin.authority())
+                    .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
+                Ok(Service {
+                    endpoint: self.transport.endpoint(&origin),
+                    host,
+                    signer,
+                    compartment,
+                })
+            })
+            .await
+    }
+
+    /// `/n/{namespace}`: the URL's, or asked of the service, once.
+    async fn namespace(&self, timer: &AttemptTimer) -> Result<&str, Failure> {
+        if let Some(known) = self.namespace.get() {
+            return Ok(known);
+        }
+        let target = self.namespace.get_or_try_init(|| async {
+            let name = match self.url.namespace() {
+                Some(name) => name.to_owned(),
+                None => self.ask_namespace(timer).await?,
+            };
+            let mut target = String::from("/n/");
+            encode_into(&mut target, &name);
+            Ok::<_, Failure>(target)
+        });
+        Ok(target.await?)
+    }
+
+    /// Boxed: asking for the namespace is itself a request, and a request may have to ask for the namespace.
+    fn ask_namespace(&self, timer: &AttemptTimer) -> Answer<'_, String> {
+        let attempt = Attempt { timer: timer.another(Operation::GetNamespace), fresh: false };
+        Box::pin(async move {
+            let (_, document) =
+                self.document(attempt, Method::GET, Target::Namespace, |_, _| Ok(())).await?;
+            serde_json::from_slice(&document).map_err(|e| answer::malformed("GetNamespace", e))
+        })
+    }
+
+    /// The request target, path only, as it is signed and sent.
+    async fn target(&self, target: Target<'_>, timer: &AttemptTimer) -> Result<String, Failure> {
+        if let (Target::Object(key), Some(objects)) = (target, self.objects.get()) {
+            answer::check_name(key)?;
+            let mut path = String::with_capacity(objects.len() + key.len() + 32);
+            path.push_str(objects);
+            encode_into(&mut path, key);
+            return Ok(path);
+        }
+        if let Target::Namespace = target {
+            return Ok("/n/".to_owned());
+        }
+        let mut path = self.namespace(timer).await?.to_owned() + "/b";
+        if let Target::Buckets = target {
+            return Ok(path);
+        }
+        path.push('/');
+        encode_into(&mut path, self.bucket()?);
+        match target {
+            Target::Objects => path.push_str("/o"),
+            Target::Object(key) => {
+                answer::check_name(key)?;
+                path.push_str("/o/");
+                self.objects.get_or_init(|| std::future::ready(path.clone())).await;
+                encode_into(&mut path, key);
+            }
+            _ => {}
+        }
+        Ok(path)
+    }
+
+    fn bucket(&self) -> Result<&str, Failure> {
+        self.url.bucket().ok_or_else(|| {
+            Failure::new(ErrorKind::InvalidInput)
+                .message("the URL names no bucket: oci://bucket@namespace/")
+        })
+    }
+
+    /// Signs and sends; an answer that is not a success becomes a failure with what the service said. Each way out
+    /// records the attempt. The client request id of the answer stands beside it.
+    async fn exchange(
+        &self,
+        attempt: Attempt,
+        method: Method,
+        target: Target<'_>,
+        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
+    ) -> Result<(Response, RequestId), Failure> {
+        let Attempt { mut timer, fresh } = attempt;
+        let id = timer.client_request_id();
+        let prepared = self.prepare(&mut timer, method, target, fill).await;
+        let Prepared { service, request, reused } = match prepared {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                timer.finish(failure.outcome());
+                return Err(failure);
+            }
+        };
+        timer.lap(Phase::Prepare);
+        let mut failure = match self.transport.send(&service.endpoint, request, timer, fresh).await
+        {
+            Ok(response) if response.status.is_success() => return Ok((response, id)),
+            Ok(response) => answer::refusal(response).await,
+            Err(failure) => failure,
+        };
+        failure.signature_reused = reused;
+        failure.client_request_id = Some(id.to_string());
+        Err(failure)
+    }
+
+    async fn prepare(
+        &self,
+        timer: &mut AttemptTimer,
+        method: Method,
+        target: Target<'_>,
+        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
+    ) -> Result<Prepared<'_>, Failure> {
+        let service = self.service().await?;
+        let mut target = self.target(target, timer).await?;
+        let mut parts = Parts { headers: HeaderMap::with_capacity(16), ..Parts::default() };
+        fill(&mut parts, service)?;
+        target.push_str(&parts.query);
+        let name = answer::method_name(&method);
+        let signed = if parts.document {
+            service.signer.sign_body(name, &target, &parts.body, timer).await?
+        } else {
+            service.signer.sign(name, &target, timer).await?
+        };
+        let reused = signed.reused;
+        let request = request(method, &target, parts, service, signed, timer.client_request_id())?;
+        Ok(Prepared { service, request, reused })
+    }
+
+    /// An exchange whose answer has no body that matters.
+    async fn headers(
+        &self,
+        attempt: Attempt,
+        method: Method,
+        target: Target<'_>,
+        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
+    ) -> Result<HeaderMap, Failure> {
+        Ok(self.document(attempt, method, target, fill).await?.0)
+    }
+
+    /// An exchange whose answer is a document.
+    async fn document(
+        &self,
+        attempt: Attempt,
+        method: Method,
+        target: Target<'_>,
+        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
+    ) -> Result<(HeaderMap, Bytes), Failure> {
+        let (response, id) = self.exchange(attempt, method, target, fill).await?;
+        let Response { headers, body, .. } = response;
+        Ok((headers, named(body.collect(DOCUMENT_LIMIT).await, id)?))
+    }
+}
+
+/// A request ready to be sent.
+struct Prepared<'a> {
+    service: &'a Service,
+    request: Request<RequestBody>,
+    reused: bool,
+}
+
+/// Gives a failure after the head the id of its request.
+fn named<T>(result: Result<T, Failure>, id: RequestId) -> Result<T, Failure> {
+    result.map_err(|mut failure| {
+        failure.client_request_id.get_or_insert_with(|| id.to_string());
+        failure
+    })
+}
+
+fn request(
+    method: Method,
+    target: &str,
+    parts: Parts,
+    service: &Service,
+    signed: Signed,
+    id: RequestId,
+) -> Result<Request<RequestBody>, Failure> {
+    const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
+    const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
+    let Parts { mut headers, body, document, .. } = parts;
+    // `http::Uri` keeps every byte of a path and query; `url::Url` would not.
+    let uri: Uri = target.parse().map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
+    headers.insert(header::HOST, service.host.clone());
+    headers.insert(header::DATE, signed.date);
+    headers.insert(header::AUTHORIZATION, signed.authorization);
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    headers.insert(CLIENT_REQUEST_ID, answer::value(&id.to_string())?);
+    if let Some(sha256) = signed.content_sha256 {
+        headers.insert(CONTENT_SHA256, sha256);
+    }
+    if document {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if document || method == Method::PUT {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    let mut request = Request::new(RequestBody::full(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+struct Loaded {
+    origin: Origin,
+    principal: Box<dyn auth::Principal>,
+    compartment: Option<String>,
+}
+
+fn load(config: &Config) -> Result<Loaded, Error> {
+    let profile = Profile::load(config, |name| std::env::var(name).ok())?;
+    let principal = auth::load(config, &profile)?;
+    let endpoint = match &config.endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => {
+            let region =
+                config.region.as_deref().or_else(|| profile.get("region")).ok_or_else(|| {
+                    profile.error("names no region; add `region = …`, or set region or endpoint")
+                })?;
+            realm::endpoint(region)
+        }
+    };
+    let compartment =
+        config.compartment.clone().or_else(|| profile.get("tenancy").map(str::to_owned));
+    Ok(Loaded { origin: Origin::parse(&endpoint)?, principal, compartment })
+}
+
+impl Backend for Oci {
+    fn url(&self, key: &str) -> String {
+        self.url.with_key(key).to_string()
+    }
+
+    fn after_unauthorized(&self, failure: &Failure) -> Again {
+        match self.service.get() {
+            Some(service) => {
+                service.signer.after_unauthorized(failure.signature_reused, failure.server_date)
+            }
+            None => Again::No(String::new()),
+        }
+    }
+
+    fn get<'a>(&'a self, request: &'a GetRequest, mut attempt: Attempt) -> Answer<'a, GetReply> {
+        if let Some(asked) = request.range.as_ref().and_then(GetRange::asked) {
+            attempt.timer.asked(asked);
+        }
+        let fill = |parts: &mut Parts, _: &Service| {
+            if let Some(range) = &request.range {
+                parts.headers.insert(header::RANGE, answer::value(&range.header())?);
+            }
+            if let Some(etag) = &request.if_match {
+                parts.headers.insert(header::IF_MATCH, answer::value(etag)?);
+            }
+            Ok(())
+        };
+        Box::pin(async move {
+            let (response, id) =
+                self.exchange(attempt, Method::GET, Target::Object(&request.key), fill).await?;
+            named(answer::get(request, response), id)
+        })
+    }
+
+    fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> Answer<'a, ObjectMeta> {
+        Box::pin(async move {
+            let headers =
+                self.headers(attempt, Method::HEAD, Target::Object(key), |_, _| Ok(())).await?;
+            let size = answer::length(&headers).ok_or_else(|| answer::lacks("Content-Length"))?;
+            Ok(answer::meta(key, size, &headers))
+        })
+    }
+
+    fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
+        attempt.timer.delivered(request.body.len() as u64);
+        let fill = |parts: &mut Parts, _: &Service| {
+            parts.headers = put_headers(request)?;
+            parts.body = request.body.clone();
+            Ok(())
+        };
+        Box::pin(async move {
+            let headers =
+                self.headers(attempt, Method::PUT, Target::Object(&request.key), fill).await;
+            let headers = headers.map_err(|failure| exists(failure, &request.mode))?;
+            answer::check_stored(request, &headers)?;
+            let mut meta = answer::meta(&request.key, request.body.len() as u64, &headers);
+            meta.checksum = meta.checksum.or(request.checksum);
+            Ok(meta)
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        key: &'a str,
+        if_match: Option<&'a str>,
+        attempt: Attempt,
+    ) -> Answer<'a, ()> {
+        let fill = move |parts: &mut Parts, _: &Service| {
+            if let Some(etag) = if_match {
+                parts.headers.insert(header::IF_MATCH, answer::value(etag)?);
+            }
+            Ok(())
+        };
+        Box::pin(async move {
+            self.headers(attempt, Method::DELETE, Target::Object(key), fill).await.map(drop)
+        })
+    }
+
+    fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage> {
+        let fill = |parts: &mut Parts, _: &Service| {
+            let page_size = request.page_size.map(|size| size.to_string());
+            parts.query = query(&[
+                ("prefix", (!request.prefix.is_empty()).then_some(request.prefix.as_str())),
+                ("delimiter", request.delimiter.then_some("/")),
+                ("start", request.start.as_deref()),
+                ("startAfter", request.start_after.as_deref()),
+                ("end", request.end.as_deref()),
+                ("limit", page_size.as_deref()),
+                ("fields", Some("name,size,etag,md5,timeModified")),
+            ]);
+            Ok(())
+        };
+        Box::pin(async move {
+            answer::list(&self.document(attempt, Method::GET, Target::Objects, fill).await?.1)
+        })
+    }
+
+    fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
+        let fill = |parts: &mut Parts, service: &Service| {
+            let document = serde_json::json!({ "name": self.bucket()?, "compartmentId": service.compartment()? });
+            parts.body = document.to_string().into();
+            parts.document = true;
+            Ok(())
+        };
+        Box::pin(async move {
+            let created = self.headers(attempt, Method::POST, Target::Buckets, fill).await;
+            created.map(drop).map_err(|mut failure| {
+                if failure.code.as_deref() == Some("BucketAlreadyExists") {
+                    failure.kind = ErrorKind::AlreadyExists;
+                }
+                failure
+            })
+        })
+    }
+
+    fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.headers(attempt, Method::DELETE, Target::Bucket, |_, _| Ok(())).await.map(drop)
+        })
+    }
+
+    fn list_buckets<'a>(
+        &'a self,
+        page: Option<&'a str>,
+        attempt: Attempt,
+    ) -> Answer<'a, BucketPage> {
+        let fill = move |parts: &mut Parts, service: &Service| {
+            parts.query = query(&[("compartmentId", Some(service.compartment()?)), ("page", page)]);
+            Ok(())
+        };
+        Box::pin(async move {
+            let (headers, document) =
+                self.document(attempt, Method::GET, Target::Buckets, fill).await?;
+            answer::buckets(&document, &headers)
+        })
+    }
+}
+
+impl Service {
+    fn compartment(&self) -> Result<&str, Failure> {
+        self.compartment.as_deref().ok_or_else(|| {
+            Failure::new(ErrorKind::Config)
+                .message("no compartment is known: set compartment, or tenancy in the profile")
+        })
+    }
+}
+
+/// `?a=b&c=d` of the parameters that have a value.
+fn query(parameters: &[(&str, Option<&str>)]) -> String {
+    let mut query = String::new();
+    for (name, value) in parameters {
+        let Some(value) = value else { continue };
+        query.push(if query.is_empty() { '?' } else { '&' });
+        query.push_str(name);
+        query.push('=');
+        encode_into(&mut query, value);
+    }
+    query
+}
+
+fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::with_capacity(16);
+    let mut put = |name: &'static str, text: &str| -> Result<(), Failure> {
+        headers.insert(HeaderName::from_static(name), answer::value(text)?);
+        Ok(())
+    };
+    match &request.mode {
+        PutMode::Overwrite => {}
+        PutMode::Create => put("if-none-match", "*")?,
+        PutMode::Update(etag) => put("if-match", etag)?,
+    }
+    match request.checksum {
+        Some(Checksum::Crc32c(crc)) => {
+            put("opc-checksum-algorithm", "CRC32C")?;
+            put("opc-content-crc32c", &STANDARD.encode(crc.to_be_bytes()))?;
+        }
+        Some(Checksum::Md5(md5)) => put("content-md5", &STANDARD.encode(md5))?,
+        None => {}
+    }
+    put("content-type", request.content_type.as_deref().unwrap_or("application/octet-stream"))?;
+    if let Some(encoding) = &request.content_encoding {
+        put("content-encoding", encoding)?;
+    }
+    for (name, text) in &request.metadata {
+        let name = HeaderName::try_from(format!("opc-meta-{name}")).map_err(|e| {
+            Failure::new(ErrorKind::InvalidInput)
+                .message(format!("{name:?} cannot name user metadata"))
+                .source(e)
+        })?;
+        headers.insert(name, answer::value(text)?);
+    }
+    Ok(headers)
+}
+
+/// A condition that failed on a creation means that the object exists.
+fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
+    if failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16()) && *mode == PutMode::Create
+    {
+        failure.kind = ErrorKind::AlreadyExists;
+    }
+    failure
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The process's side: one transport, one retry budget, one root scope, and the runtime that work runs on.
+
+use crate::attempt::Policy;
+use crate::backend::oci::Oci;
+use crate::backend::{Backend, Bucket};
+use crate::config::{Config, SETTINGS};
+use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::store::Store;
+use crate::timing::{Gauges, Metrics, Scope};
+use crate::transport::Transport;
+use crate::url::{Scheme, StoreUrl};
+use futures_core::stream::BoxStream;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+
+/// A process's client: connections, retry budget, metrics. Cheap to clone; clones are the same client.
+///
+/// Work runs on the runtime given to the builder, else on the one that the caller is in, else on one of its own. A
+/// caller's runtime may end without breaking others: connections belong to the runtime they were made on.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    transport: Arc<Transport>,
+    policy: Arc<Policy>,
+    gauges: Arc<Gauges>,
+    metrics: Metrics,
+    runtime: Option<Handle>,
+    own: OnceLock<Owned>,
+    closed: AtomicBool,
+}
+
+/// A runtime of ours; its end waits for nobody, so that it may come on any thread.
+#[derive(Debug)]
+struct Owned(Option<Runtime>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Builds a [`Client`].
+#[derive(Debug, Default)]
+pub struct ClientBuilder {
+    config: Option<Config>,
+    runtime: Option<Handle>,
+}
+
+impl ClientBuilder {
+    /// The settings; without them, those of the environment.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> ClientBuilder {
+        self.config = Some(config);
+        self
+    }
+
+    /// The runtime that all work of the client runs on. It must outlive the client's calls.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Handle) -> ClientBuilder {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// The client. Fails if the environment holds a setting that does not parse. No I/O.
+    pub fn build(self) -> Result<Client> {
+        let config = match self.config {
+            Some(config) => config,
+            None => Config::from_env()?,
+        };
+        let gauges = Arc::new(Gauges::default());
+        Ok(Client(Arc::new(Shared {
+            transport: Arc::new(Transport::new(&config, &gauges)),
+            policy: Arc::new(Policy::new(&config, &gauges)),
+            metrics: Metrics::new(Arc::clone(&gauges)),
+            gauges,
+            config,
+            runtime: self.runtime,
+            own: OnceLock::new(),
+            closed: AtomicBool::new(false),
+        })))
+    }
+}
+
+impl Client {
+    /// Begins a client of its own.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// The process's client, made from the environment when first asked for. What the command line and the bindings use.
+    pub fn global() -> Result<&'static Client> {
+        static GLOBAL: OnceLock<Result<Client>> = OnceLock::new();
+        GLOBAL.get_or_init(|| Client::builder().build()).as_ref().map_err(Clone::clone)
+    }
+
+    /// A bucket, and the part of it below the URL's key, as a store. No I/O: what is wrong with configuration, key or
+    /// endpoint is told by the first request.
+    pub fn store(&self, url: &StoreUrl, options: StoreOptions) -> Result<Store> {
+        if url.bucket().is_none() {
+            return Err(Error::invalid(format!("{url} names no bucket: oci://bucket@namespace/")));
+        }
+        let (backend, config) = self.backend(url, &options)?;
+        Ok(Store::new(self.clone(), backend, url, &config, options.scope.as_ref()))
+    }
+
+    /// The buckets of a service (`oci://@namespace`), in the compartment of the settings.
+    pub fn buckets(
+        &self,
+        at: &StoreUrl,
+        options: StoreOptions,
+    ) -> BoxStream<'static, Result<Bucket>> {
+        match self.backend(at, &options) {
+            Ok((backend, _)) => {
+                crate::store::buckets(self.clone(), backend, options.scope.as_ref())
+            }
+            Err(error) => Box::pin(futures_util::stream::once(std::future::ready(Err(error)))),
+        }
+    }
+
+    /// Makes the bucket that the URL names, in the compartment of the settings.
+    pub async fn create_bucket(&self, url: &StoreUrl, options: StoreOptions) -> Result<()> {
+        self.store(url, options)?.create_bucket().await
+    }
+
+    /// Removes the bucket that the URL names. It must be empty.
+    pub async fn delete_bucket(&self, url: &StoreUrl, options: StoreOptions) -> Result<()> {
+        self.store(url, options)?.delete_bucket().await
+    }
+
+    /// What this client has recorded, and its gauges.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Takes no new calls, waits at most `grace` for those under way, and closes idle connections. Fails with
+    /// `Timeout` if calls were still under way.
+    pub async fn shutdown(&self, grace: Duration) -> Result<()> {
+        self.0.closed.store(true, Relaxed);
+        let gauges = Arc::clone(&self.0.gauges);
+        let drained =
+            self.run(async move { tokio::time::timeout(grace, gauges.drained()).await }).await;
+        self.0.transport.close_idle();
+        drained.map_err(|_| {
+            let left = self.0.metrics.attempts_in_flight();
+            Failure::new(ErrorKind::Timeout)
+                .message(format!("{left} requests were under way after {grace:?}"))
+                .into()
+        })
+    }
+
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
+        &self.0.policy
+    }
+
+    pub(crate) fn timing_is_on(&self) -> bool {
+        self.0.config.timing
+    }
+
+    /// Fails once the client was shut down.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.0.closed.load(Relaxed) {
+            Err(Error::misuse("the client was shut down"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The runtime to enter for work begun here: `None` where the caller's own will do.
+    pub(crate) fn foreign_runtime(&self) -> Result<Option<Handle>> {
+        if let Some(runtime) = &self.0.runtime {
+            return Ok(Some(runtime.clone()));
+        }
+        match Handle::try_current() {
+            Ok(_) => Ok(None),
+            Err(_) => self.own_runtime().map(|runtime| Some(runtime.handle().clone())),
+        }
+    }
+
+    /// A runtime of the client's own, for callers without one.
+    pub(crate) fn own_runtime(&self) -> Result<&Runtime> {
+        if self.0.own.get().is_none() {
+            let built = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .thread_name("storescope")
+                .enable_all()
+                .build()
+                .map_err(|e| {
+                    Failure::new(ErrorKind::Exhausted)
+                        .message("no runtime could be started")
+                        .source(e)
+                })?;
+            // Lost to another thread's, a second one just ends.
+            let _ = self.0.own.set(Owned(Some(built)));
+        }
+        Ok(self
+            .0
+            .own
+            .get()
+            .and_then(|owned| owned.0.as_ref())
+            .expect("set above, and taken only on drop"))
+    }
+
+    /// Polls `work` inside the runtime it belongs to.
+    pub(crate) async fn run<T>(&self, work: impl Future<Output = T> + Send) -> T {
+        let Ok(Some(runtime)) = self.foreign_runtime() else { return work.await };
+        let mut work = Box::pin(work);
+        poll_fn(|cx| {
+            let _entered = runtime.enter();
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    fn backend(
+        &self,
+        url: &StoreUrl,
+        options: &StoreOptions,
+    ) -> Result<(Arc<dyn Backend>, Config)> {
+        let config = options.apply(&self.0.config)?;
+        match url.scheme() {
+            Scheme::Oci => Ok((Arc::new(Oci::new(url, config.clone(), &self.0.transport)), config)),
+            Scheme::S3 => Err(Failure::new(ErrorKind::Unsupported)
+                .message(format!("{url}: S3 is not built yet"))
+                .hint("use the native API, oci://bucket@namespace/key")
+                .into()),
+        }
+    }
+}
+
+/// What one store has of its own: settings of level *store*, and a scope.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    settings: Vec<(String, String)>,
+    scope: Option<Scope>,
+}
+
+impl StoreOptions {
+    /// Nothing of its own.
+    pub fn new() -> StoreOptions {
+        StoreOptions::default()
+    }
+
+    /// Sets a setting of level *store* by its name (docs/CONFIG.md). A name that is not known, or belongs to the
+    /// client, is told by [`Client::store`].
+    #[must_use]
+    pub fn set(mut self, name: &str, text: impl Into<String>) -> StoreOptions {
+        self.settings.push((name.replace('-', "_"), text.into()));
+        self
+    }
+
+    /// Records the store's requests in this scope, too.
+    #[must_use]
+    pub fn scope(mut self, scope: &Scope) -> StoreOptions {
+        self.scope = Some(scope.clone());
+        self
+    }
+
+    fn apply(&self, base: &Config) -> Result<Config> {
+        let mut config = base.clone();
+        for (name, text) in &self.settings {
+            if SETTINGS.iter().any(|setting| setting.name == name && !setting.per_store) {
+                return Err(Error::config(format!(
+                    "{name} belongs to the client, not to a store: set it in ClientBuilder::config"
+                )));
+            }
+            config.set(name, text)?;
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One table of settings, each with one name everywhere: builder, store option, command line, Python keyword and
+//! environment variable `STORESCOPE_…`. `docs/CONFIG.md` is made from it.
+//!
+//! The order, first found first taken: what the caller set · `STORESCOPE_…` · the field's own environment
+//! (`OCI_CLI_…`, `OCI_…`) · the profile in the OCI configuration file · the default.
+
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod profile;
+
+pub(crate) use profile::Profile;
+
+/// What a setting's text may be.
+trait Value: Sized {
+    const KIND: &'static str;
+    fn parse(text: &str) -> Result<Self, String>;
+    fn show(&self) -> String;
+}
+
+/// A row of the table of settings.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The name: builder, option (with `-` for `_`), Python keyword.
+    pub name: &'static str,
+    /// What its text may be.
+    pub kind: &'static str,
+    /// Other environment variables that are read, after `STORESCOPE_<NAME>`.
+    pub also: &'static [&'static str],
+    /// Whether a single store may have its own; otherwise it belongs to the client.
+    pub per_store: bool,
+    /// What it does, in Markdown.
+    pub doc: &'static str,
+    default: fn() -> String,
+}
+
+impl Setting {
+    /// The environment variable of this setting.
+    pub fn variable(&self) -> String {
+        format!("STORESCOPE_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// The text of its default; empty where there is none.
+    pub fn default(&self) -> String {
+        (self.default)()
+    }
+}
+
+macro_rules! settings {
+    ($($level:ident $name:ident: $type:ty = $default:expr, $also:expr, $doc:literal;)+) => {
+        /// Every setting, typed. Made by [`Config::from_env`] or [`Config::default`], changed by [`Config::set`] or
+        /// by the method of its name.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $(pub(crate) $name: $type,)+ }
+
+        impl Default for Config {
+            fn default() -> Config { Config { $($name: $default,)+ } }
+        }
+
+        impl Config {
+            /// Sets one setting from text.
+            pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
+                let parsed = match name.replace('-', "_").as_str() {
+                    $(stringify!($name) => <$type as Value>::parse(text).map(|value| self.$name = value),)+
+                    _ => return Err(Error::config(format!("there is no setting {name:?}; docs/CONFIG.md lists them"))),
+                };
+                parsed.map_err(|why| Error::config(format!("{name}={text:?}: {why}")))
+            }
+
+            $(
+                #[doc = $doc]
+                #[must_use]
+                pub fn $name(mut self, value: impl Into<$type>) -> Config {
+                    self.$name = value.into();
+                    self
+                }
+            )+
+        }
+
+        /// The table of settings.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            kind: <$type as Value>::KIND,
+            also: &$also,
+            per_store: settings!(@level $level),
+            doc: $doc,
+            default: || {
+                let value: $type = $default;
+                value.show()
+            },
+        },)+];
+    };
+    (@level store) => { true };
+    (@level client) => { false };
+}
+
+settings! {
+    store endpoint: Option<String> = None, ["OCI_CLI_ENDPOINT"], "The service's URL, such as `http://127.0.0.1:8080`. Without it, it is made from the region.";
+    store region: Option<String> = None, ["OCI_CLI_REGION", "OCI_REGION"], "The region, such as `us-ashburn-1` or its short code `iad`. Without it, the profile's.";
+    store config_file: Option<PathBuf> = None, ["OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE"], "The OCI configuration file. Without it, `~/.oci/config`, then `~/.oraclebmc/config`.";
+    store profile: Option<String> = None, ["OCI_CLI_PROFILE"], "The profile in that file. Without it, `DEFAULT`. Other profiles inherit from `DEFAULT` what they lack.";
+    store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs: `api_key`, `security_token`, or `auto` (a token where the profile has a `security_token_file`, else its API key).";
+    store compartment: Option<String> = None, [], "The compartment's OCID for the creation and listing of buckets. Without it, the tenancy's root.";
+    store signature_reuse: Duration = Duration::from_secs(60), [], "How long one signature serves the requests it covers: ranged reads of one object differ only in unsigned headers. `0s` signs each request. Not yet tried against the live service: a 401 on a reused signature turns the reuse off for that store.";
+    store adjust_clock: bool = true, [], "When the store says 401 and its clock is more than 4 minutes from ours: sign by its clock, with a warning.";
+    store verify: bool = true, [], "Check whole objects against the CRC32C or MD5 that the store sends, and send CRC32C with each write.";
+    client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE"], "A PEM file of certificate authorities to trust instead of the platform's.";
+    client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
+    client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
+    client stall_timeout: Duration = Duration::from_secs(30), [], "Time without a byte while a body is received and the caller wants it, or is sent.";
+    client call_timeout: Duration = Duration::from_secs(600), [], "A call that has got nowhere for so long gives up. Bytes that arrive begin it anew; there is no limit on the whole.";
+    client attempts: u32 = 8, [], "Requests made for a call at most. A read that got bytes before it broke begins anew.";
+    client backoff_base: Duration = Duration::from_millis(100), [], "The first retry waits a random time up to this; each one after it up to twice the one before.";
+    client backoff_cap: Duration = Duration::from_secs(20), [], "No retry waits longer, unless the server's `Retry-After` says so.";
+    client retry_budget: u32 = 10, [], "Retries of the whole process, in percent of its requests; 100 more are free.";
+    client max_connections: u32 = 256, [], "Connections to one host at most; a request beyond waits.";
+    client idle_timeout: Duration = Duration::from_secs(8), [], "A connection unused for so long is not used again: balancers close them without a word.";
+    client dns_ttl: Duration = Duration::from_secs(30), [], "How long a resolved name is kept. A failure to connect forgets it.";
+    client timing: bool = true, [], "Record every call and attempt in histograms.";
+}
+
+impl Config {
+    /// The defaults, overlaid by this process's environment.
+    pub fn from_env() -> Result<Config> {
+        Config::from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// The defaults, overlaid by the environment that `variable` answers for.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Config> {
+        let mut config = Config::default();
+        for setting in SETTINGS {
+            let own = setting.variable();
+            let names = std::iter::once(own.as_str()).chain(setting.also.iter().copied());
+            let found = names
+                .filter_map(|name| Some((name, variable(name)?)))
+                .find(|(_, text)| !text.is_empty());
+            if let Some((name, text)) = found {
+                config.set(setting.name, &text).map_err(|error| {
+                    Error::config(format!("environment variable {name}: {error}"))
+                })?;
+            }
+        }
+        Ok(config)
+    }
+
+    /// `docs/CONFIG.md`.
+    pub fn markdown() -> String {
+        use std::fmt::Write;
+        let mut text = String::from(include_str!("config/head.md"));
+        for setting in SETTINGS {
+            let Setting { name, kind, also, per_store, doc, .. } = setting;
+            let default = setting.default();
+            let default =
+                if default.is_empty() { "–".to_owned() } else { format!("`{default}`") };
+            let level = if *per_store { "store" } else { "client" };
+            let variables: Vec<String> = std::iter::once(setting.variable())
+                .chain(also.iter().map(|&name| name.to_owned()))
+                .map(|name| format!("`{name}`"))
+                .collect();
+            writeln!(
+                text,
+                "| `{name}` | {kind} | {default} | {level} | {} | {doc} |",
+                variables.join(" ")
+            )
+            .expect("writing to memory");
+        }
+        text
+    }
+}
+
+/// Which principal signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// A session token where the profile names one, else its API key.
+    Auto,
+    /// The profile's API key.
+    ApiKey,
+    /// The profile's session token (`oci session authenticate`).
+    SecurityToken,
+}
+
+impl Value for Auth {
+    const KIND: &'static str = "`auto`, `api_key`, `security_token`";
+
+    fn parse(text: &str) -> Result<Auth, String> {
+        match text {
+            "auto" => Ok(Auth::Auto),
+            "api_key" => Ok(Auth::ApiKey),
+            "security_token" => Ok(Auth::SecurityToken),
+            "instance_principal"
+            | "resource_principal"
+            | "oke_workload_identity"
+            | "instance_obo_user" => Err(format!(
+                "the principal {text} is not built yet; api_key and security_token are"
+            )),
+            _ => Err(format!("expected {}", Auth::KIND)),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Auth::Auto => "auto",
+            Auth::ApiKey => "api_key",
+            Auth::SecurityToken => "security_token",
+        }
+        .to_owned()
+    }
+}
+
+impl Value for Option<String> {
+    const KIND: &'static str = "text";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        self.clone().unwrap_or_default()
+    }
+}
+
+impl Value for Option<PathBuf> {
+    const KIND: &'static str = "path";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok((!text.is_empty()).then(|| expand_home(text)))
+    }
+
+    fn show(&self) -> String {
+        self.as_deref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
+impl Value for bool {
+    const KIND: &'static str = "`true` or `false`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" | "yes" => Ok(true),
+            "false" | "0" | "off" | "no" => Ok(false),
+            _ => Err(format!("expected {}", Self::KIND)),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for u32 {
+    const KIND: &'static str = "number";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "expected a whole number".to_owned())
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for Duration {
+    const KIND: &'static str = "time, such as `5s`";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        parse_duration(text)
+    }
+
+    fn show(&self) -> String {
+        if self.subsec_nanos() == 0 {
+            format!("{}s", self.as_secs())
+        } else {
+            format!("{}ms", self.as_millis())
+        }
+    }
+}
+
+/// A time such as `250ms`, `5s`, `2m`, `1h`.
+///
+/// ```
+/// assert_eq!(storescope::config::parse_duration("1.5s"), Ok(std::time::Duration::from_millis(1500)));
+/// ```
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text);
+    let scale = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "" if number == "0" => 0.0,
+        _ => {
+            return Err(format!(
+                "{text:?} is no time: expected a number and us, ms, s, m or h, such as 5s"
+            ));
+        }
+    };
+    let number: f64 =
+        number.parse().map_err(|_| format!("{text:?} is no time: expected a number first"))?;
+    Duration::try_from_secs_f64(number * scale).map_err(|_| format!("{text:?} is out of range"))
+}
+
+/// A size in bytes such as `64KiB`, `8MB`, `512`.
+///
+/// ```
+/// assert_eq!(storescope::config::parse_size("64KiB"), Ok(65536));
+/// assert_eq!(storescope::config::parse_size("8MB"), Ok(8_000_000));
+/// ```
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split_unit(text);
+    let scale: u64 = match unit {
+        "" | "B" => 1,
+        "KB" | "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => {
+            return Err(format!(
+                "{text:?} is no size: expected a number and KiB, MiB, GiB, KB, MB or GB"
+            ));
+        }
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(scale).ok_or_else(|| format!("{text:?} is out of range"));
+    }
+    let number: f64 =
+        number.parse().map_err(|_| format!("{text:?} is no size: expected a number first"))?;
+    Ok((number * scale as f64) as u64)
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    (&text[..end], text[end..].trim_start())
+}
+
+/// A path with a leading `~` made the home folder, as OCI's own tools do.
+pub(crate) fn expand_home(text: &str) -> PathBuf {
+    match text.strip_prefix("~/").zip(std::env::home_dir()) {
+        Some((rest, home)) => home.join(rest),
+        None => Path::new(text).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_variable_goes_before_the_fields_own() {
+        let env = |name: &str| match name {
+            "STORESCOPE_REGION" => Some("eu-frankfurt-1".to_owned()),
+            "OCI_CLI_REGION" | "OCI_REGION" => Some("us-phoenix-1".to_owned()),
+            "OCI_CLI_PROFILE" => Some("LAB".to_owned()),
+            "STORESCOPE_ATTEMPTS" => Some("3".to_owned()),
+            _ => None,
+        };
+        let config = Config::from_variables(env).unwrap();
+        assert_eq!(config.region.as_deref(), Some("eu-frankfurt-1"));
+        assert_eq!(config.profile.as_deref(), Some("LAB"));
+        assert_eq!(config.attempts, 3);
+    }
+
+    #[test]
+    fn what_does_not_parse_names_the_variable_and_the_text() {
+        let env = |name: &str| (name == "STORESCOPE_CONNECT_TIMEOUT").then(|| "soon".to_owned());
+        let error = Config::from_variables(env).unwrap_err().to_string();
+        assert!(error.contains("STORESCOPE_CONNECT_TIMEOUT") && error.contains("soon"), "{error}");
+        assert!(Config::default().set("no_such", "1").unwrap_err().to_string().contains("no_such"));
+    }
+
+    #[test]
+    fn every_default_reads_back_as_itself() {
+        let mut config = Config::default();
+        for setting in SETTINGS {
+            config.set(setting.name, &setting.default()).unwrap();
+        }
+        assert_eq!(config, Config::default());
+    }
+
+    /// Run with `STORESCOPE_BLESS=1` to write the file anew.
+    #[test]
+    fn the_document_is_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIG.md");
+        if std::env::var_os("STORESCOPE_BLESS").is_some() {
+            std::fs::write(&path, Config::markdown()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), Config::markdown());
+    }
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The one error of this crate: opaque, cheap to clone, and able to say what to do.
+
+use crate::timing::{Operation, Outcome};
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Arc<dyn StdError + Send + Sync + 'static>;
+
+/// Why a call failed: what was asked, of which object, what the store said, how often it was tried, what to do.
+///
+/// `Display` is one line; [`source`](StdError::source) has what lies beneath.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The object does not exist.
+    NotFound,
+    /// The bucket does not exist, or the principal may not know that it does: OCI answers both alike.
+    BucketNotFound,
+    /// What was to be created is there already.
+    AlreadyExists,
+    /// A condition (If-Match, If-None-Match) did not hold.
+    Precondition,
+    /// The object changed under a read that had begun.
+    Changed,
+    /// The store does not know who asks: wrong key, expired token, clock off (401).
+    Unauthenticated,
+    /// The store knows who asks and refuses (403).
+    PermissionDenied,
+    /// Too many requests, and the retries are used up (429, 503 SlowDown).
+    Throttled,
+    /// The store failed, and the retries are used up (5xx).
+    Server,
+    /// The range lies past the end of the object (416).
+    InvalidRange,
+    /// The store refused the request for another reason (4xx).
+    Rejected,
+    /// No connection: name not resolved, refused, unreachable.
+    Connect,
+    /// The TLS handshake failed: wrong authority, wrong host name, expired certificate.
+    Tls,
+    /// The store did not answer, or stopped answering, in time.
+    Timeout,
+    /// The connection broke and the retries are used up.
+    Reset,
+    /// The answer was not one: a wrong Content-Range, a short body, a malformed document.
+    Protocol,
+    /// The bytes are not those the store's checksum was made of.
+    Integrity,
+    /// This process or machine has run out of descriptors or ports.
+    Exhausted,
+    /// Configuration: a missing file, a key that does not parse, an unknown profile.
+    Config,
+    /// The caller asked for something that cannot be: an empty name, a reversed range.
+    InvalidInput,
+    /// A blocking call was made on a runtime's thread, or the client was shut down.
+    Misuse,
+    /// The store (or this version) does not offer the operation.
+    Unsupported,
+}
+
+impl ErrorKind {
+    const fn text(self) -> &'static str {
+        match self {
+            ErrorKind::NotFound => "object not found",
+            ErrorKind::BucketNotFound => "bucket not found, or not visible to this principal",
+            ErrorKind::AlreadyExists => "exists already",
+            ErrorKind::Precondition => "the condition does not hold",
+            ErrorKind::Changed => "the object changed while it was read",
+            ErrorKind::Unauthenticated => "not authenticated",
+            ErrorKind::PermissionDenied => "permission denied",
+            ErrorKind::Throttled => "throttled",
+            ErrorKind::Server => "the store failed",
+            ErrorKind::InvalidRange => "the range lies past the end",
+            ErrorKind::Rejected => "the store refused the request",
+            ErrorKind::Connect => "no connection",
+            ErrorKind::Tls => "the TLS handshake failed",
+            ErrorKind::Timeout => "timed out",
+            ErrorKind::Reset => "the connection broke",
+            ErrorKind::Protocol => "the answer is malformed",
+            ErrorKind::Integrity => "the checksum does not match",
+            ErrorKind::Exhausted => "out of descriptors or ports",
+            ErrorKind::Config => "configuration",
+            ErrorKind::InvalidInput => "invalid input",
+            ErrorKind::Misuse => "misuse",
+            ErrorKind::Unsupported => "not supported",
+        }
+    }
+
+    const fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            ErrorKind::NotFound => {
+                "check the name: object names are exact, nothing in them is decoded"
+            }
+            ErrorKind::BucketNotFound => {
+                "check bucket, namespace and region, and that a policy lets this principal read the bucket"
+            }
+            ErrorKind::Unauthenticated => {
+                "check user, tenancy, fingerprint and key_file of the profile, that the key is uploaded, and the clock"
+            }
+            ErrorKind::PermissionDenied => "a policy must allow this principal the operation",
+            ErrorKind::Throttled => "lower the concurrency, or raise the retry settings",
+            ErrorKind::Connect => "check endpoint, region and network",
+            ErrorKind::Tls => {
+                "set ca_bundle if the store's certificate is from an authority of your own"
+            }
+            ErrorKind::Exhausted => {
+                "raise the limit of open files (ulimit -n), or lower max_connections"
+            }
+            ErrorKind::Changed => "open the object anew",
+            _ => return None,
+        })
+    }
+}
+
+struct Inner {
+    failure: Failure,
+    operation: Option<Operation>,
+    object: Option<String>,
+    attempts: u32,
+    elapsed: Duration,
+}
+
+impl Error {
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.failure.kind
+    }
+
+    /// Whether the object (not the bucket) is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether the object changed while it was read.
+    pub fn is_changed(&self) -> bool {
+        self.kind() == ErrorKind::Changed
+    }
+
+    /// Whether a condition did not hold, creation of what exists included.
+    pub fn is_precondition(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Precondition | ErrorKind::AlreadyExists)
+    }
+
+    /// The operation that failed.
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.operation
+    }
+
+    /// The URL of the object or bucket.
+    pub fn object(&self) -> Option<&str> {
+        self.0.object.as_deref()
+    }
+
+    /// The HTTP status of the last answer.
+    pub fn status(&self) -> Option<u16> {
+        self.0.failure.status
+    }
+
+    /// The store's own code, such as `ObjectNotFound`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.failure.code.as_deref()
+    }
+
+    /// The store's name for the last request (`opc-request-id`): what its support asks for.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.failure.request_id.as_deref()
+    }
+
+    /// Our name for the last attempt (`opc-client-request-id`): found again in traces and in the server's log.
+    pub fn client_request_id(&self) -> Option<&str> {
+        self.0.failure.client_request_id.as_deref()
+    }
+
+    /// How many requests were made.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long the call took.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.failure.hint.as_deref().or(self.kind().hint())
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Error {
+        Failure::new(ErrorKind::Config).message(message).into()
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Error {
+        Failure::new(ErrorKind::InvalidInput).message(message).into()
+    }
+
+    pub(crate) fn misuse(message: impl Into<String>) -> Error {
+        Failure::new(ErrorKind::Misuse).message(message).into()
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        failure.into_error(None, None, 0, Duration::ZERO)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { failure, operation, object, attempts, elapsed } = &*self.0;
+        match (operation, object) {
+            (Some(operation), Some(object)) => write!(f, "{operation} {object}: ")?,
+            (Some(operation), None) => write!(f, "{operation}: ")?,
+            (None, Some(object)) => write!(f, "{object}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(failure.kind.text())?;
+        match (failure.status, &failure.code) {
+            (Some(status), Some(code)) => write!(f, " ({status} {code})")?,
+            (Some(status), None) => write!(f, " ({status})")?,
+            (None, _) => {}
+        }
+        if !failure.message.is_empty() {
+            write!(f, ": {}", failure.message)?;
+        }
+        if *attempts > 0 {
+            let plural = if *attempts == 1 { "" } else { "s" };
+            write!(f, " [{attempts} attempt{plural}, {:.0} ms", elapsed.as_secs_f64() * 1e3)?;
+            if let Some(id) = &failure.request_id {
+                write!(f, ", opc-request-id {id}")?;
+            } else if let Some(id) = &failure.client_request_id {
+                write!(f, ", opc-client-request-id {id}")?;
+            }
+            f.write_str("]")?;
+        }
+        match self.hint() {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind())
+            .field("message", &format_args!("{self}"))
+            .field("source", &self.0.failure.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.failure.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
+    }
+}
+
+/// What one attempt failed with, before it is known how many were made. Boxed: it travels in every `Result`.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(Box<Details>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Details {
+    pub(crate) kind: ErrorKind,
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) client_request_id: Option<String>,
+    pub(crate) hint: Option<String>,
+    /// The server's `Retry-After`.
+    pub(crate) retry_after: Option<Duration>,
+    /// The server's `Date`, on a 401.
+    pub(crate) server_date: Option<SystemTime>,
+    /// Whether the signature had served before.
+    pub(crate) signature_reused: bool,
+    /// A reused connection died before a byte of the answer: the request may go once more, free of charge.
+    pub(crate) stale_connection: bool,
+    pub(crate) source: Option<Source>,
+}
+
+impl std::ops::Deref for Failure {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind) -> Failure {
+        Failure(Box::new(Details {
+            kind,
+            status: None,
+            code: None,
+            message: String::new(),
+            request_id: None,
+            client_request_id: None,
+            hint: None,
+            retry_after: None,
+            server_date: None,
+            signature_reused: false,
+            stale_connection: false,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn message(mut self, message: impl Into<String>) -> Failure {
+        self.message = message.into();
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn source(mut self, source: impl StdError + Send + Sync + 'static) -> Failure {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The outcome this failure is recorded under.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match (self.status, self.kind) {
+            (Some(status), _) if status >= 300 => Outcome::of_status(status),
+            (_, ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Exhausted) => Outcome::Connect,
+            (_, ErrorKind::Timeout) => Outcome::Timeout,
+            (_, ErrorKind::Reset | ErrorKind::Protocol | ErrorKind::Integrity) => Outcome::Reset,
+            (_, ErrorKind::Changed) => Outcome::Precondition,
+            _ => Outcome::Client,
+        }
+    }
+
+    pub(crate) fn into_error(
+        self,
+        operation: Option<Operation>,
+        object: Option<String>,
+        attempts: u32,
+        elapsed: Duration,
+    ) -> Error {
+        Error(Arc::new(Inner { failure: self, operation, object, attempts, elapsed }))
+    }
+}
+
+impl From<Error> for Failure {
+    /// For an error made below an attempt (configuration, a principal): its context is added anew above.
+    fn from(error: Error) -> Failure {
+        match Arc::try_unwrap(error.0) {
+            Ok(inner) => inner.failure,
+            Err(shared) => shared.failure.clone(),
+        }
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            ErrorKind::NotFound | ErrorKind::BucketNotFound => Io::NotFound,
+            ErrorKind::AlreadyExists => Io::AlreadyExists,
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => Io::PermissionDenied,
+            ErrorKind::Timeout => Io::TimedOut,
+            ErrorKind::Reset => Io::ConnectionReset,
+            ErrorKind::InvalidInput | ErrorKind::InvalidRange => Io::InvalidInput,
+            ErrorKind::Protocol | ErrorKind::Integrity => Io::InvalidData,
+            ErrorKind::Unsupported => Io::Unsupported,
+            _ => Io::Other,
+        };
+        std::io::Error::new(kind, error)
+    }
+}

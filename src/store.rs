@@ -1,0 +1,697 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One bucket and prefix: reads, writes, listings. Each method is one call: timed, retried, and told in one error.
+
+use crate::attempt::{Call, ObjectBody, Repeat, is_transient, may_have_happened};
+use crate::backend::{
+    Backend, Bucket, Checksum, GetRange, GetRequest, ListPage, ListRequest, ObjectMeta, PutMode,
+    PutRequest,
+};
+use crate::client::Client;
+use crate::config::Config;
+use crate::error::{ErrorKind, Failure, Result};
+use crate::timing::{Operation, Scope, Sink};
+use crate::url::StoreUrl;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::stream;
+use md5::{Digest, Md5};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One bucket, and the part of it below a prefix. Cheap to clone.
+///
+/// Keys are literal, and are appended to the store's prefix as they are; what listings answer is relative to it.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    backend: Arc<dyn Backend>,
+    url: StoreUrl,
+    sink: Sink,
+    verify: bool,
+}
+
+/// How to read an object.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct GetOptions {
+    range: Option<GetRange>,
+    if_match: Option<String>,
+    verify: Option<bool>,
+    deadline: Option<Duration>,
+}
+
+impl GetOptions {
+    /// The whole object.
+    pub fn new() -> GetOptions {
+        GetOptions::default()
+    }
+
+    /// Only these bytes.
+    #[must_use]
+    pub fn range(mut self, range: impl Into<GetRange>) -> GetOptions {
+        self.range = Some(range.into());
+        self
+    }
+
+    /// Only if the object still has this entity tag; else `Precondition`.
+    #[must_use]
+    pub fn if_match(mut self, etag: impl Into<String>) -> GetOptions {
+        self.if_match = Some(etag.into());
+        self
+    }
+
+    /// Whether to check a whole object against the store's checksum; without it, the setting `verify`.
+    #[must_use]
+    pub fn verify(mut self, verify: bool) -> GetOptions {
+        self.verify = Some(verify);
+        self
+    }
+
+    /// Time for the whole call, its body included.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> GetOptions {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+/// The answer to a read: what the object is, and its bytes to come.
+#[derive(Debug)]
+pub struct GetResult {
+    meta: ObjectMeta,
+    range: Range<u64>,
+    body: ObjectBody,
+}
+
+impl GetResult {
+    /// What the object is.
+    pub fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    /// Which bytes of the object the body holds: those asked for that exist.
+    pub fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+
+    /// All bytes, in one piece.
+    pub async fn bytes(self) -> Result<Bytes> {
+        self.body.collect().await
+    }
+
+    /// The bytes as they arrive.
+    pub fn into_stream(self) -> ObjectBody {
+        self.body
+    }
+}
+
+/// How to write an object.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PutOptions {
+    mode: PutMode,
+    checksum: ChecksumMode,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+    metadata: BTreeMap<String, String>,
+    deadline: Option<Duration>,
+}
+
+/// Which checksum is sent with a write, and compared with the answer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChecksumMode {
+    /// CRC32C, or none where the setting `verify` is off.
+    #[default]
+    Auto,
+    /// CRC32C.
+    Crc32c,
+    /// MD5 (`Content-MD5`).
+    Md5,
+    /// None.
+    Off,
+}
+
+impl PutOptions {
+    /// Overwrites, with a CRC32C.
+    pub fn new() -> PutOptions {
+        PutOptions::default()
+    }
+
+    /// What to do where an object of that name exists.
+    #[must_use]
+    pub fn mode(mut self, mode: PutMode) -> PutOptions {
+        self.mode = mode;
+        self
+    }
+
+    /// Which checksum to send and compare.
+    #[must_use]
+    pub fn checksum(mut self, checksum: ChecksumMode) -> PutOptions {
+        self.checksum = checksum;
+        self
+    }
+
+    /// The media type; without it, `application/octet-stream`.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> PutOptions {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// The content coding, told to readers as it is. The bytes are not encoded here.
+    #[must_use]
+    pub fn content_encoding(mut self, content_encoding: impl Into<String>) -> PutOptions {
+        self.content_encoding = Some(content_encoding.into());
+        self
+    }
+
+    /// An item of user metadata; names are case-insensitive and come back in lower case.
+    #[must_use]
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> PutOptions {
+        self.metadata.insert(name.into(), value.into());
+        self
+    }
+
+    /// Time for the whole call.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> PutOptions {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+/// How to remove an object.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DeleteOptions {
+    if_match: Option<String>,
+}
+
+impl DeleteOptions {
+    /// Whatever it holds.
+    pub fn new() -> DeleteOptions {
+        DeleteOptions::default()
+    }
+
+    /// Only if it still has this entity tag; else `Precondition`.
+    #[must_use]
+    pub fn if_match(mut self, etag: impl Into<String>) -> DeleteOptions {
+        self.if_match = Some(etag.into());
+        self
+    }
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ListOptions {
+    delimiter: bool,
+    start_after: Option<String>,
+    end: Option<String>,
+    page_size: Option<u32>,
+}
+
+impl ListOptions {
+    /// All names, however deep.
+    pub fn new() -> ListOptions {
+        ListOptions::default()
+    }
+
+    /// Rolls up what lies below the next `/` into prefixes, as a folder is listed.
+    #[must_use]
+    pub fn delimiter(mut self, delimiter: bool) -> ListOptions {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// Only names after this one, in byte order.
+    #[must_use]
+    pub fn start_after(mut self, key: impl Into<String>) -> ListOptions {
+        self.start_after = Some(key.into());
+        self
+    }
+
+    /// Only names before this one, in byte order.
+    #[must_use]
+    pub fn end(mut self, key: impl Into<String>) -> ListOptions {
+        self.end = Some(key.into());
+        self
+    }
+
+    /// Names asked for at once; without it, the service's own (1,000).
+    #[must_use]
+    pub fn page_size(mut self, names: u32) -> ListOptions {
+        self.page_size = Some(names);
+        self
+    }
+}
+
+/// An entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListEntry {
+    /// An object.
+    Object(ObjectMeta),
+    /// A common prefix of names, its `/` included.
+    Prefix(String),
+}
+
+impl Store {
+    pub(crate) fn new(
+        client: Client,
+        backend: Arc<dyn Backend>,
+        url: &StoreUrl,
+        config: &Config,
+        scope: Option<&Scope>,
+    ) -> Store {
+        let sink = sink(&client, scope);
+        Store(Arc::new(Shared { client, backend, url: url.clone(), sink, verify: config.verify }))
+    }
+
+    /// The URL it was made from.
+    pub fn url(&self) -> &StoreUrl {
+        &self.0.url
+    }
+
+    /// The same store, recorded in `scope`, too: same connections, same budget.
+    #[must_use]
+    pub fn with_scope(&self, scope: &Scope) -> Store {
+        Store(Arc::new(Shared {
+            client: self.0.client.clone(),
+            backend: Arc::clone(&self.0.backend),
+            url: self.0.url.clone(),
+            sink: sink(&self.0.client, Some(scope)),
+            verify: self.0.verify,
+        }))
+    }
+
+    /// What the object is, without its bytes.
+    pub async fn head(&self, key: &str) -> Result<ObjectMeta> {
+        let call = self.begin(Operation::Head, key, None)?;
+        self.0.client.run(self.head_call(call, key)).await
+    }
+
+    /// Reads an object, or a range of it. The future ends with the head of the answer; the bytes follow.
+    ///
+    /// A range past the end of the object is `InvalidRange`; one that begins within it is cut at its end. An empty
+    /// object reads as empty.
+    pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult> {
+        let call = self.begin(Operation::Get, key, options.deadline)?;
+        self.0.client.run(self.get_call(call, key, options)).await
+    }
+
+    /// The objects whose names begin with `prefix`, in byte order of their names, page by page.
+    pub fn list(
+        &self,
+        prefix: &str,
+        options: ListOptions,
+    ) -> BoxStream<'static, Result<ListEntry>> {
+        let request = ListRequest {
+            prefix: self.full(prefix),
+            delimiter: options.delimiter,
+            start: None,
+            start_after: options.start_after.map(|key| self.full(&key)),
+            end: options.end.map(|key| self.full(&key)),
+            page_size: options.page_size,
+        };
+        Box::pin(stream::try_unfold(Listing::new(self.clone(), request), Listing::step))
+    }
+
+    /// Writes an object by one request.
+    ///
+    /// With [`PutMode::Create`] or [`PutMode::Update`] an answer that was lost is settled by looking at the object:
+    /// what this call wrote is its success, what another wrote is `AlreadyExists` or `Precondition`.
+    pub async fn put(
+        &self,
+        key: &str,
+        body: impl Into<Bytes>,
+        options: PutOptions,
+    ) -> Result<ObjectMeta> {
+        let call = self.begin(Operation::Put, key, options.deadline)?;
+        let body = body.into();
+        self.0.client.run(self.put_call(call, key, body, options)).await
+    }
+
+    /// Removes an object. One that is not there is `NotFound`.
+    pub async fn delete(&self, key: &str, options: DeleteOptions) -> Result<()> {
+        let call = self.begin(Operation::Delete, key, None)?;
+        self.0.client.run(self.delete_call(call, key, options)).await
+    }
+
+    pub(crate) async fn create_bucket(&self) -> Result<()> {
+        let mut call = self.begin(Operation::CreateBucket, "", None)?;
+        let backend = &self.0.backend;
+        let run = async {
+            let created =
+                call.run(Repeat::IfUndone, |attempt| backend.create_bucket(attempt)).await;
+            call.end(created)
+        };
+        self.0.client.run(run).await
+    }
+
+    pub(crate) async fn delete_bucket(&self) -> Result<()> {
+        let mut call = self.begin(Operation::DeleteBucket, "", None)?;
+        let backend = &self.0.backend;
+        let run = async {
+            let deleted =
+                call.run(Repeat::IfUndone, |attempt| backend.delete_bucket(attempt)).await;
+            call.end(deleted)
+        };
+        self.0.client.run(run).await
+    }
+
+    fn begin(&self, operation: Operation, key: &str, deadline: Option<Duration>) -> Result<Call> {
+        let Shared { client, backend, sink, .. } = &*self.0;
+        client.check_open()?;
+        Ok(Call::begin(backend, client.policy(), sink, operation, &self.full(key), deadline))
+    }
+
+    fn full(&self, key: &str) -> String {
+        [self.0.url.key(), key].concat()
+    }
+
+    fn relative(&self, mut meta: ObjectMeta) -> ObjectMeta {
+        meta.key.drain(..self.0.url.key().len());
+        meta
+    }
+
+    async fn head_call(&self, mut call: Call, key: &str) -> Result<ObjectMeta> {
+        let key = self.full(key);
+        let head = call.run(Repeat::Freely, |attempt| self.0.backend.head(&key, attempt)).await;
+        call.end(head).map(|meta| self.relative(meta))
+    }
+
+    async fn get_call(&self, mut call: Call, key: &str, options: GetOptions) -> Result<GetResult> {
+        let request =
+            GetRequest { key: self.full(key), range: options.range, if_match: options.if_match };
+        if let Some(why) = request.range.as_ref().and_then(unreadable) {
+            return Err(call.fail(Failure::new(ErrorKind::InvalidInput).message(why)));
+        }
+        let answered =
+            call.run(Repeat::Freely, |attempt| self.0.backend.get(&request, attempt)).await;
+        let reply = match answered {
+            Ok(reply) => reply,
+            Err(failure) => return self.without_bytes(call, request, failure).await,
+        };
+        let whole = reply.range == (0..reply.meta.size);
+        let verify = options.verify.unwrap_or(self.0.verify) && whole;
+        let checksum = reply.meta.checksum.filter(|_| verify);
+        let (meta, range) = (reply.meta.clone(), reply.range.clone());
+        let runtime = self.0.client.foreign_runtime()?;
+        let body = ObjectBody::new(call, request, reply, checksum, runtime);
+        Ok(GetResult { meta: self.relative(meta), range, body })
+    }
+
+    /// A read that failed, unless it was of an empty object: a ranged read of one answers 416.
+    async fn without_bytes(
+        &self,
+        mut call: Call,
+        request: GetRequest,
+        failure: Failure,
+    ) -> Result<GetResult> {
+        let maybe_empty = failure.kind == ErrorKind::InvalidRange
+            && request.range.as_ref().is_some_and(GetRange::means_empty);
+        if !maybe_empty {
+            return Err(call.fail(failure));
+        }
+        match call.run(Repeat::Freely, |attempt| self.0.backend.head(&request.key, attempt)).await {
+            Ok(meta) if meta.size == 0 => {
+                let body = ObjectBody::empty(call, request);
+                Ok(GetResult { meta: self.relative(meta), range: 0..0, body })
+            }
+            Ok(_) => Err(call.fail(failure)),
+            Err(failure) => Err(call.fail(failure)),
+        }
+    }
+
+    async fn put_call(
+        &self,
+        mut call: Call,
+        key: &str,
+        body: Bytes,
+        options: PutOptions,
+    ) -> Result<ObjectMeta> {
+        let checksum = match options.checksum {
+            ChecksumMode::Auto if self.0.verify => Some(Checksum::Crc32c(crc32c::crc32c(&body))),
+            ChecksumMode::Crc32c => Some(Checksum::Crc32c(crc32c::crc32c(&body))),
+            ChecksumMode::Md5 => Some(Checksum::Md5(Md5::digest(&body).into())),
+            ChecksumMode::Auto | ChecksumMode::Off => None,
+        };
+        let request = PutRequest {
+            key: self.full(key),
+            body,
+            checksum,
+            mode: options.mode,
+            content_type: options.content_type,
+            content_encoding: options.content_encoding,
+            metadata: options.metadata,
+        };
+        let written = match request.mode {
+            PutMode::Overwrite => {
+                call.run(Repeat::Freely, |attempt| self.0.backend.put(&request, attempt)).await
+            }
+            _ => self.put_conditionally(&mut call, &request).await,
+        };
+        call.end(written).map(|meta| self.relative(meta))
+    }
+
+    /// A conditional put, repeated only once it is known not to have happened.
+    async fn put_conditionally(
+        &self,
+        call: &mut Call,
+        request: &PutRequest,
+    ) -> Result<ObjectMeta, Failure> {
+        let mut tries = 0;
+        loop {
+            let put =
+                call.run(Repeat::IfUndone, |attempt| self.0.backend.put(request, attempt)).await;
+            let failure = match put {
+                Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
+                settled => return settled,
+            };
+            match self.look(call, request).await? {
+                Looked::Ours(meta) => return Ok(meta),
+                Looked::Others(refusal) => return Err(refusal),
+                Looked::Undone => {}
+            }
+            tries += 1;
+            call.back_off(tries, failure).await?;
+        }
+    }
+
+    /// Whose is what stands there now?
+    async fn look(&self, call: &mut Call, request: &PutRequest) -> Result<Looked, Failure> {
+        let head =
+            call.run(Repeat::Freely, |attempt| self.0.backend.head(&request.key, attempt)).await;
+        let meta = match head {
+            Ok(meta) => meta,
+            Err(failure) if failure.kind == ErrorKind::NotFound => {
+                return Ok(match request.mode {
+                    PutMode::Update(_) => Looked::Others(
+                        Failure::new(ErrorKind::Precondition)
+                            .message("the object was deleted meanwhile"),
+                    ),
+                    _ => Looked::Undone,
+                });
+            }
+            Err(failure) => return Err(failure),
+        };
+        if let PutMode::Update(before) = &request.mode
+            && meta.etag.as_ref() == Some(before)
+        {
+            return Ok(Looked::Undone);
+        }
+        let crc = Checksum::Crc32c(crc32c::crc32c(&request.body));
+        let md5 = || Checksum::Md5(Md5::digest(&request.body).into());
+        let same_bytes = meta.checksum.is_some_and(|checksum| checksum == crc || checksum == md5());
+        if meta.size == request.body.len() as u64 && same_bytes {
+            return Ok(Looked::Ours(meta));
+        }
+        let kind = if request.mode == PutMode::Create {
+            ErrorKind::AlreadyExists
+        } else {
+            ErrorKind::Precondition
+        };
+        Ok(Looked::Others(
+            Failure::new(kind).message("another writer was first; our answer was lost"),
+        ))
+    }
+
+    async fn delete_call(&self, mut call: Call, key: &str, options: DeleteOptions) -> Result<()> {
+        let key = self.full(key);
+        let deleted = self.delete_settled(&mut call, &key, options.if_match.as_deref()).await;
+        call.end(deleted)
+    }
+
+    /// A delete, repeated only once it is known not to have happened: a second answer of 404 would be the first one's
+    /// success.
+    async fn delete_settled(
+        &self,
+        call: &mut Call,
+        key: &str,
+        if_match: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut tries = 0;
+        loop {
+            let delete = call
+                .run(Repeat::IfUndone, |attempt| self.0.backend.delete(key, if_match, attempt))
+                .await;
+            let failure = match delete {
+                Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
+                settled => return settled,
+            };
+            match call.run(Repeat::Freely, |attempt| self.0.backend.head(key, attempt)).await {
+                Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(()),
+                Err(unknown) => return Err(unknown),
+                Ok(_) => {}
+            }
+            tries += 1;
+            call.back_off(tries, failure).await?;
+        }
+    }
+}
+
+/// What a look at an object says of a write whose answer was lost.
+enum Looked {
+    Ours(ObjectMeta),
+    Others(Failure),
+    Undone,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("url", &self.0.url).finish_non_exhaustive()
+    }
+}
+
+fn sink(client: &Client, scope: Option<&Scope>) -> Sink {
+    if client.timing_is_on() { Sink::new(scope, client.metrics().scope()) } else { Sink::off() }
+}
+
+fn unreadable(range: &GetRange) -> Option<String> {
+    match range {
+        GetRange::Bounded(range) if range.start >= range.end => {
+            Some(format!("the range {}..{} holds no byte", range.start, range.end))
+        }
+        GetRange::Last(0) => Some("the last 0 bytes are none".to_owned()),
+        _ => None,
+    }
+}
+
+/// A listing under way.
+struct Listing {
+    store: Store,
+    request: Option<ListRequest>,
+    page: VecDeque<ListEntry>,
+    /// The last prefix given out: a page that begins inside a rolled-up prefix names it again.
+    last_prefix: Option<String>,
+}
+
+impl Listing {
+    fn new(store: Store, request: ListRequest) -> Listing {
+        Listing { store, request: Some(request), page: VecDeque::new(), last_prefix: None }
+    }
+
+    async fn step(mut self) -> Result<Option<(ListEntry, Listing)>> {
+        loop {
+            if let Some(entry) = self.page.pop_front() {
+                return Ok(Some((entry, self)));
+            }
+            let Some(request) = self.request.take() else { return Ok(None) };
+            self.next_page(request).await?;
+        }
+    }
+
+    async fn next_page(&mut self, mut request: ListRequest) -> Result<()> {
+        let Shared { client, backend, url, sink, .. } = &*self.store.0;
+        client.check_open()?;
+        let mut call =
+            Call::begin(backend, client.policy(), sink, Operation::List, &request.prefix, None);
+        let run = async {
+            let page = call.run(Repeat::Freely, |attempt| backend.list(&request, attempt)).await;
+            call.end(page)
+        };
+        let page = client.run(run).await?;
+        let next = page.next.clone();
+        self.page = merged(page, url.key().len(), &mut self.last_prefix);
+        if let Some(next) = next {
+            // A page that begins where this one did would go on for ever.
+            if request.start.as_ref() == Some(&next) && self.page.is_empty() {
+                let endless = Failure::new(ErrorKind::Protocol)
+                    .message(format!("the listing does not get past {next:?}"));
+                return Err(endless.into());
+            }
+            request.start = Some(next);
+            request.start_after = None;
+            self.request = Some(request);
+        }
+        Ok(())
+    }
+}
+
+/// Objects and prefixes of a page in one order, names relative to the store's prefix.
+fn merged(page: ListPage, below: usize, last_prefix: &mut Option<String>) -> VecDeque<ListEntry> {
+    let mut entries = VecDeque::with_capacity(page.objects.len() + page.prefixes.len());
+    let mut prefixes =
+        page.prefixes.into_iter().filter(|prefix| last_prefix.as_ref() != Some(prefix)).peekable();
+    let mut newest = None;
+    let mut push_prefix = |entries: &mut VecDeque<ListEntry>, prefix: String| {
+        entries.push_back(ListEntry::Prefix(prefix[below..].to_owned()));
+        newest = Some(prefix);
+    };
+    for mut object in page.objects {
+        while let Some(prefix) = prefixes.next_if(|prefix| *prefix < object.key) {
+            push_prefix(&mut entries, prefix);
+        }
+        object.key.drain(..below);
+        entries.push_back(ListEntry::Object(object));
+    }
+    for prefix in prefixes {
+        push_prefix(&mut entries, prefix);
+    }
+    if newest.is_some() {
+        *last_prefix = newest;
+    }
+    entries
+}
+
+/// The buckets of a service, page by page.
+pub(crate) fn buckets(
+    client: Client,
+    backend: Arc<dyn Backend>,
+    scope: Option<&Scope>,
+) -> BoxStream<'static, Result<Bucket>> {
+    let sink = sink(&client, scope);
+    let begin = (VecDeque::<Bucket>::new(), Some(None::<String>));
+    Box::pin(stream::try_unfold(begin, move |(mut buckets, mut next)| {
+        let (client, backend, sink) = (client.clone(), Arc::clone(&backend), sink.clone());
+        async move {
+            loop {
+                if let Some(bucket) = buckets.pop_front() {
+                    return Ok(Some((bucket, (buckets, next))));
+                }
+                let Some(page) = next.take() else { return Ok(None) };
+                client.check_open()?;
+                let mut call =
+                    Call::begin(&backend, client.policy(), &sink, Operation::ListBuckets, "", None);
+                let run = async {
+                    let page = call
+                        .run(Repeat::Freely, |attempt| {
+                            backend.list_buckets(page.as_deref(), attempt)
+                        })
+                        .await;
+                    call.end(page)
+                };
+                let page = client.run(run).await?;
+                buckets = page.buckets.into();
+                next = page.next.map(Some);
+            }
+        }
+    }))
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Bodies out and in. The one that comes in ends its attempt: it gives the connection back and records the timer.
+
+use super::broken;
+use super::pool::Lease;
+use crate::error::{ErrorKind, Failure};
+use crate::timing::{AttemptTimer, Outcome, Phase, now_ns};
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// What a request carries: nothing, or bytes that are all there.
+#[derive(Debug)]
+pub(crate) struct RequestBody(Option<Bytes>);
+
+impl RequestBody {
+    pub(crate) fn full(bytes: Bytes) -> RequestBody {
+        RequestBody((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+impl hyper::body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+/// The body of an answer, and with it the end of the attempt.
+///
+/// Read to its end, it records the attempt and gives the connection back; dropped before, the attempt is cancelled and
+/// the connection closed. The stall clock runs only while the reader polls.
+#[derive(Debug)]
+pub(crate) struct Body {
+    incoming: Incoming,
+    exchange: Option<Exchange>,
+    outcome: Outcome,
+    stall: Duration,
+    /// When the reader was last given something; from there to its next poll is its own time.
+    handed: u64,
+    /// When the reader began to wait.
+    waiting: u64,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    lease: Lease,
+    timer: AttemptTimer,
+    /// Whether what arrives is payload rather than an error's text.
+    payload: bool,
+}
+
+impl Body {
+    pub(super) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        timer: AttemptTimer,
+        outcome: Outcome,
+        stall: Duration,
+    ) -> Body {
+        let handed = if timer.is_on() { now_ns() } else { 0 };
+        let ended = incoming.is_end_stream();
+        let exchange = Some(Exchange { lease, timer, payload: false });
+        let mut body = Body { incoming, exchange, outcome, stall, handed, waiting: 0 };
+        if ended {
+            body.end(handed);
+        }
+        body
+    }
+
+    /// Counts what arrives as payload.
+    pub(crate) fn is_payload(mut self) -> Body {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.payload = true;
+        }
+        self
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(crate) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Failure>>> {
+        loop {
+            if self.exchange.is_none() {
+                return Poll::Ready(None);
+            }
+            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    ready!(self.poll_stalled(cx));
+                    return Poll::Ready(Some(Err(self.fail(self.stalled()))));
+                }
+            };
+            let now = self.note_arrival();
+            match frame {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    let exchange = self.exchange.as_mut().expect("checked above");
+                    if exchange.payload {
+                        exchange.timer.delivered(data.len() as u64);
+                    }
+                    self.handed = now;
+                    if self.incoming.is_end_stream() {
+                        self.end(now);
+                    }
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Some(Err(e)) => {
+                    let failure = self.fail(broken(e, "in the middle of a body"));
+                    return Poll::Ready(Some(Err(failure)));
+                }
+                None => self.end(now),
+            }
+        }
+    }
+
+    /// All that is left, in one piece, at most `limit` bytes: for documents and errors.
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut first: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        while let Some(data) = poll_fn(|cx| self.poll_data(cx)).await {
+            let data = data?;
+            if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
+                return Err(self.fail(
+                    Failure::new(ErrorKind::Protocol)
+                        .message(format!("the answer is longer than {limit} bytes")),
+                ));
+            }
+            match first {
+                None => first = Some(data),
+                Some(_) => rest.extend_from_slice(&data),
+            }
+        }
+        let first = first.unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        Ok([first, rest.freeze()].concat().into())
+    }
+
+    /// Ends the attempt as a failure of the reader's finding; the connection is closed.
+    pub(crate) fn fail(&mut self, failure: Failure) -> Failure {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.timer.finish(failure.outcome());
+        }
+        failure
+    }
+
+    fn end(&mut self, now: u64) {
+        let Some(Exchange { lease, mut timer, .. }) = self.exchange.take() else { return };
+        if timer.is_on() {
+            let begun = timer.mark();
+            let received = now.saturating_sub(begun).saturating_sub(timer.part(Phase::Paused));
+            timer.add(Phase::Body, received);
+            timer.finish_at(self.outcome, now);
+        }
+        lease.give_back(if now == 0 { now_ns() } else { now });
+    }
+
+    /// Takes the time; charges what passed since the reader was last served to the reader, if it had not polled since.
+    fn note_arrival(&mut self) -> u64 {
+        let waited = std::mem::take(&mut self.waiting) != 0;
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.timer.is_on())
+        else {
+            return 0;
+        };
+        let now = now_ns();
+        if !waited && self.handed != 0 {
+            exchange.timer.add(Phase::Paused, now.saturating_sub(self.handed));
+        }
+        now
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(exchange) = &mut self.exchange else { return Poll::Pending };
+        if self.waiting == 0 {
+            self.waiting = now_ns();
+        }
+        exchange.lease.guard().poll_passed(cx, self.waiting + self.stall.as_nanos() as u64)
+    }
+
+    fn stalled(&self) -> Failure {
+        Failure::new(ErrorKind::Timeout)
+            .message(format!("no byte of the body for {:?} (stall_timeout)", self.stall))
+    }
+}

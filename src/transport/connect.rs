@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A new connection: resolve, connect to the first address that answers, TLS, hyper's handshake.
+
+use super::Origin;
+use super::body::RequestBody;
+use super::dns::Dns;
+use super::io::{Stream, Timed, Times};
+use super::tls::Tls;
+use crate::config::Config;
+use crate::error::{ErrorKind, Failure};
+use crate::timing::{AttemptTimer, Held, Phase};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// The next address is tried when the one before has not answered for so long (RFC 8305).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Probes of an idle connection begin after so long.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Connector {
+    dns: Dns,
+    tls: Tls,
+    timeout: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(config: &Config) -> Connector {
+        Connector {
+            dns: Dns::new(config.dns_ttl),
+            tls: Tls::new(config.ca_bundle.clone()),
+            timeout: config.connect_timeout,
+        }
+    }
+
+    /// Opens a connection and spawns the task that drives it, which holds `gauge` for as long as the socket is open.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        timer: &mut AttemptTimer,
+        gauge: Held,
+    ) -> Result<(SendRequest<RequestBody>, Arc<Times>), Failure> {
+        let times = Arc::new(Times::default());
+        let stream = match tokio::time::timeout(self.timeout, self.open(origin, timer)).await {
+            Ok(opened) => opened?,
+            Err(_) => {
+                self.dns.forget(&origin.host);
+                return Err(Failure::new(ErrorKind::Timeout).message(format!(
+                    "no connection to {origin} within {:?} (connect_timeout)",
+                    self.timeout
+                )));
+            }
+        };
+        let io = TokioIo::new(Timed::new(stream, &times));
+        let (sender, connection) = http1::Builder::new()
+            .handshake(io)
+            .await
+            .map_err(|e| Failure::new(ErrorKind::Connect).source(e))?;
+        tokio::spawn(async move {
+            // Its failures reach the exchange under way; without one they concern nobody.
+            let _ = connection.await;
+            drop(gauge);
+        });
+        Ok((sender, times))
+    }
+
+    async fn open(&self, origin: &Origin, timer: &mut AttemptTimer) -> Result<Stream, Failure> {
+        let addresses = self.dns.resolve(&origin.host, origin.port).await?;
+        timer.lap(Phase::Dns);
+        let tcp = match first_to_answer(&addresses).await {
+            Ok(tcp) => tcp,
+            Err(e) => {
+                self.dns.forget(&origin.host);
+                return Err(unconnected(origin, e));
+            }
+        };
+        tcp.set_nodelay(true).map_err(|e| unconnected(origin, e))?;
+        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+        socket2::SockRef::from(&tcp)
+            .set_tcp_keepalive(&keepalive)
+            .map_err(|e| unconnected(origin, e))?;
+        timer.lap(Phase::Connect);
+        if !origin.https {
+            return Ok(Stream::Plain(tcp));
+        }
+        let tls = self.tls.handshake(&origin.host, tcp).await?;
+        timer.lap(Phase::Tls);
+        Ok(Stream::Tls(Box::new(tls)))
+    }
+}
+
+/// Connects to the addresses in their order, each begun when the one before failed or has not answered for
+/// `ATTEMPT_DELAY`; the first that answers wins. The last failure is told.
+async fn first_to_answer(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter();
+    let mut trying = FuturesUnordered::new();
+    let mut failed = io::Error::other("no address");
+    loop {
+        match waiting.next() {
+            Some(address) => trying.push(TcpStream::connect(*address)),
+            None if trying.is_empty() => return Err(failed),
+            None => {}
+        }
+        let answer = match waiting.len() {
+            0 => trying.next().await,
+            _ => tokio::time::timeout(ATTEMPT_DELAY, trying.next()).await.unwrap_or(None),
+        };
+        match answer {
+            Some(Ok(tcp)) => return Ok(tcp),
+            Some(Err(e)) => failed = e,
+            None => {}
+        }
+    }
+}
+
+fn unconnected(origin: &Origin, error: io::Error) -> Failure {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    let (kind, why) = match (error.raw_os_error(), error.kind()) {
+        (Some(EMFILE), _) => (ErrorKind::Exhausted, "this process has no file descriptor left"),
+        (Some(ENFILE), _) => (ErrorKind::Exhausted, "this machine has no file descriptor left"),
+        (_, io::ErrorKind::AddrNotAvailable) => {
+            (ErrorKind::Exhausted, "this machine has no local port left")
+        }
+        (_, io::ErrorKind::ConnectionRefused) => (ErrorKind::Connect, "nothing listens there"),
+        _ => (ErrorKind::Connect, "the connection failed"),
+    };
+    Failure::new(kind).message(format!("{origin}: {why}")).source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn an_address_that_refuses_gives_way_to_the_next() {
+        let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listening = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [refusing, listening.local_addr().unwrap()];
+        let tcp = first_to_answer(&addresses).await.unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), addresses[1]);
+        let error = first_to_answer(&addresses[..1]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn what_has_run_out_is_said() {
+        let origin = Origin::parse("http://h:1").unwrap();
+        let of = |e| unconnected(&origin, e);
+        assert_eq!(of(io::Error::from_raw_os_error(24)).kind, ErrorKind::Exhausted);
+        assert!(of(io::Error::from_raw_os_error(24)).message.contains("descriptor"));
+        let ports = of(io::Error::from(io::ErrorKind::AddrNotAvailable));
+        assert!(ports.kind == ErrorKind::Exhausted && ports.message.contains("port"));
+        assert_eq!(of(io::Error::from(io::ErrorKind::ConnectionRefused)).kind, ErrorKind::Connect);
+    }
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The one HTTP client: HTTP/1.1 over hyper's `conn::http1`, under a pool of our own.
+//!
+//! ```text
+//!  send(endpoint, request, timer)
+//!    │ pool.rs     permit of the host → newest idle connection, or a new one       phases: pool
+//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses → TLS (tls.rs)                        dns · connect · tls
+//!    ▼
+//!  hyper connection task ── io.rs: the socket wrapper notes last write, first read         send · ttfb
+//!    ▼
+//!  Response { status, headers, Body }   body.rs: frames out, stall clock, think time       body · paused
+//!    └─ at the last byte the connection goes back to the pool and the timer is recorded
+//! ```
+//!
+//! Why a pool of our own: hyper-util's races a new connection against the wait for a pooled one, so that new and reused
+//! cannot be told apart. It promises: request targets leave as they came, never normalised; there is no total timeout;
+//! dropping a future or a body frees its permit at once; a reused connection that died before a byte of the answer is
+//! marked so (`Failure::stale_connection`), and never retried here.
+
+mod body;
+mod connect;
+mod dns;
+mod io;
+mod pool;
+mod tls;
+
+pub(crate) use body::{Body, RequestBody};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::timing::Gauges;
+use crate::timing::{AttemptTimer, Connection, Outcome, Phase, now_ns};
+use connect::Connector;
+use hyper::{HeaderMap, Request, StatusCode};
+use pool::{HostPool, Lease};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::runtime;
+
+/// What all requests of a client share.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    connector: Arc<Connector>,
+    limits: Limits,
+    gauges: Arc<Gauges>,
+    endpoints: Mutex<HashMap<Origin, Arc<Endpoint>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    first_byte: Duration,
+    stall: Duration,
+    idle: Duration,
+    max_connections: u32,
+}
+
+/// Scheme, host and port of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    https: bool,
+    /// Without brackets, where it is an IPv6 literal.
+    host: String,
+    port: u16,
+    /// The Host header: brackets where they are due, the port when the URL has one.
+    authority: String,
+}
+
+impl Origin {
+    /// Parses `http[s]://host[:port]`; a path is refused.
+    pub(crate) fn parse(url: &str) -> Result<Origin> {
+        let refused = |why: &str| {
+            Error::config(format!(
+                "the endpoint {url:?} {why}; expected https://host or http://host:port"
+            ))
+        };
+        let uri: hyper::Uri = url.parse().map_err(|_| refused("is no URL"))?;
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(refused("is neither http nor https")),
+        };
+        let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(refused("holds user information"));
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(refused("has a path"));
+        }
+        Ok(Origin {
+            https,
+            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: authority.port_u16().unwrap_or(if https { 443 } else { 80 }),
+            authority: authority.as_str().to_owned(),
+        })
+    }
+
+    /// The Host header: as the URL has it, so with the port when there is one.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.authority)
+    }
+}
+
+/// A server, with a pool for each runtime that asks it. A connection belongs to the runtime it was made on, so that one
+/// runtime's end never breaks another's requests.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    origin: Origin,
+    pools: Mutex<Vec<(runtime::Id, Arc<HostPool>)>>,
+}
+
+/// The head of an answer, and its body to come.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+impl Transport {
+    pub(crate) fn new(config: &Config, gauges: &Arc<Gauges>) -> Transport {
+        Transport {
+            connector: Arc::new(Connector::new(config)),
+            limits: Limits {
+                first_byte: config.first_byte_timeout,
+                stall: config.stall_timeout,
+                idle: config.idle_timeout,
+                max_connections: config.max_connections.max(1),
+            },
+            gauges: Arc::clone(gauges),
+            endpoints: Mutex::default(),
+        }
+    }
+
+    /// The shared state of a server.
+    pub(crate) fn endpoint(&self, origin: &Origin) -> Arc<Endpoint> {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoint = endpoints.entry(origin.clone()).or_insert_with(|| {
+            Arc::new(Endpoint { origin: origin.clone(), pools: Mutex::default() })
+        });
+        Arc::clone(endpoint)
+    }
+
+    /// Closes every idle connection.
+    pub(crate) fn close_idle(&self) {
+        for endpoint in self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            for (_, pool) in endpoint.pools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                pool.close_idle();
+            }
+        }
+    }
+
+    /// Sends one request. The timer is recorded when the answer's body has ended, or on failure here.
+    ///
+    /// `fresh` asks for a connection that was not used before.
+    pub(crate) async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<RequestBody>,
+        mut timer: AttemptTimer,
+        fresh: bool,
+    ) -> Result<Response, Failure> {
+        let sent = self.exchange(endpoint, request, &mut timer, fresh).await;
+        match sent {
+            Ok((response, lease)) => {
+                let (head, incoming) = response.into_parts();
+                let outcome = Outcome::of_status(head.status.as_u16());
+                let body = Body::new(incoming, lease, timer, outcome, self.limits.stall);
+                Ok(Response { status: head.status, headers: head.headers, body })
+            }
+            Err(failure) => {
+                timer.finish(failure.outcome());
+                Err(failure)
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<RequestBody>,
+        timer: &mut AttemptTimer,
+        fresh: bool,
+    ) -> Result<(hyper::Response<hyper::body::Incoming>, Lease), Failure> {
+        let pool = self.pool(endpoint);
+        let mut lease = pool.lease(&self.connector, &endpoint.origin, timer, fresh).await?;
+        timer.connected(if lease.is_reused() { Connection::Reused } else { Connection::New });
+        lease.times().begin();
+        let sent = self.await_head(&mut lease, request, timer).await;
+        let times = lease.times();
+        if timer.is_on() {
+            if let Some(written) = times.last_write() {
+                timer.lap_at(Phase::Send, written);
+            }
+            if let Some(read) = times.first_read() {
+                timer.lap_at(Phase::Ttfb, read);
+            }
+        }
+        match sent {
+            Ok(response) => Ok((response, lease)),
+            Err(mut failure) => {
+                failure.stale_connection = failure.kind == ErrorKind::Reset
+                    && lease.is_reused()
+                    && times.first_read().is_none();
+                Err(failure)
+            }
+        }
+    }
+
+    async fn await_head(
+        &self,
+        lease: &mut Lease,
+        request: Request<RequestBody>,
+        timer: &AttemptTimer,
+    ) -> Result<hyper::Response<hyper::body::Incoming>, Failure> {
+        let (sender, guard, times) = lease.parts();
+        let mut answer = pin!(sender.send_request(request));
+        let mut since = timer.mark();
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer.map_err(|e| broken(e, "before an answer came")));
+            }
+            if since == 0 {
+                since = now_ns();
+            }
+            // The clock runs from the last byte written, which may come later than this poll.
+            while guard.poll_passed(cx, since + self.limits.first_byte.as_nanos() as u64).is_ready()
+            {
+                match times.last_write() {
+                    Some(written) if written > since => since = written,
+                    _ => return Poll::Ready(Err(self.no_first_byte())),
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn no_first_byte(&self) -> Failure {
+        Failure::new(ErrorKind::Timeout).message(format!(
+            "no byte of an answer within {:?} (first_byte_timeout)",
+            self.limits.first_byte
+        ))
+    }
+
+    fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
+        let runtime = runtime::Handle::current().id();
+        let mut pools = endpoint.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == runtime) {
+            return Arc::clone(pool);
+        }
+        let pool = HostPool::new(self.limits.max_connections, self.limits.idle, &self.gauges);
+        pools.retain(|(_, pool)| pool.is_in_use());
+        pools.push((runtime, Arc::clone(&pool)));
+        pool
+    }
+}
+
+/// A failure of hyper's, as one of ours.
+fn broken(error: hyper::Error, when: &str) -> Failure {
+    let kind = if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::Reset };
+    Failure::new(kind).message(format!("the connection broke {when}")).source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins() {
+        let parse = |url| Origin::parse(url).unwrap();
+        let v6 = parse("http://[::1]:8080");
+        assert_eq!((v6.host.as_str(), v6.port, v6.authority()), ("::1", 8080, "[::1]:8080"));
+        let named = parse("https://objectstorage.us-ashburn-1.oraclecloud.com/");
+        assert_eq!((named.port, named.https), (443, true));
+        assert_eq!(parse("http://h:80").authority(), "h:80");
+        for bad in ["h:80", "ftp://h", "http://u:p@h", "http://h/path", "http://h?q"] {
+            assert_eq!(Origin::parse(bad).unwrap_err().kind(), ErrorKind::Config, "{bad}");
+        }
+    }
+}
