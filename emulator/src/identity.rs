@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who may ask: the keys, the tokens and the certificates of one emulator, all made afresh at its
-//! start, and the files in the state folder by which clients find them.
+//! Who may ask: the keys, the tokens and the certificates of one emulator, made at its start, and the files in the state folder by which clients find them.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -8,7 +7,7 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -113,22 +112,23 @@ struct Keys {
 }
 
 impl Keys {
-    /// Four keys at once: each takes a tenth of a second.
+    /// The API key is this emulator's own. The other three are made once a process: a key takes
+    /// a tenth of a second of a core, and tests start an emulator each.
     fn generate() -> Result<Keys, StartError> {
-        let generate = || PrivateKey::generate(2048);
+        static SHARED: LazyLock<Result<[PrivateKey; 3], KeyError>> = LazyLock::new(|| {
+            Ok([
+                PrivateKey::generate(2048)?,
+                PrivateKey::generate(2048)?,
+                PrivateKey::generate(2048)?,
+            ])
+        });
+        let failed = |error| StartError::Identity(Box::new(error));
         std::thread::scope(|scope| {
-            let [user, wrong, session, issuer] = [(); 4].map(|()| scope.spawn(generate));
-            let join = |key: std::thread::ScopedJoinHandle<'_, Result<PrivateKey, KeyError>>| {
-                key.join()
-                    .expect("generating a key does not panic")
-                    .map_err(|error| StartError::Identity(Box::new(error)))
-            };
-            Ok(Keys {
-                user: join(user)?,
-                wrong: join(wrong)?,
-                session: join(session)?,
-                issuer: join(issuer)?,
-            })
+            let shared = scope.spawn(|| LazyLock::force(&SHARED));
+            let user = PrivateKey::generate(2048).map_err(failed)?;
+            let shared = shared.join().expect("generating a key does not panic");
+            let [wrong, session, issuer] = shared.clone().map_err(failed)?;
+            Ok(Keys { user, wrong, session, issuer })
         })
     }
 }

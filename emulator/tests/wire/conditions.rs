@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Buckets and objects: headers, ranges, conditions, checksums, names.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest as _, Md5};
+
+use crate::client::{BUCKET, object, start};
+
+fn refused(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
+
+#[test]
+fn buckets_are_made_listed_changed_and_deleted() {
+    let (emulator, mut client) = start();
+    let compartment = &emulator.ready().oci.compartment;
+    let buckets = "/n/emulator/b";
+    for name in ["c", "a", "b"] {
+        let body =
+            format!(r#"{{"name":"{name}","compartmentId":"{compartment}","metadata":null}}"#);
+        let made = client.request("POST", buckets, &[], body.as_bytes());
+        assert_eq!((made.status, made.header("etag").map(str::len)), (200, Some(36)));
+        let again = client.request("POST", buckets, &[], body.as_bytes());
+        assert_eq!(again.code(), refused(409, "BucketAlreadyExists"));
+    }
+    let mut names = Vec::new();
+    let mut page = String::new();
+    loop {
+        let listed =
+            client.get(&format!("{buckets}?compartmentId={compartment}&limit=2&page={page}"));
+        let list = listed.json();
+        names.extend(
+            list.as_array().unwrap().iter().map(|b| b["name"].as_str().unwrap().to_owned()),
+        );
+        match listed.header("opc-next-page") {
+            Some(next) => page = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(names, ["a", "b", "c", "demo"]);
+    assert_eq!(client.get(buckets).code(), refused(400, "MissingParameter"));
+
+    let a = format!("{buckets}/a");
+    let etag = client.get(&a).header("etag").unwrap().to_owned();
+    assert_eq!(client.request("GET", &a, &[("if-none-match", &etag)], b"").status, 304);
+    let change = br#"{"versioning":"Enabled"}"#;
+    let stale = client.request("POST", &a, &[("if-match", "other")], change);
+    assert_eq!(stale.code(), refused(412, "IfMatchFailed"));
+    assert_eq!(client.request("POST", &a, &[("if-match", &etag)], change).status, 200);
+    assert_eq!(client.get(&a).json()["versioning"], "Enabled");
+    assert_eq!(client.request("HEAD", &a, &[], b"").status, 200);
+    assert_eq!(client.request("DELETE", &a, &[], b"").status, 204);
+    assert_eq!(client.request("HEAD", &a, &[], b"").status, 404);
+    assert_eq!(client.get(&a).code(), refused(404, "BucketNotFound"));
+
+    client.put("x", b"x");
+    assert_eq!(client.request("DELETE", BUCKET, &[], b"").code(), refused(409, "BucketNotEmpty"));
+    let counted = client.get(&format!("{BUCKET}?fields=approximateCount%2CapproximateSize")).json();
+    assert_eq!((&counted["approximateCount"], &counted["approximateSize"]), (&1.into(), &1.into()));
+    assert_eq!(client.get(BUCKET).json()["approximateCount"], serde_json::Value::Null);
+    assert_eq!(client.get("/n/other").code(), refused(404, "NamespaceNotFound"));
+    assert_eq!(client.get("/n/other/b/demo").code(), refused(404, "BucketNotFound"));
+}
+
+#[test]
+fn an_object_comes_back_with_its_headers() {
+    let (_emulator, mut client) = start();
+    let headers = [
+        ("content-type", "text/plain"),
+        ("content-language", "de"),
+        ("cache-control", "no-cache"),
+        ("opc-meta-colour", "blue"),
+        ("opc-checksum-algorithm", "SHA256"),
+    ];
+    let put = client.request("PUT", &object("a"), &headers, b"hello");
+    assert_eq!(put.status, 200);
+    let md5 = STANDARD.encode(Md5::digest(b"hello"));
+    assert_eq!(put.header("opc-content-md5"), Some(md5.as_str()));
+    let got = client.get(&object("a"));
+    assert_eq!(got.body, b"hello");
+    for (name, value) in [
+        ("content-type", "text/plain"),
+        ("content-language", "de"),
+        ("cache-control", "no-cache"),
+        ("opc-meta-colour", "blue"),
+        ("accept-ranges", "bytes"),
+        ("storage-tier", "Standard"),
+        ("content-length", "5"),
+        ("content-md5", &md5),
+        // CRC32C of "hello" is 9a71bb4c.
+        ("opc-content-crc32c", "mnG7TA=="),
+        ("opc-content-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="),
+        ("etag", put.header("etag").unwrap()),
+        ("version-id", put.header("version-id").unwrap()),
+        ("last-modified", put.header("last-modified").unwrap()),
+    ] {
+        assert_eq!(got.header(name), Some(value), "{name}");
+    }
+    let head = client.request("HEAD", &object("a"), &[], b"");
+    assert_eq!((head.status, head.header("content-length")), (200, Some("5")));
+    let overridden = client.get(&object("a?httpResponseContentType=image%2Fpng"));
+    assert_eq!(overridden.header("content-type"), Some("image/png"));
+    let again = client.put("a", b"hello");
+    assert_ne!(again.header("etag"), put.header("etag"), "equal bytes, another write");
+    assert_eq!(client.get(&object("a")).header("content-type"), Some("application/octet-stream"));
+}
+
+#[test]
+fn ranges_are_the_bytes_asked_for() {
+    let (_emulator, mut client) = start();
+    client.put("a", b"0123456789");
+    client.put("empty", b"");
+    for (name, range, status, told, body) in [
+        ("a", "bytes=2-4", 206, Some("bytes 2-4/10"), "234"),
+        ("a", "bytes=8-10", 206, Some("bytes 8-9/10"), "89"),
+        ("a", "bytes=7-", 206, Some("bytes 7-9/10"), "789"),
+        ("a", "bytes=-3", 206, Some("bytes 7-9/10"), "789"),
+        ("a", "bytes=3-2", 200, None, "0123456789"),
+        ("a", "bytes=0-0,2-2", 200, None, "0123456789"),
+    ] {
+        let got = client.request("GET", &object(name), &[("range", range)], b"");
+        assert_eq!(
+            (got.status, got.header("content-range"), got.text()),
+            (status, told, body),
+            "{range}"
+        );
+    }
+    for (name, range, told) in
+        [("a", "bytes=10-", "bytes */10"), ("empty", "bytes=0-0", "bytes */0")]
+    {
+        let got = client.request("GET", &object(name), &[("range", range)], b"");
+        assert_eq!(got.code(), refused(416, "InvalidRange"));
+        assert_eq!(got.header("content-range"), Some(told));
+    }
+    assert_eq!(client.get(&object("empty")).body, b"");
+}
+
+#[test]
+fn conditions_are_judged_after_existence() {
+    let (_emulator, mut client) = start();
+    let etag = client.put("a", b"1").header("etag").unwrap().to_owned();
+    let a = object("a");
+    let gone = object("gone");
+    for (method, target, header, value, status) in [
+        ("GET", &a, "if-match", etag.as_str(), 200),
+        ("GET", &a, "if-match", "*", 200),
+        ("GET", &a, "if-match", "other", 412),
+        ("HEAD", &a, "if-match", "other", 412),
+        ("HEAD", &gone, "if-match", "other", 404),
+        ("GET", &a, "if-none-match", &etag, 304),
+        ("HEAD", &a, "if-none-match", &etag, 304),
+        ("GET", &a, "if-none-match", "other", 200),
+        ("GET", &a, "if-none-match", "*", 400),
+        ("PUT", &a, "if-none-match", "*", 412),
+        ("PUT", &a, "if-none-match", "other", 400),
+        ("PUT", &a, "if-match", "other", 412),
+        ("PUT", &gone, "if-match", &etag, 412),
+        ("DELETE", &a, "if-match", "other", 412),
+        ("DELETE", &gone, "if-match", "other", 404),
+    ] {
+        let got = client.request(method, target, &[(header, value)], b"");
+        assert_eq!(got.status, status, "{method} {header}: {value}");
+    }
+    assert_eq!(client.get(&a).body, b"1", "what was refused was not done");
+    assert_eq!(client.request("PUT", &gone, &[("if-none-match", "*")], b"2").status, 200);
+    assert_eq!(client.request("PUT", &a, &[("if-match", &etag)], b"2").status, 200);
+    assert_eq!(client.request("DELETE", &a, &[("if-match", &etag)], b"").status, 412);
+    assert_eq!(client.request("DELETE", &a, &[], b"").status, 204);
+    assert_eq!(client.request("DELETE", &a, &[], b"").code(), refused(404, "ObjectNotFound"));
+}
+
+#[test]
+fn of_racing_creations_one_wins() {
+    let (_emulator, client) = start();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..8)
+            .map(|_| {
+                let mut client = client.another();
+                scope.spawn(move || {
+                    client.request("PUT", &object("a"), &[("if-none-match", "*")], b"x").status
+                })
+            })
+            .collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 7, "{statuses:?}");
+}
+
+#[test]
+fn checksums_are_compared() {
+    let (_emulator, mut client) = start();
+    let md5 = STANDARD.encode(Md5::digest(b"hello"));
+    for (header, value, code) in [
+        ("content-md5", md5.as_str(), None),
+        ("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==", Some("UnmatchedContentMD5")),
+        ("content-md5", "short", Some("InvalidContentMD5")),
+        ("opc-content-crc32c", "mnG7TA==", None),
+        ("opc-content-crc32c", "mnG7TQ==", Some("UnmatchedContentCRC32C")),
+        ("opc-content-sha256", "mnG7TQ==", Some("UnmatchedContentSHA256")),
+        ("opc-checksum-algorithm", "CRC64", Some("InvalidParameter")),
+    ] {
+        let put = client.request("PUT", &object("a"), &[(header, value)], b"hello");
+        match code {
+            None => assert_eq!(put.status, 200, "{header}: {value}"),
+            Some(code) => assert_eq!(put.code(), refused(400, code), "{header}: {value}"),
+        }
+    }
+}
+
+#[test]
+fn names_are_kept_byte_for_byte() {
+    let (_emulator, mut client) = start();
+    let names =
+        ["..", ".", "a/../b", "a//b", "/lead", "a%2Fb", "a%252Fb", "x+y", "%E2%9C%93", "d/"];
+    for name in names {
+        client.put(name, name.as_bytes());
+    }
+    for name in names {
+        // `a%2Fb` is its own object `a/b`, not `a//b`.
+        assert_eq!(client.get(&object(name)).text(), name);
+    }
+    // The same name in another spelling.
+    assert_eq!(client.get(&object("%2e%2e")).text(), "..");
+    assert_eq!(client.get(&object("a/b")).text(), "a%2Fb");
+    assert_eq!(client.get(&object("x%2By")).text(), "x+y");
+    assert_eq!(client.request("DELETE", &object(".."), &[], b"").status, 204);
+    assert_eq!(client.get(BUCKET).status, 200, "the bucket is still there");
+    let long = "n".repeat(1025);
+    let put = client.request("PUT", &object(&long), &[], b"");
+    assert_eq!(put.code(), refused(400, "InvalidObjectName"));
+    assert_eq!(client.request("PUT", &object("a%0Ab"), &[], b"").status, 400);
+    assert_eq!(client.request("PUT", &object("%ff"), &[], b"").status, 400);
+}
+
+#[test]
+fn what_is_not_served_says_so() {
+    let (_emulator, mut client) = start();
+    for (method, target, status, code) in [
+        ("POST", format!("{BUCKET}/actions/renameObject"), 501, "NotImplemented"),
+        ("POST", format!("{BUCKET}/u"), 501, "NotImplemented"),
+        ("PUT", format!("{BUCKET}/u/a?uploadId=1&uploadPartNum=1"), 501, "NotImplemented"),
+        ("GET", "/workRequests/1".to_owned(), 501, "NotImplemented"),
+        ("GET", "/nowhere".to_owned(), 404, "NotFound"),
+        ("DELETE", format!("{BUCKET}/o"), 405, "MethodNotAllowed"),
+    ] {
+        let body: &[u8] = if method.starts_with('P') { b"{}" } else { b"" };
+        let got = client.request(method, &target, &[], body);
+        assert_eq!(got.code(), refused(status, code), "{method} {target}");
+        assert_eq!(got.header("content-type"), Some("application/json"));
+    }
+}
