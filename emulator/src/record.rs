@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 
 /// Lines kept in memory; the oldest go first. The file keeps them all.
-pub const RECORD_CAPACITY: usize = 1_000_000;
+pub const RECORD_CAPACITY: usize = 200_000;
 
 /// One request, as the emulator saw it. Times are Unix nanoseconds from one monotonic anchor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
