@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a command ends: a code for scripts, a line for people.
+
+use std::io;
+use std::process::ExitCode;
+use storescope::ErrorKind;
+
+/// A command that did not succeed.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    code: u8,
+    message: String,
+}
+
+impl Exit {
+    /// Usage or configuration.
+    pub(crate) fn usage(message: impl Into<String>) -> Exit {
+        Exit { code: 2, message: message.into() }
+    }
+
+    /// The work itself failed.
+    pub(crate) fn failed(message: impl Into<String>) -> Exit {
+        Exit { code: 1, message: message.into() }
+    }
+
+    /// Ctrl-C or SIGTERM; what ran has been told.
+    pub(crate) fn interrupted() -> Exit {
+        Exit { code: 130, message: "interrupted".to_owned() }
+    }
+
+    /// Tells it on standard error.
+    pub(crate) fn tell(self) -> ExitCode {
+        if !self.message.is_empty() {
+            eprintln!("storescope: {}", self.message);
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<storescope::Error> for Exit {
+    fn from(error: storescope::Error) -> Exit {
+        let code = match error.kind() {
+            ErrorKind::Config | ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
+            ErrorKind::NotFound | ErrorKind::BucketNotFound => 3,
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => 4,
+            _ => 1,
+        };
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            message = format!("{message}\n  caused by: {cause}");
+            source = cause.source();
+        }
+        Exit { code, message }
+    }
+}
+
+impl From<io::Error> for Exit {
+    fn from(error: io::Error) -> Exit {
+        // The reader of a pipe has had enough: `storescope cat … | head` ends well.
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Exit { code: 0, message: String::new() };
+        }
+        Exit::failed(error.to_string())
+    }
+}

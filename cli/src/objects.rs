@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `ls`, `cat`, `stat`.
+
+use crate::Ended;
+use crate::exit::Exit;
+use crate::settings::Settings;
+use clap::Args;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+use storescope::{
+    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta,
+    StoreOptions, StoreUrl,
+};
+
+/// List objects whose names begin so, one level deep; or the buckets of `oci://@namespace`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  storescope ls oci://lake@ns/                 one level; folders end in /
+  storescope ls oci://lake@ns/2026/ -r -l      all below, with size, time and ETag
+  storescope ls oci://@ns                      the buckets
+  storescope ls oci://lake@ns/ --json          one JSON object a line")]
+pub(crate) struct Ls {
+    /// A bucket, a prefix of names, or a service.
+    url: StoreUrl,
+
+    /// Size, time and ETag, too.
+    #[arg(short, long)]
+    long: bool,
+
+    /// All names below, however deep.
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ls {
+    pub(crate) fn run(self, settings: &Settings) -> Ended {
+        on_runtime(settings, async |client: &Client| {
+            let mut out = BufWriter::new(io::stdout().lock());
+            if self.url.bucket().is_none() {
+                let mut buckets = client.buckets(&self.url, StoreOptions::new());
+                while let Some(bucket) = buckets.next().await {
+                    self.write_bucket(&mut out, &bucket?)?;
+                }
+            } else {
+                let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
+                let options = ListOptions::new().delimiter(!self.recursive);
+                let mut entries = store.list(self.url.key(), options);
+                while let Some(entry) = entries.next().await {
+                    self.write_entry(&mut out, &entry?)?;
+                }
+            }
+            Ok(out.flush()?)
+        })
+    }
+
+    fn write_bucket(&self, out: &mut impl Write, bucket: &Bucket) -> io::Result<()> {
+        match (self.json, self.long) {
+            (true, _) => writeln!(
+                out,
+                "{}",
+                json!({ "bucket": bucket.name, "created": bucket.created.map(rfc3339) })
+            ),
+            (false, true) => writeln!(
+                out,
+                "{}  {}",
+                bucket.created.map(rfc3339).unwrap_or_default(),
+                bucket.name
+            ),
+            (false, false) => writeln!(out, "{}", bucket.name),
+        }
+    }
+
+    fn write_entry(&self, out: &mut impl Write, entry: &ListEntry) -> io::Result<()> {
+        match entry {
+            ListEntry::Prefix(prefix) if self.json => {
+                writeln!(out, "{}", json!({ "prefix": prefix }))
+            }
+            ListEntry::Prefix(prefix) if self.long => {
+                writeln!(out, "{:>14}  {:20}  {prefix}", "-", "")
+            }
+            ListEntry::Prefix(prefix) => writeln!(out, "{prefix}"),
+            ListEntry::Object(meta) if self.json => writeln!(out, "{}", described(meta)),
+            ListEntry::Object(meta) if self.long => {
+                let time = meta.last_modified.map(rfc3339).unwrap_or_default();
+                let etag = meta.etag.as_deref().unwrap_or("-");
+                writeln!(out, "{:>14}  {time:20}  {}  {etag}", meta.size, meta.key)
+            }
+            ListEntry::Object(meta) => writeln!(out, "{}", meta.key),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Write an object's bytes to standard output. A whole object is checked against the store's checksum.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  storescope cat oci://lake@ns/table.parquet > table.parquet
+  storescope cat oci://lake@ns/log.txt --range 0-99      the first hundred bytes
+  storescope cat oci://lake@ns/log.txt --range -4096     the last 4096")]
+pub(crate) struct Cat {
+    /// The object.
+    url: StoreUrl,
+
+    /// Only these bytes: FIRST-LAST, FIRST- or -COUNT.
+    #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
+    range: Option<GetRange>,
+}
+
+impl Cat {
+    pub(crate) fn run(self, settings: &Settings) -> Ended {
+        on_runtime(settings, async |client: &Client| {
+            let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
+            let mut options = GetOptions::new();
+            if let Some(range) = &self.range {
+                options = options.range(range.clone());
+            }
+            let mut body = store.get(self.url.key(), options).await?.into_stream();
+            let mut out = io::stdout().lock();
+            while let Some(bytes) = body.next().await {
+                out.write_all(&bytes?)?;
+            }
+            Ok(out.flush()?)
+        })
+    }
+}
+
+/// Tell what an object is: size, times, ETag, checksum, metadata.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  storescope stat oci://lake@ns/table.parquet --json")]
+pub(crate) struct Stat {
+    /// The object.
+    url: StoreUrl,
+
+    /// As a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Stat {
+    pub(crate) fn run(self, settings: &Settings) -> Ended {
+        on_runtime(settings, async |client: &Client| {
+            let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
+            let described = described(&store.head(self.url.key()).await?);
+            let mut out = io::stdout().lock();
+            if self.json {
+                return Ok(writeln!(out, "{described:#}")?);
+            }
+            for (name, value) in described.as_object().into_iter().flatten() {
+                match value {
+                    Value::Null => {}
+                    Value::String(text) => writeln!(out, "{name:>16}  {text}")?,
+                    Value::Object(items) => {
+                        for (item, value) in items {
+                            writeln!(
+                                out,
+                                "{:>16}  {}",
+                                format!("meta {item}"),
+                                value.as_str().unwrap_or_default()
+                            )?;
+                        }
+                    }
+                    other => writeln!(out, "{name:>16}  {other}")?,
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Runs a command's work on a runtime, with a client of the settings, and saves what it recorded.
+fn on_runtime(settings: &Settings, work: impl AsyncFnOnce(&Client) -> Ended) -> Ended {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let client = settings.client()?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = work(&client) => ended,
+            _ = tokio::signal::ctrl_c() => Err(Exit::interrupted()),
+        }
+    });
+    settings.save(&client)?;
+    ended
+}
+
+fn described(meta: &ObjectMeta) -> Value {
+    let checksum = meta.checksum.map(|checksum| match checksum {
+        Checksum::Crc32c(crc) => format!("crc32c:{crc:08x}"),
+        Checksum::Md5(md5) => {
+            md5.iter().fold("md5:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+        }
+        _ => "unknown".to_owned(),
+    });
+    json!({
+        "name": meta.key,
+        "size": meta.size,
+        "etag": meta.etag,
+        "last_modified": meta.last_modified.map(rfc3339),
+        "content_type": meta.content_type,
+        "content_encoding": meta.content_encoding,
+        "checksum": checksum,
+        "version": meta.version,
+        "metadata": meta.metadata,
+    })
+}
+
+/// `2026-11-22T06:00:00Z`.
+fn rfc3339(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    jiff::Timestamp::from_second(seconds as i64).map(|time| time.to_string()).unwrap_or_default()
+}
+
+fn parse_range(text: &str) -> Result<GetRange, String> {
+    let expected = || format!("{text:?} is no range: expected FIRST-LAST, FIRST- or -COUNT");
+    let (first, last) = text.split_once('-').ok_or_else(expected)?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| expected());
+    Ok(match (first, last) {
+        ("", count) => GetRange::Last(number(count)?),
+        (first, "") => GetRange::From(number(first)?),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if last < first {
+                return Err(format!("{text:?} ends before it begins"));
+            }
+            GetRange::Bounded(first..last + 1)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        assert_eq!(parse_range("0-99"), Ok(GetRange::Bounded(0..100)));
+        assert_eq!(parse_range("7-"), Ok(GetRange::From(7)));
+        assert_eq!(parse_range("-7"), Ok(GetRange::Last(7)));
+        for bad in ["7", "9-1", "a-b", "-", "1-2-3"] {
+            assert!(parse_range(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a bench came to: as a table for people, as JSON for scripts. Both print the same numbers.
+
+use crate::Ended;
+use crate::exit::Exit;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+use storescope::timing::{Distribution, Level, Operation, Outcome, Phase, Snapshot};
+
+/// A measured run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) url: String,
+    pub(crate) model: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) concurrency: u32,
+    pub(crate) pattern: &'static str,
+    pub(crate) seed: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) failed_calls: u64,
+    pub(crate) first_error: Option<storescope::Error>,
+    pub(crate) attributed: Attributed,
+    pub(crate) snapshot: Snapshot,
+}
+
+/// How much of the callers' wall time the phases account for, a share for each request.
+#[derive(Debug)]
+pub(crate) struct Attributed {
+    sorted: Vec<f32>,
+}
+
+impl Attributed {
+    pub(crate) fn new(mut shares: Vec<f32>) -> Attributed {
+        shares.sort_by(f32::total_cmp);
+        Attributed { sorted: shares }
+    }
+
+    /// The share that 99 % of the requests reach or exceed.
+    fn in_99_percent(&self) -> Option<f32> {
+        self.sorted.get(self.sorted.len() / 100).copied()
+    }
+}
+
+const QUANTILES: [(&str, f64); 4] =
+    [("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999)];
+
+impl Run {
+    fn reads(&self, phase: Phase) -> Option<Distribution> {
+        self.snapshot.attempts(Operation::Get, phase, Outcome::Ok)
+    }
+
+    fn attempts(&self) -> BTreeMap<Outcome, u64> {
+        self.snapshot.outcomes(Level::Attempt, Operation::Get)
+    }
+
+    fn requests(&self) -> u64 {
+        self.attempts().values().sum()
+    }
+
+    fn calls(&self) -> u64 {
+        self.snapshot.outcomes(Level::Call, Operation::Get).values().sum()
+    }
+
+    fn bytes(&self) -> u64 {
+        let delivered = self
+            .snapshot
+            .select(|key| key.level == Level::Attempt && key.phase == Phase::BytesDelivered);
+        delivered.map_or(0, |bytes| bytes.sum())
+    }
+
+    fn mb_per_s(&self) -> f64 {
+        self.bytes() as f64 / 1e6 / self.elapsed.as_secs_f64()
+    }
+
+    /// Each phase of the successful attempts with its share of their whole time.
+    fn phases(&self) -> Vec<(Phase, Distribution, f64)> {
+        let Some(total) = self.reads(Phase::Total) else { return Vec::new() };
+        let parts = Phase::PARTS.iter().filter_map(|phase| {
+            let part = self.reads(*phase)?;
+            let share = part.sum() as f64 / total.sum() as f64;
+            Some((*phase, part, share))
+        });
+        parts.collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let errors: Map<String, Value> = self
+            .attempts()
+            .into_iter()
+            .filter(|(outcome, _)| *outcome != Outcome::Ok)
+            .map(|(outcome, count)| (outcome.to_string(), count.into()))
+            .collect();
+        let phases: Map<String, Value> = self
+            .phases()
+            .into_iter()
+            .map(|(phase, part, share)| {
+                let mut figures = figures(Some(&part));
+                figures.insert("share".into(), rounded(share));
+                (phase.to_string(), Value::Object(figures))
+            })
+            .collect();
+        json!({
+            "schema": 1,
+            "url": self.url,
+            "model": self.model,
+            "size": self.size,
+            "concurrency": self.concurrency,
+            "pattern": self.pattern,
+            "seed": self.seed,
+            "ttfb": figures(self.reads(Phase::Ttfb).as_ref()),
+            "total": figures(self.reads(Phase::Total).as_ref()),
+            "phases": phases,
+            "attributed_in_99_percent": self.attributed.in_99_percent().map(|share| rounded(f64::from(share))),
+            "errors": errors,
+            "failed_calls": self.failed_calls,
+            "retries": self.requests() - self.calls().min(self.requests()),
+            "requests": self.requests(),
+            "bytes": self.bytes(),
+            "mb_per_s": rounded(self.mb_per_s()),
+            "elapsed_ms": rounded(self.elapsed.as_secs_f64() * 1e3),
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// Writes `run.json` and `run.hlog`.
+    pub(crate) fn write(&self, folder: &Path) -> Ended {
+        let put = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text)
+                .map_err(|e| Exit::failed(format!("cannot write {}: {e}", path.display())))
+        };
+        put("run.json", format!("{:#}\n", self.json()))?;
+        put("run.hlog", self.snapshot.to_hlog())
+    }
+
+    pub(crate) fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
+        let Run { url, size, concurrency, pattern, .. } = self;
+        let model = self.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
+        writeln!(out, "{url}{model}: {size} bytes a read, {pattern}, {concurrency} at a time")?;
+        writeln!(out)?;
+        writeln!(
+            out,
+            "{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "ms", "count", "p50", "p90", "p99", "p99.9", "max"
+        )?;
+        for (name, phase) in [("first byte", Phase::Ttfb), ("whole", Phase::Total)] {
+            let Some(times) = self.reads(phase) else { continue };
+            write!(out, "{name:<12}{:>9}", times.count())?;
+            for (_, quantile) in QUANTILES {
+                write!(out, "{:>10.3}", milliseconds(times.quantile(quantile)))?;
+            }
+            writeln!(out, "{:>10.3}", milliseconds(times.max()))?;
+        }
+        writeln!(out)?;
+        writeln!(
+            out,
+            "{:<12}{:>9}{:>10}{:>10}{:>10}",
+            "phase", "count", "share", "p50 ms", "p99 ms"
+        )?;
+        for (phase, part, share) in self.phases() {
+            let (p50, p99) = (milliseconds(part.quantile(0.5)), milliseconds(part.quantile(0.99)));
+            let percent = share * 100.0;
+            writeln!(
+                out,
+                "{:<12}{:>9}{percent:>9.1}%{p50:>10.3}{p99:>10.3}",
+                phase.as_str(),
+                part.count()
+            )?;
+        }
+        if let Some(share) = self.attributed.in_99_percent() {
+            writeln!(
+                out,
+                "phases account for at least {:.1} % of the caller's wait in 99 % of reads",
+                share * 100.0
+            )?;
+        }
+        writeln!(out)?;
+        writeln!(
+            out,
+            "{} requests, {} retries, {:.1} MB in {:.2} s: {:.1} MB/s",
+            self.requests(),
+            self.requests() - self.calls().min(self.requests()),
+            self.bytes() as f64 / 1e6,
+            self.elapsed.as_secs_f64(),
+            self.mb_per_s()
+        )?;
+        for (outcome, count) in
+            self.attempts().into_iter().filter(|(outcome, _)| *outcome != Outcome::Ok)
+        {
+            writeln!(out, "errors: {count} {outcome}")?;
+        }
+        Ok(())
+    }
+
+    /// A run with reads that failed for good is not a success.
+    pub(crate) fn verdict(&self) -> Ended {
+        match &self.first_error {
+            Some(error) if self.requests() > 0 && self.attempts().get(&Outcome::Ok).is_none() => {
+                Err(error.clone().into())
+            }
+            Some(error) => Err(Exit::failed(format!(
+                "{} reads failed, the first with: {error}",
+                self.failed_calls
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn figures(times: Option<&Distribution>) -> Map<String, Value> {
+    let mut figures = Map::new();
+    figures.insert("count".into(), times.map_or(0, Distribution::count).into());
+    if let Some(times) = times {
+        for (name, quantile) in QUANTILES {
+            figures.insert(name.into(), rounded(milliseconds(times.quantile(quantile))));
+        }
+        figures.insert("max_ms".into(), rounded(milliseconds(times.max())));
+        figures.insert("mean_ms".into(), rounded(times.mean() / 1e6));
+    }
+    figures
+}
+
+fn milliseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e6
+}
+
+/// Six decimals: a nanosecond, for milliseconds.
+fn rounded(number: f64) -> Value {
+    ((number * 1e6).round() / 1e6).into()
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The options that every command has: one for each setting of the table, and where to write what was recorded.
+
+use crate::exit::Exit;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::path::PathBuf;
+use storescope::config::SETTINGS;
+use storescope::{Client, Config};
+
+/// Settings given on the command line, over those of the environment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    given: Vec<(&'static str, String)>,
+    scope_out: Option<PathBuf>,
+    verbose: bool,
+}
+
+/// Shown by `-h`; the others only by `--help`.
+const COMMON: [&str; 5] = ["endpoint", "region", "config_file", "profile", "auth"];
+
+impl Settings {
+    /// The environment's settings with these over them.
+    pub(crate) fn config(&self) -> Result<Config, Exit> {
+        let mut config = Config::from_env()?;
+        for (name, text) in &self.given {
+            config.set(name, text)?;
+        }
+        Ok(config)
+    }
+
+    /// A client of these settings, on the runtime that is entered.
+    pub(crate) fn client(&self) -> Result<Client, Exit> {
+        Ok(Client::builder().config(self.config()?).build()?)
+    }
+
+    /// Writes what the client recorded to `--scope-out`, if that was asked for.
+    pub(crate) fn save(&self, client: &Client) -> Result<(), Exit> {
+        let Some(file) = &self.scope_out else { return Ok(()) };
+        std::fs::write(file, client.metrics().snapshot().to_hlog())
+            .map_err(|e| Exit::failed(format!("cannot write {}: {e}", file.display())))
+    }
+
+    /// Warnings to standard error; with `-v`, every retry.
+    pub(crate) fn start_log(&self) {
+        let level = if self.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .without_time()
+            .compact()
+            .init();
+    }
+}
+
+impl clap::Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        let heading = "Settings (docs/CONFIG.md; each is an environment variable, too)";
+        let command = SETTINGS.iter().fold(command, |command, setting| {
+            let variable = setting.variable();
+            let default = setting.default();
+            let default =
+                if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
+            command.arg(
+                Arg::new(setting.name)
+                    .long(setting.name.replace('_', "-"))
+                    .value_name(setting.name.to_ascii_uppercase())
+                    .help(format!("{} [env: {variable}]{default}", setting.doc))
+                    .help_heading(heading)
+                    .hide_short_help(!COMMON.contains(&setting.name))
+                    .global(true),
+            )
+        });
+        command
+            .arg(
+                Arg::new("scope_out")
+                    .long("scope-out")
+                    .value_name("FILE")
+                    .value_parser(clap::value_parser!(PathBuf))
+                    .help("Write what was recorded, as an HdrHistogram log (.hlog)")
+                    .global(true),
+            )
+            .arg(
+                Arg::new("verbose")
+                    .long("verbose")
+                    .short('v')
+                    .action(ArgAction::SetTrue)
+                    .help("Tell each retry")
+                    .global(true),
+            )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Settings::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Settings, clap::Error> {
+        let mut settings = Settings::default();
+        settings.update_from_arg_matches(matches)?;
+        Ok(settings)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in SETTINGS {
+            if let Some(text) = matches.get_one::<String>(setting.name) {
+                self.given.push((setting.name, text.clone()));
+            }
+        }
+        self.scope_out = matches.get_one::<PathBuf>("scope_out").cloned();
+        self.verbose = matches.get_flag("verbose");
+        Ok(())
+    }
+}
