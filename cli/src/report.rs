@@ -198,7 +198,7 @@ impl Run {
     /// A run with reads that failed for good is not a success.
     pub(crate) fn verdict(&self) -> Ended {
         match &self.first_error {
-            Some(error) if self.requests() > 0 && self.attempts().get(&Outcome::Ok).is_none() => {
+            Some(error) if self.requests() > 0 && !self.attempts().contains_key(&Outcome::Ok) => {
                 Err(error.clone().into())
             }
             Some(error) => Err(Exit::failed(format!(

@@ -32,12 +32,17 @@ pub struct ObjectBody {
 }
 
 enum State {
-    Reading { call: Box<Call>, body: Body },
+    Reading(Box<Reading>),
     Resuming(Pin<Box<dyn Future<Output = Resumed> + Send>>),
     Ended,
 }
 
-type Resumed = (Box<Call>, Result<GetReply, Failure>);
+struct Reading {
+    call: Call,
+    body: Body,
+}
+
+type Resumed = (Call, Result<GetReply, Failure>);
 
 impl ObjectBody {
     /// The body of `reply` to `request`. `verify` holds the checksum it must come to, for whole objects.
@@ -53,7 +58,7 @@ impl ObjectBody {
             .deadline()
             .map(|deadline| Box::pin(tokio::time::sleep_until(instant_at(deadline))));
         ObjectBody {
-            state: State::Reading { call: Box::new(call), body: reply.body },
+            state: State::Reading(Box::new(Reading { call, body: reply.body })),
             request,
             next: reply.range.start,
             end: reply.range.end,
@@ -115,7 +120,7 @@ impl ObjectBody {
         loop {
             match &mut self.state {
                 State::Ended => return Poll::Ready(None),
-                State::Reading { body, .. } => match body.poll_data(cx) {
+                State::Reading(reading) => match reading.body.poll_data(cx) {
                     Poll::Pending => return self.poll_deadline(cx),
                     Poll::Ready(Some(Ok(data))) => match self.accept(&data) {
                         Ok(()) => return Poll::Ready(Some(Ok(data))),
@@ -139,7 +144,7 @@ impl ObjectBody {
                 State::Resuming(resuming) => match resuming.as_mut().poll(cx) {
                     Poll::Pending => return self.poll_deadline(cx),
                     Poll::Ready((call, Ok(reply))) => {
-                        self.state = State::Reading { call, body: reply.body }
+                        self.state = State::Reading(Box::new(Reading { call, body: reply.body }));
                     }
                     Poll::Ready((mut call, Err(failure))) => {
                         self.state = State::Ended;
@@ -185,10 +190,10 @@ impl ObjectBody {
         if !is_transient(&failure) || self.request.if_match.is_none() {
             return Err(self.fail(failure));
         }
-        let State::Reading { mut call, .. } = std::mem::replace(&mut self.state, State::Ended)
-        else {
+        let State::Reading(reading) = std::mem::replace(&mut self.state, State::Ended) else {
             return Ok(());
         };
+        let Reading { mut call, .. } = *reading;
         self.tries += 1;
         let tries = self.tries;
         if tries == 1 {
@@ -214,17 +219,17 @@ impl ObjectBody {
         if let Some(wrong) = self.check.take().and_then(Running::mismatch) {
             return Err(self.fail(wrong));
         }
-        if let State::Reading { mut call, .. } = std::mem::replace(&mut self.state, State::Ended) {
-            call.succeed();
+        if let State::Reading(mut reading) = std::mem::replace(&mut self.state, State::Ended) {
+            reading.call.succeed();
         }
         Ok(())
     }
 
     fn fail(&mut self, failure: Failure) -> Error {
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Reading { mut call, mut body } => {
-                body.fail(failure.clone());
-                call.fail(failure)
+            State::Reading(mut reading) => {
+                reading.body.fail(failure.clone());
+                reading.call.fail(failure)
             }
             State::Resuming(_) | State::Ended => failure.into(),
         }
@@ -233,8 +238,7 @@ impl ObjectBody {
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         ready!(deadline.as_mut().poll(cx));
-        let late = Failure::new(ErrorKind::Timeout).message("the call's deadline has passed");
-        Poll::Ready(Some(Err(self.fail(late))))
+        Poll::Ready(Some(Err(self.fail(Call::past_deadline()))))
     }
 }
 

@@ -123,6 +123,11 @@ impl Call {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            if matches!(failure.kind, ErrorKind::Config | ErrorKind::InvalidInput) {
+                // Nothing was sent.
+                self.attempts -= 1;
+                return Err(failure);
+            }
             // Three things can be mended: the clock, a reused signature, a token.
             if failure.kind == ErrorKind::Unauthenticated && mended < 3 {
                 match self.backend.after_unauthorized(&failure) {
@@ -188,9 +193,8 @@ impl Call {
             operation = %self.operation, key = %self.key, attempts = self.attempts, kind = ?failure.kind,
             status = failure.status, client_request_id = failure.client_request_id, why, "gave up"
         );
-        if failure.hint.is_none() {
-            failure.hint = Some(why.to_owned());
-        }
+        let separator = if failure.message.is_empty() { "" } else { "; " };
+        failure.message = format!("{}{separator}gave up: {why}", failure.message);
         failure
     }
 
@@ -203,7 +207,7 @@ impl Call {
         let Some(deadline) = self.deadline else { return tried.await };
         match tokio::time::timeout_at(instant_at(deadline), tried).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.past_deadline()),
+            Err(_) => Err(Call::past_deadline()),
         }
     }
 
@@ -215,7 +219,7 @@ impl Call {
         self.deadline
     }
 
-    pub(crate) fn past_deadline(&self) -> Failure {
+    pub(crate) fn past_deadline() -> Failure {
         Failure::new(ErrorKind::Timeout).message("the call's deadline has passed")
     }
 

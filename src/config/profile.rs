@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 pub(crate) struct Profile {
     name: String,
     file: PathBuf,
+    /// Whether there is no such file, and nobody said that there would be.
+    absent: bool,
     values: BTreeMap<String, Zeroizing<String>>,
 }
 
@@ -37,6 +39,7 @@ impl Profile {
             Some(file) => (file.clone(), true),
             None => (default_file(), false),
         };
+        let mut absent = false;
         let mut values = match std::fs::read_to_string(&file) {
             Ok(text) => Profile::parse(&Zeroizing::new(text), &file, &name)?,
             Err(e)
@@ -44,6 +47,7 @@ impl Profile {
                     && !named
                     && config.profile.is_none() =>
             {
+                absent = true;
                 BTreeMap::new()
             }
             Err(e) => {
@@ -58,7 +62,7 @@ impl Profile {
                 values.insert(key.to_owned(), Zeroizing::new(value));
             }
         }
-        Ok(Profile { name, file, values })
+        Ok(Profile { name, file, absent, values })
     }
 
     fn parse(text: &str, file: &Path, name: &str) -> Result<BTreeMap<String, Zeroizing<String>>> {
@@ -104,7 +108,13 @@ impl Profile {
 
     /// An error that names this profile and its file.
     pub(crate) fn error(&self, what: &str) -> Error {
-        Error::config(format!("profile [{}] of {} {what}", self.name, self.file.display()))
+        if self.absent {
+            return Error::config(format!(
+                "there is no OCI configuration file {}, and the environment {what}; create one with `oci setup config`, or name it with config_file (STORESCOPE_CONFIG_FILE)",
+                self.file.display()
+            ));
+        }
+        Error::config(format!("{} {what}", self.describe()))
     }
 
     /// `[NAME] of FILE`, for other modules' errors.

@@ -37,9 +37,12 @@ struct Recorder {
     started: Instant,
     started_at: SystemTime,
     allowance: Allowance,
-    groups: Box<[OnceLock<Box<[OnceLock<Box<Histogram>>]>>]>,
+    groups: Box<[OnceLock<GroupSlots>]>,
     observer: OnceLock<Box<Observer>>,
 }
+
+/// The histograms of a group, each made at its first record.
+type GroupSlots = Box<[OnceLock<Box<Histogram>>]>;
 
 type Observer = dyn Fn(&AttemptEvent<'_>) + Send + Sync;
 

@@ -85,7 +85,7 @@ impl Body {
     }
 
     /// Counts what arrives as payload.
-    pub(crate) fn is_payload(mut self) -> Body {
+    pub(crate) fn counted(mut self) -> Body {
         if let Some(exchange) = &mut self.exchange {
             exchange.payload = true;
         }

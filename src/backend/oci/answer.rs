@@ -133,7 +133,7 @@ pub(super) fn get(request: &GetRequest, response: Response) -> Result<GetReply, 
                         .message(format!("asked for ETag {wanted}, got {etag}")),
                 ));
             }
-            Ok(GetReply { meta, range, body: body.is_payload() })
+            Ok(GetReply { meta, range, body: body.counted() })
         }
         Err(failure) => Err(body.fail(failure)),
     }

@@ -85,7 +85,7 @@ pub(in crate::timing) fn decode(text: &str) -> Result<Snapshot, HlogError> {
             }
             Ok(_) => {}
             Err(LogIteratorError::ParseError { offset }) => {
-                let line = text.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1;
+                let line = text.get(..offset).map_or(0, |before| before.matches('\n').count()) + 1;
                 return Err(HlogError::Syntax { line });
             }
         }

@@ -15,20 +15,20 @@ pub fn prometheus_text(snapshot: &Snapshot) -> String {
     text.push_str("# HELP storescope_phase_seconds Time of a phase of calls and attempts.\n");
     text.push_str("# TYPE storescope_phase_seconds histogram\n");
     for (key, distribution) in snapshot.iter().filter(|(key, _)| !key.phase.is_bytes()) {
-        histogram(&mut text, key, distribution);
+        histogram(&mut text, *key, distribution);
     }
     text.push_str(
         "# HELP storescope_bytes_total Payload bytes asked for, delivered and discarded.\n",
     );
     text.push_str("# TYPE storescope_bytes_total counter\n");
     for (key, distribution) in snapshot.iter().filter(|(key, _)| key.phase.is_bytes()) {
-        writeln!(text, "storescope_bytes_total{{{}}} {}", labels(key), distribution.sum())
+        writeln!(text, "storescope_bytes_total{{{}}} {}", labels(*key), distribution.sum())
             .expect("writing to memory");
     }
     text
 }
 
-fn histogram(text: &mut String, key: &Key, distribution: &Distribution) {
+fn histogram(text: &mut String, key: Key, distribution: &Distribution) {
     let labels = labels(key);
     let mut line = |suffix: &str, bound: &str, value: &dyn std::fmt::Display| {
         writeln!(text, "storescope_phase_seconds{suffix}{{{labels}{bound}}} {value}")
@@ -47,7 +47,7 @@ fn histogram(text: &mut String, key: &Key, distribution: &Distribution) {
     line("_count", "", &distribution.count());
 }
 
-fn labels(key: &Key) -> String {
+fn labels(key: Key) -> String {
     let Key { level, operation, phase, outcome, size, connection } = key;
     format!(
         "level=\"{level}\",operation=\"{operation}\",phase=\"{phase}\",outcome=\"{outcome}\",size=\"{size}\",connection=\"{connection}\""

@@ -1,0 +1,36 @@
+# The two commands a newcomer needs are `make demo` and `make test`.
+SHELL := /bin/bash
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/storescope/target
+export CARGO_TERM_COLOR ?= never
+BIN := $(CARGO_TARGET_DIR)/ci/storescope
+
+.PHONY: demo test test-matrix lint fmt bench build help
+
+help:
+	@echo "make demo         measure a simulated store: needs Rust alone"
+	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, hdrhistogram"
+	@echo "make test-matrix  the long suites: 20,000 requests against the server's record, the second RSA provider"
+	@echo "make lint         format, clippy, docs, licences"
+	@echo "make bench        benchmarks against peers (benches/README.md)"
+
+build:
+	cargo build --profile ci --locked -p storescope-cli
+
+# A store with the latency of S3 in its own process, a ROOT file uploaded, its ranges read back signed.
+demo: build
+	$(BIN) bench --emulator s3-standard --upload fixtures/demo.root --size 64KiB --count 500
+
+test:
+	@scripts/stages format clippy docs edges build rust judges
+
+test-matrix:
+	@scripts/stages build rsa-provider truth
+
+lint:
+	@scripts/stages format clippy docs deny
+
+fmt:
+	cargo fmt --all
+
+bench:
+	cargo bench --locked -p storescope-benches
