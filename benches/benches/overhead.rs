@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What timing costs a 4 KiB ranged GET: on against off, in pairs by turns (contracts §8.7).
+//!
+//! A turn is a fresh current-thread runtime and client, a warm-up, then requests one after the other. Client CPU by
+//! getrusage; instructions in user space by callgrind. `-- --requests N --pairs N` set the size.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use storescope_benches::client::{Profile, Storescope, read_many};
+use storescope_benches::measure::{Cost, Median, by_turns, instructions};
+use storescope_benches::report;
+use storescope_benches::server::{Server, serve_if_asked};
+use tokio::runtime::Builder;
+
+const SIZE: u64 = 4096;
+const BAR: f64 = 1.02;
+
+fn cost(config_file: PathBuf, address: SocketAddr, timing: bool, requests: u64) -> Cost {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut client = runtime.block_on(async {
+        let mut client = Storescope::new(config_file, address, timing);
+        read_many(&mut client, 1_000, SIZE).await;
+        client
+    });
+    Cost::of(|| runtime.block_on(read_many(&mut client, requests, SIZE)))
+}
+
+fn main() {
+    serve_if_asked();
+    if let Some(timing) = report::argument::<bool>("--timing") {
+        let address = report::argument("--address").expect("--address HOST:PORT");
+        let requests = report::argument("--requests").expect("--requests N");
+        let config_file = report::argument("--config").expect("--config FILE");
+        cost(config_file, address, timing, requests);
+        return;
+    }
+    let server = Server::start();
+    let profile = Profile::generate();
+    let requests = report::argument("--requests").unwrap_or(20_000);
+    let pairs = report::argument("--pairs").unwrap_or(30);
+    report::head(
+        "overhead",
+        &format!("{pairs} pairs of {requests} requests of {SIZE} bytes, on and off by turns."),
+        &["storescope", "hyper", "tokio"],
+    );
+    let costs =
+        by_turns(2, pairs, |row| cost(profile.config_file(), server.address(), row == 1, requests));
+    let cpu: Vec<Vec<f64>> = costs
+        .iter()
+        .map(|row| row.iter().map(|c| c.cpu.as_secs_f64() * 1e6 / requests as f64).collect())
+        .collect();
+    let counted = ["false", "true"].map(|timing| {
+        let address = server.address().to_string();
+        let config = profile.config_file().display().to_string();
+        let arguments =
+            ["--timing", timing, "--address", &address, "--config", &config, "--requests"];
+        instructions(&arguments, 1_000, 5_000)
+    });
+    println!("| timing | CPU, µs a request | instructions a request, user space |");
+    println!("| --- | --- | --- |");
+    for (row, name) in ["off", "on"].iter().enumerate() {
+        let median = Median::of(cpu[row].iter().copied());
+        let counted = counted[row].map_or("–".to_owned(), |count| format!("{count:.0}"));
+        println!("| {name} | {median:.2} | {counted} |");
+    }
+    let ratio = Median::of_ratios(&cpu[1], &cpu[0]);
+    let extra = Median::of(cpu[1].iter().zip(&cpu[0]).map(|(on, off)| on - off));
+    println!("\nMedians, with their 95 % intervals. On less off, pair by pair: {extra:.2} µs.");
+    report::bar(&format!("on {ratio:.4} ≤ {BAR} × off"), ratio.value <= BAR);
+}

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The plain server: http/1.1, nothing verified, as cheap as can be, in a process of its own.
+//!
+//! A GET with a Range is answered 206 with the bytes asked, one without 200 with the whole object, HEAD and PUT 200; any
+//! name exists and is [`OBJECT_SIZE`] zeros. A thread serves a connection, with blocking calls; head and body of a small
+//! answer leave in one `writev`. The headers are about those of OCI Object Storage, so that every client parses what it
+//! would parse there.
+//!
+//! The process is the bench's own executable, started once more with [`SERVE`]: it prints its port and ends with its
+//! standard input, so that it never outlives the bench.
+
+use std::io::{self, BufRead as _, BufReader, IoSlice, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::process::{Child, Command, Stdio};
+
+/// The size of every object, in bytes.
+pub const OBJECT_SIZE: u64 = 1 << 30;
+
+/// The argument that makes a bench the server.
+pub const SERVE: &str = "--plain-server";
+
+/// A running plain server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the server as a process of its own. Panics if it does not start: there is no bench without it.
+    pub fn start() -> Server {
+        let mut child = Command::new(std::env::current_exe().expect("the executable has a path"))
+            .arg(SERVE)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the bench's own executable starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped above");
+        BufReader::new(stdout).read_line(&mut line).expect("the server prints its address");
+        let address = line.trim().parse().expect("the server prints its address");
+        Server { child, address }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already, or it ends now; nobody can be told of more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Serves, and does not return, if this process was started to be the server. The first line of every bench's `main`.
+pub fn serve_if_asked() {
+    if !std::env::args().any(|argument| argument == SERVE) {
+        return;
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    println!("{}", listener.local_addr().expect("bound above"));
+    std::thread::spawn(|| {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        std::process::exit(0);
+    });
+    serve(&listener);
+}
+
+/// Answers everybody who connects, for ever.
+fn serve(listener: &TcpListener) {
+    for stream in listener.incoming().flatten() {
+        // A client that goes away ends its thread, and that is all.
+        std::thread::spawn(move || Connection::new(stream)?.run());
+    }
+}
+
+/// Zeros that bodies are made of.
+static SLAB: [u8; 1 << 20] = [0; 1 << 20];
+
+/// The headers that every answer has; ends in the middle of the head.
+const COMMON: &str = "content-type: application/octet-stream\r\n\
+    accept-ranges: bytes\r\n\
+    etag: \"5f3d8a1e-9c07-4a52-8b1d-2e6f7a0c4d93\"\r\n\
+    last-modified: Sun, 01 Nov 2026 00:00:00 GMT\r\n\
+    date: Sun, 22 Nov 2026 00:00:00 GMT\r\n\
+    opc-request-id: phx-1:q8x1fWbZ3kD0v2yT7mN5cR9sH4jL6aPe\r\n\
+    version-id: 1f0c9d6e-3b7a-4e58-a2d4-c8b59e7f6013\r\n\
+    storage-tier: Standard\r\n";
+
+struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    fn new(stream: TcpStream) -> io::Result<Connection> {
+        stream.set_nodelay(true)?;
+        Ok(Connection { stream, received: Vec::with_capacity(64 << 10), answer: Vec::new() })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        while let Some(head) = self.read_head()? {
+            self.answer(&head)?;
+        }
+        Ok(())
+    }
+
+    /// The next request's head, taken off what was received; `None` at the end of the connection.
+    fn read_head(&mut self) -> io::Result<Option<Head>> {
+        loop {
+            if let Some(end) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head = Head::parse(&self.received[..end]);
+                self.received.drain(..end + 4);
+                return Ok(Some(head));
+            }
+            if self.receive()? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<usize> {
+        let before = self.received.len();
+        self.received.resize(before + (16 << 10), 0);
+        let read = self.stream.read(&mut self.received[before..])?;
+        self.received.truncate(before + read);
+        Ok(read)
+    }
+
+    fn answer(&mut self, head: &Head) -> io::Result<()> {
+        match head.method {
+            Method::Get => {
+                let range = head.range.clone().unwrap_or(0..OBJECT_SIZE);
+                self.begin(if head.range.is_some() { "206 Partial Content" } else { "200 OK" });
+                let length = range.end - range.start;
+                write!(self.answer, "content-length: {length}\r\n")?;
+                if head.range.is_some() {
+                    let (first, last) = (range.start, range.end - 1);
+                    write!(self.answer, "content-range: bytes {first}-{last}/{OBJECT_SIZE}\r\n")?;
+                }
+                self.send(length)
+            }
+            Method::Head => {
+                self.begin("200 OK");
+                write!(self.answer, "content-length: {OBJECT_SIZE}\r\n")?;
+                self.send(0)
+            }
+            Method::Put => {
+                if head.expects_continue {
+                    self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                }
+                self.discard(head.length)?;
+                self.begin("200 OK");
+                self.answer.extend_from_slice(b"content-length: 0\r\n");
+                self.send(0)
+            }
+            Method::Other => {
+                self.begin("405 Method Not Allowed");
+                self.answer.extend_from_slice(b"content-length: 0\r\n");
+                self.send(0)
+            }
+        }
+    }
+
+    fn begin(&mut self, status: &str) {
+        self.answer.clear();
+        for part in ["HTTP/1.1 ", status, "\r\n", COMMON] {
+            self.answer.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// Sends the head begun, and `body` zeros with it.
+    fn send(&mut self, mut body: u64) -> io::Result<()> {
+        self.answer.extend_from_slice(b"\r\n");
+        let mut head = self.answer.as_slice();
+        while !head.is_empty() || body > 0 {
+            let zeros = &SLAB[..body.min(SLAB.len() as u64) as usize];
+            let written = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(zeros)])?;
+            let of_head = written.min(head.len());
+            head = &head[of_head..];
+            body -= (written - of_head) as u64;
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, mut length: u64) -> io::Result<()> {
+        loop {
+            let here = length.min(self.received.len() as u64);
+            self.received.drain(..here as usize);
+            length -= here;
+            if length == 0 || self.receive()? == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Get,
+    Head,
+    Put,
+    Other,
+}
+
+/// What of a request matters here.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    method: Method,
+    range: Option<Range<u64>>,
+    length: u64,
+    expects_continue: bool,
+}
+
+impl Head {
+    fn parse(head: &[u8]) -> Head {
+        let method = match head {
+            [b'G', b'E', b'T', b' ', ..] => Method::Get,
+            [b'H', b'E', b'A', b'D', b' ', ..] => Method::Head,
+            [b'P', b'U', b'T', b' ', ..] => Method::Put,
+            _ => Method::Other,
+        };
+        let mut parsed = Head { method, range: None, length: 0, expects_continue: false };
+        for line in head.split(|&byte| byte == b'\n').skip(1) {
+            let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+            let value = || std::str::from_utf8(&line[colon + 1..]).unwrap_or_default().trim();
+            match colon {
+                5 if line[..5].eq_ignore_ascii_case(b"range") => parsed.range = range(value()),
+                6 if line[..6].eq_ignore_ascii_case(b"expect") => parsed.expects_continue = true,
+                14 if line[..14].eq_ignore_ascii_case(b"content-length") => {
+                    parsed.length = value().parse().unwrap_or(0);
+                }
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+/// The bytes that a Range header's value names, cut at the object's end.
+fn range(value: &str) -> Option<Range<u64>> {
+    let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+    let range = match (first, last) {
+        ("", last) => OBJECT_SIZE.saturating_sub(last.parse().ok()?)..OBJECT_SIZE,
+        (first, "") => first.parse().ok()?..OBJECT_SIZE,
+        (first, last) => {
+            let end = last.parse::<u64>().ok()?.checked_add(1)?;
+            first.parse().ok()?..end.min(OBJECT_SIZE)
+        }
+    };
+    (range.start < range.end).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_in_each_form() {
+        assert_eq!(range("bytes=10-19"), Some(10..20));
+        assert_eq!(range("bytes=10-"), Some(10..OBJECT_SIZE));
+        assert_eq!(range("bytes=-10"), Some(OBJECT_SIZE - 10..OBJECT_SIZE));
+        assert_eq!(range(&format!("bytes=0-{}", u64::MAX - 1)), Some(0..OBJECT_SIZE));
+        for wrong in ["bytes=19-10", "bytes=a-b", "10-19", "bytes=10"] {
+            assert_eq!(range(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_whatever_the_case_of_its_names() {
+        let head = Head::parse(b"GET /o HTTP/1.1\r\nHost: h\r\nRANGE: bytes=0-4095");
+        assert_eq!((head.method, head.range), (Method::Get, Some(0..4096)));
+        let head =
+            Head::parse(b"PUT /o HTTP/1.1\r\nexpect: 100-continue\r\nContent-Length: 7\r\nHost: h");
+        assert_eq!((head.method, head.length, head.expects_continue), (Method::Put, 7, true));
+    }
+
+    /// Sends `request` whole and returns all that comes until the server has nothing left to say.
+    fn talk(request: &[u8]) -> Vec<u8> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let server = std::thread::spawn(|| Connection::new(stream).unwrap().run().unwrap());
+        client.write_all(request).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        server.join().unwrap();
+        answer
+    }
+
+    #[test]
+    fn requests_on_one_connection_are_answered_in_turn() {
+        let answer = talk(
+            b"PUT /o HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\nhello\
+              GET /o HTTP/1.1\r\nrange: bytes=5-3145732\r\n\r\n\
+              HEAD /o HTTP/1.1\r\n\r\nDELETE /o HTTP/1.1\r\n\r\n",
+        );
+        let text = String::from_utf8(answer).unwrap();
+        let places = [
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 206 Partial Content\r\n",
+            "content-length: 3145728\r\ncontent-range: bytes 5-3145732/1073741824\r\n\r\n\0",
+            "\0HTTP/1.1 200 OK\r\n",
+            "content-length: 1073741824\r\n\r\nHTTP/1.1 405 ",
+        ]
+        .map(|part| text.find(part).unwrap_or_else(|| panic!("{part:?} is missing")));
+        assert!(places.is_sorted(), "{places:?}");
+        assert_eq!(text.bytes().filter(|&byte| byte == 0).count(), 3 << 20);
+    }
+}
