@@ -67,6 +67,7 @@ impl Query {
         let (mut objects, mut prefixes) = (Vec::new(), Vec::new());
         let mut start = self.start.clone();
         loop {
+            assert!(objects.len() + prefixes.len() < 100, "the pages do not end");
             let page = client.get(&(self.target(start.as_deref()) + "&fields=name%2CsIze")).json();
             let (some, rolled) =
                 (page["objects"].as_array().unwrap(), page["prefixes"].as_array().unwrap());
