@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The backend contract (tests/common/backend_contract.rs), run by each backend there is.
 
+#[path = "common/backend_contract.rs"]
+mod backend_contract;
 mod common;
 
 mod oci {
-    use super::common::backend_contract::{Fixture, backend_contract};
-    use super::common::{self, World, bucket_url};
+    use crate::backend_contract::{Fixture, backend_contract};
+    use crate::common::{World, bucket_url};
     use storescope_emulator::{Action, Fault};
 
     fn fixture() -> Fixture {
@@ -21,7 +23,7 @@ mod oci {
                 corrupting.fault(Fault::new(Action::Corrupt { offset }).method("GET"));
             }),
             requests: Box::new(move || counting.record(None).len()),
-            server: Box::new(emulator),
+            _server: Box::new(emulator),
         }
     }
 

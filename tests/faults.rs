@@ -10,7 +10,8 @@ use common::{
 };
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use storescope::timing::{Level, Operation, Outcome, Phase};
@@ -77,8 +78,12 @@ async fn what_passes_is_retried() {
             // A client with no connection yet: a reset of a reused one would be repeated free of charge.
             let client = client(impatient(config(&world.emulator), 2));
             let store = store(&client, &world.emulator);
-            world.fault(fault.clone().method(method).count(1));
             let told = format!("{method} {:?}", fault.action);
+            if method == "HEAD" && told.contains("409") {
+                // Which of the 409 it is stands in the body, and a HEAD's answer has none.
+                continue;
+            }
+            world.fault(fault.clone().method(method).count(1));
             match method {
                 "GET" => assert_eq!(read(&store, "k").await.expect(&told), bytes),
                 "HEAD" => assert_eq!(store.head("k").await.expect(&told).size, 1_000),
@@ -101,7 +106,8 @@ async fn what_passes_is_retried() {
 
 #[tokio::test]
 async fn what_does_not_pass_is_not_retried() {
-    let world = World::impatient(5);
+    // A reused signature that is refused is another matter.
+    let world = World::with(|config| impatient(config, 5).signature_reuse(Duration::ZERO));
     world.object("k", 10).await;
     for (code, kind) in [
         (400, ErrorKind::Rejected),
@@ -174,7 +180,7 @@ async fn the_process_has_a_budget_of_retries() {
     let error = read(&world.store, "k").await.unwrap_err();
     // A hundred retries are free, and this call had them all.
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, 101), "{error}");
-    assert!(error.hint().unwrap().contains("retry_budget"), "{error}");
+    assert!(error.to_string().contains("retry_budget"), "{error}");
     let error = read(&world.store, "k").await.unwrap_err();
     assert_eq!(error.attempts(), 1, "none is left for another call");
     assert_eq!(world.record().len(), 102);
@@ -191,7 +197,7 @@ async fn a_call_that_gets_nowhere_ends() {
     let error = read(&world.store, "k").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
     assert!(error.attempts() > 2 && began.elapsed() < ms(1_700), "{error}");
-    assert!(error.hint().unwrap().contains("call_timeout"), "{error}");
+    assert!(error.to_string().contains("call_timeout"), "{error}");
 }
 
 // ---- bodies that break (contracts 3.2, 4.2) -----------------------------------------------------------------------
@@ -520,15 +526,23 @@ async fn an_unknown_outcome_is_told_as_a_failure() {
     );
 }
 
+/// Whose bucket it is that stands there cannot be seen, so what is not known is told as such, and not done twice.
 #[tokio::test]
-async fn a_bucket_created_without_an_answer_is_no_failure() {
+async fn a_bucket_made_or_removed_without_an_answer_is_told_as_unknown() {
     let world = World::impatient(4);
     let url: StoreUrl =
         bucket_url(&world.emulator).replacen("bucket", "second", 1).parse().unwrap();
     world.fault(dropped("POST"));
-    world.client.create_bucket(&url, StoreOptions::new()).await.unwrap();
-    world.fault(Fault::new(Action::DropResponse).method("DELETE").contains("/b/second").count(1));
-    world.client.delete_bucket(&url, StoreOptions::new()).await.unwrap();
+    let error = world.client.create_bucket(&url, StoreOptions::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Reset, 1), "{error}");
+    let again = world.client.create_bucket(&url, StoreOptions::new()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AlreadyExists, "{again}");
+
+    world.fault(dropped("DELETE"));
+    let error = world.client.delete_bucket(&url, StoreOptions::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Reset, 1), "{error}");
+    let again = world.client.delete_bucket(&url, StoreOptions::new()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::BucketNotFound, "{again}");
 }
 
 // ---- what is dropped (contracts 3.4, 6.1, 6.3) --------------------------------------------------------------------
@@ -658,6 +672,17 @@ async fn shutdown_waits_for_a_call_between_two_attempts() {
     world.client.shutdown(Duration::from_secs(30)).await.unwrap();
     assert_eq!(world.record().len(), 2, "the call had its second attempt before shutdown returned");
     assert_eq!(call.await.unwrap().unwrap(), pattern(10));
+}
+
+/// A server that refuses a long upload does not read it to its end.
+#[tokio::test]
+async fn a_refusal_in_the_middle_of_an_upload_is_told() {
+    let world = World::impatient(2);
+    let url = bucket_url(&world.emulator).replacen("bucket", "no-such-bucket", 1);
+    let store = store_at(&world.client, &url);
+    let error = store.put("k", vec![0; 80 << 20], PutOptions::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::BucketNotFound, Some(404)), "{error}");
+    assert_eq!(error.attempts(), 1);
 }
 
 // ---- limits of time (contracts 1.4) -------------------------------------------------------------------------------
@@ -878,7 +903,7 @@ async fn a_profile_that_is_wrong_says_file_profile_and_mend() {
         }
         assert_eq!(
             (error.attempts(), emulator.record().len()),
-            (1, 0),
+            (0, 0),
             "nothing was sent: {error}"
         );
     }
@@ -1011,6 +1036,24 @@ async fn a_wrong_key_is_told_with_its_file_and_fingerprint() {
 }
 
 #[tokio::test]
+async fn a_fingerprint_that_is_not_the_keys_is_told_with_the_one_that_is() {
+    let emulator = common::emulator();
+    let text = std::fs::read_to_string(&emulator.ready().oci.config_file).unwrap();
+    let actual = text.lines().find_map(|line| line.strip_prefix("fingerprint = ")).unwrap();
+    let other = "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    std::fs::write(&file, text.replacen(actual, other, 1)).unwrap();
+    let world = World::on(emulator, |config| impatient(config, 2).config_file(file.clone()));
+    let error = read(&world.store, "k").await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthenticated, Some(401)));
+    let told = error.to_string();
+    for part in [actual, other, "key.pem", file.to_str().unwrap()] {
+        assert!(told.contains(part), "{part:?} in {told}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_token_signs_and_an_expired_one_is_told() {
     let world = with_profile(common::emulator(), "SESSION");
     let bytes = world.object("k", 100).await;
@@ -1057,8 +1100,7 @@ async fn no_secret_is_told() {
             let text = std::fs::read_to_string(folder.join(name)).unwrap();
             let body: Vec<&str> = text.lines().filter(|line| !line.starts_with('-')).collect();
             // Any line of it, and any part of a token, would be one too many.
-            secrets
-                .extend(body.iter().flat_map(|line| line.split('.')).map(|part| part.to_owned()));
+            secrets.extend(body.iter().flat_map(|line| line.split('.')).map(str::to_owned));
         }
         for outcome in [
             read(&world.store, "absent").await.map(drop),
@@ -1068,7 +1110,8 @@ async fn no_secret_is_told() {
         }
         world.fault(status(503));
         told += &all_text(&read(&world.store, "k").await.unwrap_err());
-        told += &format!("{:?} {:?} {:?}", world.client, world.store, world.client.metrics());
+        let World { client, store, .. } = &world;
+        writeln!(told, "{client:?} {store:?} {:?}", client.metrics()).unwrap();
     }
     told += &log.lines().join("\n");
     assert!(told.len() > 1_000 && secrets.len() > 100);
@@ -1086,8 +1129,8 @@ async fn a_namespace_that_is_not_said_is_asked_for_once() {
     let world = World::new();
     world.object("k", 10).await;
     let store = store_at(&world.client, &format!("oci://{}/", common::BUCKET));
-    for _ in 0..3 {
-        assert_eq!(read(&store, "k").await.unwrap(), pattern(10));
+    for read in join_all((0..3).map(|_| read(&store, "k"))).await {
+        assert_eq!(read.unwrap(), pattern(10));
     }
     let targets: Vec<String> = world.record().into_iter().map(|line| line.target).collect();
     let asked = targets.iter().filter(|target| matches!(target.as_str(), "/n" | "/n/")).count();

@@ -2,7 +2,7 @@
 //! What every backend promises, written once over the public face. A backend's tests are made from it by
 //! `backend_contract!`, given a function that sets up a [`Fixture`].
 
-use super::pattern;
+use crate::common::pattern;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
@@ -11,8 +11,8 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 use storescope::{
-    ChecksumMode, Client, DeleteOptions, ErrorKind, GetOptions, GetRange, ListEntry, ListOptions,
-    PutMode, PutOptions, Store, StoreOptions, StoreUrl,
+    ChecksumMode, Client, DeleteOptions, Error, ErrorKind, GetOptions, GetRange, ListEntry,
+    ListOptions, PutMode, PutOptions, Store, StoreOptions, StoreUrl,
 };
 
 /// An empty bucket of some backend, and what a test cannot do through it.
@@ -27,7 +27,7 @@ pub(crate) struct Fixture {
     /// Requests that reached the server so far.
     pub(crate) requests: Box<dyn Fn() -> usize>,
     /// What has to live as long.
-    pub(crate) server: Box<dyn Any>,
+    pub(crate) _server: Box<dyn Any>,
 }
 
 impl Fixture {
@@ -78,7 +78,7 @@ macro_rules! backend_contract {
     (@each $fixture:path: $($name:ident,)+) => {
         $(#[tokio::test]
         async fn $name() {
-            common::backend_contract::$name($fixture()).await;
+            crate::backend_contract::$name($fixture()).await;
         })+
     };
 }
@@ -285,7 +285,7 @@ pub(crate) async fn of_many_creators_one_succeeds(on: Fixture) {
     let created = created.await;
     let winner = created.iter().position(Result::is_ok).expect("one succeeds");
     for (n, outcome) in created.iter().enumerate().filter(|(n, _)| *n != winner) {
-        let kind = outcome.as_ref().map_err(|e| e.kind()).unwrap_err();
+        let kind = outcome.as_ref().map_err(Error::kind).unwrap_err();
         assert_eq!(kind, ErrorKind::AlreadyExists, "writer {n}");
     }
     assert_eq!(whole(&store, "lock").await.unwrap(), [winner as u8; 10]);

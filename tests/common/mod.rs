@@ -3,8 +3,6 @@
 //! and conditions to wait for.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub(crate) mod backend_contract;
-
 use std::fmt::Write as _;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, TcpStream};
