@@ -150,9 +150,9 @@ impl Client {
             self.run(async move { tokio::time::timeout(grace, gauges.drained()).await }).await;
         self.0.transport.close_idle();
         drained.map_err(|_| {
-            let left = self.0.metrics.attempts_in_flight();
+            let left = self.0.metrics.calls_in_flight();
             Failure::new(ErrorKind::Timeout)
-                .message(format!("{left} requests were under way after {grace:?}"))
+                .message(format!("{left} calls were under way after {grace:?}"))
                 .into()
         })
     }

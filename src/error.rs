@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The one error of this crate: opaque, cheap to clone, and able to say what to do.
 
+use crate::auth::Presented;
 use crate::timing::{Operation, Outcome};
 use std::error::Error as StdError;
 use std::fmt;
@@ -117,6 +118,15 @@ impl ErrorKind {
                 "raise the limit of open files (ulimit -n), or lower max_connections"
             }
             ErrorKind::Changed => "open the object anew",
+            ErrorKind::Server => {
+                "the store's own trouble: try later; its support asks for the opc-request-id"
+            }
+            ErrorKind::Timeout => "check the network and the store, or raise the time-outs",
+            ErrorKind::Reset => "check the network, proxies and balancers on the way",
+            ErrorKind::Protocol => {
+                "check that the endpoint is an object store and nothing on the way rewrites answers"
+            }
+            ErrorKind::InvalidRange => "ask for bytes below the object's size",
             _ => return None,
         })
     }
@@ -283,8 +293,8 @@ pub(crate) struct Details {
     pub(crate) retry_after: Option<Duration>,
     /// The server's `Date`, on a 401.
     pub(crate) server_date: Option<SystemTime>,
-    /// Whether the signature had served before.
-    pub(crate) signature_reused: bool,
+    /// What a request that got a 401 was signed with.
+    pub(crate) presented: Option<Presented>,
     /// A reused connection died before a byte of the answer: the request may go once more, free of charge.
     pub(crate) stale_connection: bool,
     pub(crate) source: Option<Source>,
@@ -316,7 +326,7 @@ impl Failure {
             hint: None,
             retry_after: None,
             server_date: None,
-            signature_reused: false,
+            presented: None,
             stale_connection: false,
             source: None,
         }))

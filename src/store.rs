@@ -9,7 +9,7 @@ use crate::backend::{
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure, Result};
-use crate::timing::{Operation, Scope, Sink};
+use crate::timing::{Operation, RequestId, Scope, Sink};
 use crate::url::StoreUrl;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -326,7 +326,8 @@ impl Store {
     /// Writes an object by one request.
     ///
     /// With [`PutMode::Create`] or [`PutMode::Update`] an answer that was lost is settled by looking at the object:
-    /// what this call wrote is its success, what another wrote is `AlreadyExists` or `Precondition`.
+    /// what this call wrote is its success, what another wrote is `AlreadyExists` or `Precondition`. To tell the two
+    /// apart, such writes keep an item of user metadata (`storescope-write`), which [`ObjectMeta::metadata`] leaves out.
     pub async fn put(
         &self,
         key: &str,
@@ -447,6 +448,7 @@ impl Store {
             key: self.full(key),
             body,
             checksum,
+            mark: (options.mode != PutMode::Overwrite).then(RequestId::next),
             mode: options.mode,
             content_type: options.content_type,
             content_encoding: options.content_encoding,
@@ -476,7 +478,7 @@ impl Store {
                 settled => return settled,
             };
             match self.look(call, request).await? {
-                Looked::Ours(meta) => return Ok(meta),
+                Looked::Ours(meta) => return Ok(*meta),
                 Looked::Others(refusal) => return Err(refusal),
                 Looked::Undone => {}
             }
@@ -507,11 +509,9 @@ impl Store {
         {
             return Ok(Looked::Undone);
         }
-        let crc = Checksum::Crc32c(crc32c::crc32c(&request.body));
-        let md5 = || Checksum::Md5(Md5::digest(&request.body).into());
-        let same_bytes = meta.checksum.is_some_and(|checksum| checksum == crc || checksum == md5());
-        if meta.size == request.body.len() as u64 && same_bytes {
-            return Ok(Looked::Ours(meta));
+        // The mark tells; the same bytes may well be another's (two who create a lock).
+        if meta.mark.is_some() && meta.mark == request.mark.map(|mark| mark.to_string()) {
+            return Ok(Looked::Ours(Box::new(meta)));
         }
         let kind = if request.mode == PutMode::Create {
             ErrorKind::AlreadyExists
@@ -559,7 +559,7 @@ impl Store {
 
 /// What a look at an object says of a write whose answer was lost.
 enum Looked {
-    Ours(ObjectMeta),
+    Ours(Box<ObjectMeta>),
     Others(Failure),
     Undone,
 }

@@ -25,7 +25,7 @@ use crate::backend::{Answer, Attempt, Backend};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{
-    AttemptTimer, CallTimer, Gauges, Operation, Outcome, Sink, instant_at, now_ns,
+    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, RequestId, Sink, instant_at, now_ns,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -79,6 +79,7 @@ pub(crate) struct Call {
     progress: u64,
     deadline: Option<u64>,
     attempts: u32,
+    gauge: Option<Held>,
 }
 
 impl Call {
@@ -103,6 +104,7 @@ impl Call {
             progress: begun,
             deadline: deadline.map(|deadline| begun + deadline.as_nanos() as u64),
             attempts: 0,
+            gauge: Some(policy.gauges.call()),
         }
     }
 
@@ -114,12 +116,12 @@ impl Call {
     ) -> Result<T, Failure> {
         let (mut tries, mut mended, mut fresh) = (0, 0, false);
         loop {
-            tries += 1;
             self.attempts += 1;
             self.policy.budget.earn();
             let timer = AttemptTimer::start(&self.sink, self.operation);
+            let id = timer.client_request_id();
             let tried = attempt(Attempt { timer, fresh });
-            let mut failure = match self.within_deadline(tried).await {
+            let mut failure = match self.within_deadline(tried, id).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -147,6 +149,7 @@ impl Call {
             {
                 return Err(failure);
             }
+            tries += 1;
             self.back_off(tries, failure).await?;
         }
     }
@@ -203,11 +206,15 @@ impl Call {
         self.progress = now_ns();
     }
 
-    async fn within_deadline<T>(&self, tried: Answer<'_, T>) -> Result<T, Failure> {
+    async fn within_deadline<T>(&self, tried: Answer<'_, T>, id: RequestId) -> Result<T, Failure> {
         let Some(deadline) = self.deadline else { return tried.await };
         match tokio::time::timeout_at(instant_at(deadline), tried).await {
             Ok(answer) => answer,
-            Err(_) => Err(Call::past_deadline()),
+            Err(_) => {
+                let mut late = Call::past_deadline();
+                late.client_request_id = Some(id.to_string());
+                Err(late)
+            }
         }
     }
 
@@ -228,6 +235,7 @@ impl Call {
         if let Some(timer) = self.timer.take() {
             timer.finish(Outcome::Ok);
         }
+        self.gauge = None;
     }
 
     /// Records the call as failed, and makes the error that its caller gets.
@@ -235,6 +243,7 @@ impl Call {
         if let Some(timer) = self.timer.take() {
             timer.finish(failure.outcome());
         }
+        self.gauge = None;
         let elapsed = Duration::from_nanos(now_ns().saturating_sub(self.begun));
         failure.into_error(
             Some(self.operation),

@@ -12,4 +12,4 @@ mod principal;
 mod signer;
 
 pub(crate) use principal::{Principal, load};
-pub(crate) use signer::{Again, Signed, Signer};
+pub(crate) use signer::{Again, Presented, Signed, Signer};

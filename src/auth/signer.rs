@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use storescope_sign::{Request, Rule, authorization, sha256, signing_string};
@@ -30,8 +30,12 @@ pub(crate) struct Signer {
     adjust_clock: bool,
     /// Seconds to add to our clock.
     offset: AtomicI64,
+    /// How often something was mended after a 401.
+    mends: AtomicU64,
     hasher: RandomState,
     kept: Mutex<HashMap<u64, Kept>>,
+    /// Held by the one request that mends.
+    mending: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -51,8 +55,17 @@ pub(crate) struct Signed {
     pub(crate) authorization: HeaderValue,
     /// `x-content-sha256`, where the body was signed.
     pub(crate) content_sha256: Option<HeaderValue>,
+    pub(crate) presented: Presented,
+}
+
+/// What a request was signed with, for the case that it gets a 401: requests at once hear of the same trouble, and only
+/// the first is to mend it.
+#[derive(Clone, Debug)]
+pub(crate) struct Presented {
+    identity: Arc<Identity>,
     /// Whether the signature had served before.
-    pub(crate) reused: bool,
+    reused: bool,
+    mends: u64,
 }
 
 /// What a 401 leads to.
@@ -73,8 +86,10 @@ impl Signer {
             reuse: AtomicBool::new(!config.signature_reuse.is_zero()),
             adjust_clock: config.adjust_clock,
             offset: AtomicI64::new(0),
+            mends: AtomicU64::new(0),
             hasher: RandomState::new(),
             kept: Mutex::default(),
+            mending: Mutex::default(),
         }
     }
 
@@ -86,31 +101,33 @@ impl Signer {
         target: &str,
         timer: &mut AttemptTimer,
     ) -> Result<Signed, Failure> {
-        let identity = self.identity().await?;
+        let mut presented = self.presented().await?;
         let reusable = matches!(method, "GET" | "HEAD") && self.reuse.load(Relaxed);
         let slot = self.hasher.hash_one((method, target));
-        if reusable && let Some(signed) = self.find(slot, method, target, &identity) {
-            return Ok(signed);
+        if reusable && let Some((date, authorization)) = self.find(slot, method, target, &presented)
+        {
+            presented.reused = true;
+            return Ok(Signed { date, authorization, content_sha256: None, presented });
         }
         timer.lap(Phase::Prepare);
         let until = now_ns() + self.reuse_for;
         let date = self.date();
-        let value = self.compute(method, target, &date, None, Arc::clone(&identity)).await?;
+        let identity = Arc::clone(&presented.identity);
+        let authorization = self.compute(method, target, &date, None, identity).await?;
         timer.lap(Phase::Sign);
-        if reusable {
-            self.keep(
-                slot,
-                Kept {
-                    method,
-                    target: target.to_owned(),
-                    identity,
-                    until,
-                    date: date.clone(),
-                    authorization: value.clone(),
-                },
-            );
+        // What was signed before something was mended is not for reuse.
+        if reusable && self.mends.load(Relaxed) == presented.mends {
+            let kept = Kept {
+                method,
+                target: target.to_owned(),
+                identity: Arc::clone(&presented.identity),
+                until,
+                date: date.clone(),
+                authorization: authorization.clone(),
+            };
+            self.keep(slot, kept);
         }
-        Ok(Signed { date, authorization: value, content_sha256: None, reused: false })
+        Ok(Signed { date, authorization, content_sha256: None, presented })
     }
 
     /// Signs a request whose body is signed with it: JSON by POST or PUT. Its `content-type` must be sent as
@@ -122,31 +139,36 @@ impl Signer {
         body: &[u8],
         timer: &mut AttemptTimer,
     ) -> Result<Signed, Failure> {
-        let identity = self.identity().await?;
+        let presented = self.presented().await?;
         timer.lap(Phase::Prepare);
         let date = self.date();
         let sha256 = STANDARD.encode(sha256(body));
-        let value = self
-            .compute(method, target, &date, Some((body.len(), sha256.clone())), identity)
-            .await?;
+        let content_sha256 = Some(header(&sha256)?);
+        let identity = Arc::clone(&presented.identity);
+        let authorization =
+            self.compute(method, target, &date, Some((body.len(), sha256)), identity).await?;
         timer.lap(Phase::Sign);
-        Ok(Signed {
-            date,
-            authorization: value,
-            content_sha256: header(&sha256).ok(),
-            reused: false,
-        })
+        Ok(Signed { date, authorization, content_sha256, presented })
     }
 
-    /// Looks at a 401: was a reused signature refused, is our clock off, has the token been renewed?
+    /// Looks at a 401: was a reused signature refused, is our clock off, has the token been renewed? Or has another
+    /// request mended it already, since this one was signed?
     pub(crate) fn after_unauthorized(
         &self,
-        reused: bool,
+        presented: &Presented,
         server_date: Option<SystemTime>,
     ) -> Again {
-        if let Some(skew) = server_date.and_then(|server| self.skew(server)) {
+        let _mending = self.mending.lock().unwrap_or_else(PoisonError::into_inner);
+        let renewed =
+            self.principal.current().is_some_and(|now| !Arc::ptr_eq(&now, &presented.identity));
+        if renewed || self.mends.load(Relaxed) > presented.mends {
+            return Again::Yes;
+        }
+        if let Some((server, skew)) =
+            server_date.and_then(|server| Some((server, self.skew(server)?)))
+        {
             let ours = httpdate::fmt_http_date(self.now());
-            let theirs = httpdate::fmt_http_date(server_date.unwrap_or(UNIX_EPOCH));
+            let theirs = httpdate::fmt_http_date(server);
             if !self.adjust_clock {
                 return Again::No(format!(
                     "our clock says {ours}, the server's {theirs}: set the clock, or let adjust_clock make up for it"
@@ -156,28 +178,34 @@ impl Signer {
                 "our clock says {ours}, the server's {theirs}: signing by the server's from now on; set the clock"
             );
             self.offset.fetch_add(skew, Relaxed);
-            self.forget();
-            return Again::Yes;
+            return self.mended();
         }
-        if reused && self.reuse.swap(false, Relaxed) {
+        if presented.reused && self.reuse.swap(false, Relaxed) {
             tracing::warn!(
                 "{} refused a signature that it had accepted before: signing each request from now on (signature_reuse)",
                 self.host
             );
-            self.forget();
-            return Again::Yes;
+            return self.mended();
         }
         if self.principal.refresh() {
-            return Again::Yes;
+            return self.mended();
         }
         Again::No(self.principal.advice())
     }
 
-    async fn identity(&self) -> Result<Arc<Identity>, Failure> {
-        match self.principal.current() {
-            Some(identity) => Ok(identity),
-            None => self.principal.identity().await,
-        }
+    fn mended(&self) -> Again {
+        self.mends.fetch_add(1, Relaxed);
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Again::Yes
+    }
+
+    async fn presented(&self) -> Result<Presented, Failure> {
+        let mends = self.mends.load(Relaxed);
+        let identity = match self.principal.current() {
+            Some(identity) => identity,
+            None => self.principal.identity().await?,
+        };
+        Ok(Presented { identity, reused: false, mends })
     }
 
     async fn compute(
@@ -189,8 +217,9 @@ impl Signer {
         identity: Arc<Identity>,
     ) -> Result<HeaderValue, Failure> {
         let date = date.to_str().unwrap_or_default();
+        let signs_body = body.is_some();
         let (length, sha256) =
-            body.clone().map(|(length, sha256)| (length.to_string(), sha256)).unwrap_or_default();
+            body.map(|(length, sha256)| (length.to_string(), sha256)).unwrap_or_default();
         let find = |name: &str| match name {
             "date" => Some(date),
             "host" => Some(self.host.as_str()),
@@ -199,7 +228,7 @@ impl Signer {
             "x-content-sha256" => Some(sha256.as_str()),
             _ => None,
         };
-        let names = if body.is_some() { Rule::Body } else { Rule::Generic }.signed_headers();
+        let names = if signs_body { Rule::Body } else { Rule::Generic }.signed_headers();
         let text =
             signing_string(&Request { method, target, header: &find }, names).map_err(unsigned)?;
         // A signature is most of a millisecond of CPU.
@@ -213,25 +242,21 @@ impl Signer {
         Ok(value)
     }
 
+    /// The date and authorization of a signature that is still good.
     fn find(
         &self,
         slot: u64,
         method: &str,
         target: &str,
-        identity: &Arc<Identity>,
-    ) -> Option<Signed> {
+        presented: &Presented,
+    ) -> Option<(HeaderValue, HeaderValue)> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.get(&slot)?;
         let valid = found.method == method
             && found.target == target
-            && Arc::ptr_eq(&found.identity, identity)
+            && Arc::ptr_eq(&found.identity, &presented.identity)
             && now_ns() < found.until;
-        valid.then(|| Signed {
-            date: found.date.clone(),
-            authorization: found.authorization.clone(),
-            content_sha256: None,
-            reused: true,
-        })
+        valid.then(|| (found.date.clone(), found.authorization.clone()))
     }
 
     fn keep(&self, slot: u64, signature: Kept) {
@@ -244,10 +269,6 @@ impl Signer {
             }
         }
         kept.insert(slot, signature);
-    }
-
-    fn forget(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Our clock, made up for what the server's 401 told us.
@@ -334,14 +355,17 @@ mod tests {
         let signer = signer(&Config::default());
         let first = sign(&signer, "GET", "/n/ns/b/b/o/k").await;
         let second = sign(&signer, "GET", "/n/ns/b/b/o/k").await;
-        assert!(!first.reused && second.reused);
+        assert!(!first.presented.reused && second.presented.reused);
         assert_eq!(first.authorization, second.authorization);
-        assert!(!sign(&signer, "HEAD", "/n/ns/b/b/o/k").await.reused, "another method");
-        assert!(!sign(&signer, "GET", "/n/ns/b/b/o/l").await.reused, "another target");
-        assert!(!sign(&signer, "PUT", "/n/ns/b/b/o/k").await.reused);
-        assert!(!sign(&signer, "PUT", "/n/ns/b/b/o/k").await.reused, "writes are signed each");
+        assert!(!sign(&signer, "HEAD", "/n/ns/b/b/o/k").await.presented.reused, "another method");
+        assert!(!sign(&signer, "GET", "/n/ns/b/b/o/l").await.presented.reused, "another target");
+        assert!(!sign(&signer, "PUT", "/n/ns/b/b/o/k").await.presented.reused);
+        assert!(
+            !sign(&signer, "PUT", "/n/ns/b/b/o/k").await.presented.reused,
+            "writes are signed each"
+        );
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(!sign(&signer, "GET", "/n/ns/b/b/o/k").await.reused, "aged");
+        assert!(!sign(&signer, "GET", "/n/ns/b/b/o/k").await.presented.reused, "aged");
     }
 
     #[tokio::test]
@@ -354,20 +378,24 @@ mod tests {
             hasher: signer_.hasher,
             ..signer(&Config::default())
         };
-        assert!(!sign(&other, "GET", "/k").await.reused);
+        assert!(!sign(&other, "GET", "/k").await.presented.reused);
         let off = signer(&Config::default().signature_reuse(Duration::ZERO));
         sign(&off, "GET", "/k").await;
-        assert!(!sign(&off, "GET", "/k").await.reused);
+        assert!(!sign(&off, "GET", "/k").await.presented.reused);
     }
 
     #[tokio::test]
     async fn a_refused_reuse_turns_it_off_once_and_then_advises() {
         let signer = signer(&Config::default());
         sign(&signer, "GET", "/k").await;
-        assert!(matches!(signer.after_unauthorized(true, Some(SystemTime::now())), Again::Yes));
-        assert!(!sign(&signer, "GET", "/k").await.reused);
-        assert!(!sign(&signer, "GET", "/k").await.reused);
-        let again = signer.after_unauthorized(true, Some(SystemTime::now()));
+        let refused = sign(&signer, "GET", "/k").await.presented;
+        let now = Some(SystemTime::now());
+        assert!(matches!(signer.after_unauthorized(&refused, now), Again::Yes));
+        assert!(matches!(signer.after_unauthorized(&refused, now), Again::Yes), "mended meanwhile");
+        assert!(!sign(&signer, "GET", "/k").await.presented.reused);
+        assert!(!sign(&signer, "GET", "/k").await.presented.reused);
+        let fresh = sign(&signer, "GET", "/k").await.presented;
+        let again = signer.after_unauthorized(&fresh, now);
         assert!(matches!(again, Again::No(advice) if advice == "advice"));
     }
 
@@ -375,16 +403,17 @@ mod tests {
     async fn a_clock_that_is_off_is_made_up_for_or_told() {
         let server = SystemTime::now() - Duration::from_secs(360);
         let adjusting = signer(&Config::default());
-        assert!(matches!(adjusting.after_unauthorized(false, Some(server)), Again::Yes));
+        let signed = sign(&adjusting, "GET", "/k").await.presented;
+        assert!(matches!(adjusting.after_unauthorized(&signed, Some(server)), Again::Yes));
         let off_by = adjusting.now().duration_since(server).unwrap();
         assert!(off_by < Duration::from_secs(5), "{off_by:?}");
         let stubborn = signer(&Config::default().adjust_clock(false));
-        let Again::No(advice) = stubborn.after_unauthorized(false, Some(server)) else { panic!() };
+        let signed = sign(&stubborn, "GET", "/k").await.presented;
+        let Again::No(advice) = stubborn.after_unauthorized(&signed, Some(server)) else {
+            panic!()
+        };
         assert!(advice.contains(&httpdate::fmt_http_date(server)), "{advice}");
         let near = SystemTime::now() - Duration::from_secs(200);
-        assert!(matches!(
-            signer(&Config::default()).after_unauthorized(false, Some(near)),
-            Again::No(_)
-        ));
+        assert!(matches!(stubborn.after_unauthorized(&signed, Some(near)), Again::No(_)));
     }
 }

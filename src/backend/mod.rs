@@ -9,7 +9,7 @@ pub(crate) mod oci;
 
 use crate::auth::Again;
 use crate::error::Failure;
-use crate::timing::AttemptTimer;
+use crate::timing::{AttemptTimer, RequestId};
 use crate::transport::Body;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -158,6 +158,8 @@ pub struct ObjectMeta {
     pub version: Option<String>,
     /// User metadata, names without their prefix (`opc-meta-`); not part of listings.
     pub metadata: BTreeMap<String, String>,
+    /// The mark of the conditional write that made it, if one of ours did.
+    pub(crate) mark: Option<String>,
 }
 
 /// A checksum of a whole object.
@@ -178,6 +180,8 @@ pub(crate) struct PutRequest {
     /// Of the body, to be sent and compared.
     pub(crate) checksum: Option<Checksum>,
     pub(crate) mode: PutMode,
+    /// Names the call, kept with the object: tells whose an object is when the answer to a conditional write was lost.
+    pub(crate) mark: Option<RequestId>,
     pub(crate) content_type: Option<String>,
     pub(crate) content_encoding: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,

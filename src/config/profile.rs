@@ -129,7 +129,7 @@ impl std::fmt::Debug for Profile {
             .field("name", &self.name)
             .field("file", &self.file)
             .field("keys", &self.values.keys().collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -208,6 +208,11 @@ impl Metrics {
         self.scope.snapshot()
     }
 
+    /// Calls under way, those that wait between two attempts and bodies not yet read to the end included.
+    pub fn calls_in_flight(&self) -> u64 {
+        self.gauges.calls.load(Relaxed).max(0) as u64
+    }
+
     /// Attempts under way: sent or about to be, their bodies not yet read to the end or dropped.
     pub fn attempts_in_flight(&self) -> u64 {
         self.gauges.attempts.load(Relaxed).max(0) as u64
@@ -227,6 +232,7 @@ impl Metrics {
 /// Numbers that go up and down.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
+    calls: AtomicI64,
     attempts: AtomicI64,
     connections: AtomicI64,
     pub(crate) retries: AtomicU64,
@@ -246,11 +252,15 @@ impl Gauges {
         Held::new(self, |gauges| &gauges.attempts)
     }
 
-    /// Waits until no attempt is under way.
+    pub(crate) fn call(self: &Arc<Gauges>) -> Held {
+        Held::new(self, |gauges| &gauges.calls)
+    }
+
+    /// Waits until no call is under way.
     pub(crate) async fn drained(&self) {
         loop {
             let given_back = self.given_back.notified();
-            if self.attempts.load(Relaxed) <= 0 {
+            if self.calls.load(Relaxed) <= 0 {
                 return;
             }
             given_back.await;

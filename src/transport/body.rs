@@ -4,9 +4,10 @@
 use super::broken;
 use super::pool::Lease;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Outcome, Phase, now_ns};
+use crate::timing::{AttemptTimer, Outcome, Phase, RequestId, now_ns};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::header::HeaderValue;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -56,6 +57,9 @@ pub(crate) struct Body {
     handed: u64,
     /// When the reader began to wait.
     waiting: u64,
+    client_request_id: RequestId,
+    /// The server's name for the request, for errors.
+    request_id: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -73,11 +77,22 @@ impl Body {
         timer: AttemptTimer,
         outcome: Outcome,
         stall: Duration,
+        request_id: Option<HeaderValue>,
     ) -> Body {
         let handed = if timer.is_on() { now_ns() } else { 0 };
         let ended = incoming.is_end_stream();
+        let client_request_id = timer.client_request_id();
         let exchange = Some(Exchange { lease, timer, payload: false });
-        let mut body = Body { incoming, exchange, outcome, stall, handed, waiting: 0 };
+        let mut body = Body {
+            incoming,
+            exchange,
+            outcome,
+            stall,
+            handed,
+            waiting: 0,
+            client_request_id,
+            request_id,
+        };
         if ended {
             body.end(handed);
         }
@@ -156,7 +171,12 @@ impl Body {
     }
 
     /// Ends the attempt as a failure of the reader's finding; the connection is closed.
-    pub(crate) fn fail(&mut self, failure: Failure) -> Failure {
+    pub(crate) fn fail(&mut self, mut failure: Failure) -> Failure {
+        failure.client_request_id.get_or_insert_with(|| self.client_request_id.to_string());
+        if failure.request_id.is_none() {
+            let told = self.request_id.as_ref().and_then(|id| id.to_str().ok());
+            failure.request_id = told.map(str::to_owned);
+        }
         if let Some(exchange) = self.exchange.take() {
             exchange.timer.finish(failure.outcome());
         }

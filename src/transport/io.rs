@@ -23,6 +23,8 @@ pub(super) enum Stream {
 pub(super) struct Times {
     last_write: AtomicU64,
     first_read: AtomicU64,
+    /// Bytes written, the request's head included.
+    written: AtomicU64,
 }
 
 impl Times {
@@ -30,6 +32,12 @@ impl Times {
     pub(super) fn begin(&self) {
         self.last_write.store(0, Relaxed);
         self.first_read.store(0, Relaxed);
+        self.written.store(0, Relaxed);
+    }
+
+    /// Bytes of the request written so far, its head included.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
     }
 
     /// When the last byte of the request, so far, was written.
@@ -42,7 +50,8 @@ impl Times {
         some(&self.first_read)
     }
 
-    fn wrote(&self) {
+    fn wrote(&self, bytes: usize) {
+        self.written.store(self.written() + bytes as u64, Relaxed);
         // What is written once the answer has begun (the rest of a refused upload) belongs to no phase.
         if self.first_read.load(Relaxed) == 0 {
             self.last_write.store(now_ns(), Relaxed);
@@ -76,8 +85,8 @@ impl Timed {
     }
 
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(1..)) = written {
-            self.times.wrote();
+        if let Poll::Ready(Ok(bytes @ 1..)) = written {
+            self.times.wrote(bytes);
         }
         written
     }

@@ -31,6 +31,7 @@ use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, Phase, now_ns};
 use connect::Connector;
+use hyper::body::Body as _;
 use hyper::{HeaderMap, Request, StatusCode};
 use pool::{HostPool, Lease};
 use std::collections::HashMap;
@@ -174,7 +175,9 @@ impl Transport {
             Ok((response, lease)) => {
                 let (head, incoming) = response.into_parts();
                 let outcome = Outcome::of_status(head.status.as_u16());
-                let body = Body::new(incoming, lease, timer, outcome, self.limits.stall);
+                let request_id = head.headers.get("opc-request-id").cloned();
+                let body =
+                    Body::new(incoming, lease, timer, outcome, self.limits.stall, request_id);
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
             Err(failure) => {
@@ -222,6 +225,7 @@ impl Transport {
         request: Request<RequestBody>,
         timer: &AttemptTimer,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Failure> {
+        let body = request.body().size_hint().exact().unwrap_or(0);
         let (sender, guard, times) = lease.parts();
         let mut answer = pin!(sender.send_request(request));
         let mut since = timer.mark();
@@ -233,23 +237,28 @@ impl Transport {
                 since = now_ns();
             }
             // The clock runs from the last byte written, which may come later than this poll.
-            while guard.poll_passed(cx, since + self.limits.first_byte.as_nanos() as u64).is_ready()
-            {
+            loop {
+                let sent = times.written() >= body;
+                let limit = if sent { self.limits.first_byte } else { self.limits.stall };
+                if guard.poll_passed(cx, since + limit.as_nanos() as u64).is_pending() {
+                    return Poll::Pending;
+                }
                 match times.last_write() {
                     Some(written) if written > since => since = written,
-                    _ => return Poll::Ready(Err(self.no_first_byte())),
+                    _ => return Poll::Ready(Err(self.nothing(sent))),
                 }
             }
-            Poll::Pending
         })
         .await
     }
 
-    fn no_first_byte(&self) -> Failure {
-        Failure::new(ErrorKind::Timeout).message(format!(
-            "no byte of an answer within {:?} (first_byte_timeout)",
-            self.limits.first_byte
-        ))
+    fn nothing(&self, sent: bool) -> Failure {
+        let Limits { first_byte, stall, .. } = self.limits;
+        Failure::new(ErrorKind::Timeout).message(if sent {
+            format!("no byte of an answer within {first_byte:?} (first_byte_timeout)")
+        } else {
+            format!("no byte of the upload was taken for {stall:?} (stall_timeout)")
+        })
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {

@@ -14,6 +14,9 @@ use serde::Deserialize;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
+/// The metadata that names the call which wrote an object under a condition (`ObjectMeta::mark`).
+pub(super) const MARK: &str = "opc-meta-storescope-write";
+
 /// The longest object name, in bytes (spec §3.4).
 const NAME_LIMIT: usize = 1024;
 
@@ -207,7 +210,8 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
         version: owned("version-id"),
         ..ObjectMeta::default()
     };
-    for (name, value) in headers {
+    meta.mark = owned(MARK);
+    for (name, value) in headers.iter().filter(|(name, _)| name.as_str() != MARK) {
         if let (Some(name), Ok(value)) = (name.as_str().strip_prefix("opc-meta-"), value.to_str()) {
             meta.metadata.insert(name.to_owned(), value.to_owned());
         }

@@ -16,7 +16,7 @@ use super::{
     Answer, Attempt, Backend, BucketPage, Checksum, GetRange, GetReply, GetRequest, ListPage,
     ListRequest, ObjectMeta, PutMode, PutRequest,
 };
-use crate::auth::{self, Again, Signed, Signer};
+use crate::auth::{self, Again, Presented, Signed, Signer};
 use crate::config::{Config, Profile};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
@@ -190,10 +190,11 @@ impl Oci {
         let Attempt { mut timer, fresh } = attempt;
         let id = timer.client_request_id();
         let prepared = self.prepare(&mut timer, method, target, fill).await;
-        let Prepared { service, request, reused } = match prepared {
+        let Prepared { service, request, presented } = match prepared {
             Ok(prepared) => prepared,
-            Err(failure) => {
+            Err(mut failure) => {
                 timer.finish(failure.outcome());
+                failure.client_request_id.get_or_insert_with(|| id.to_string());
                 return Err(failure);
             }
         };
@@ -204,7 +205,7 @@ impl Oci {
             Ok(response) => answer::refusal(response).await,
             Err(failure) => failure,
         };
-        failure.signature_reused = reused;
+        failure.presented = Some(presented);
         failure.client_request_id = Some(id.to_string());
         Err(failure)
     }
@@ -227,9 +228,9 @@ impl Oci {
         } else {
             service.signer.sign(name, &target, timer).await?
         };
-        let reused = signed.reused;
+        let presented = signed.presented.clone();
         let request = request(method, &target, parts, service, signed, timer.client_request_id())?;
-        Ok(Prepared { service, request, reused })
+        Ok(Prepared { service, request, presented })
     }
 
     /// An exchange whose answer has no body that matters.
@@ -261,7 +262,7 @@ impl Oci {
 struct Prepared<'a> {
     service: &'a Service,
     request: Request<RequestBody>,
-    reused: bool,
+    presented: Presented,
 }
 
 /// Gives a failure after the head the id of its request.
@@ -336,11 +337,11 @@ impl Backend for Oci {
     }
 
     fn after_unauthorized(&self, failure: &Failure) -> Again {
-        match self.service.get() {
-            Some(service) => {
-                service.signer.after_unauthorized(failure.signature_reused, failure.server_date)
+        match (self.service.get(), &failure.presented) {
+            (Some(service), Some(presented)) => {
+                service.signer.after_unauthorized(presented, failure.server_date)
             }
-            None => Again::No(String::new()),
+            _ => Again::No("the store does not take unsigned requests".to_owned()),
         }
     }
 
@@ -512,6 +513,9 @@ fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
     put("content-type", request.content_type.as_deref().unwrap_or("application/octet-stream"))?;
     if let Some(encoding) = &request.content_encoding {
         put("content-encoding", encoding)?;
+    }
+    if let Some(mark) = request.mark {
+        put(answer::MARK, &mark.to_string())?;
     }
     for (name, text) in &request.metadata {
         let name = HeaderName::try_from(format!("opc-meta-{name}")).map_err(|e| {
