@@ -9,15 +9,16 @@ use common::{
     read_head, read_range, status, store, store_at, store_elsewhere, until,
 };
 use futures_util::future::join_all;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use storescope::timing::{Level, Operation, Outcome, Phase};
 use storescope::{
-    DeleteOptions, Error, ErrorKind, GetOptions, ListOptions, PutMode, PutOptions, StoreOptions,
-    StoreUrl,
+    DeleteOptions, Error, ErrorKind, GetOptions, ListEntry, ListOptions, PutMode, PutOptions,
+    StoreOptions, StoreUrl,
 };
 use storescope_emulator::{Action, Emulator, Fault};
 
@@ -387,6 +388,55 @@ async fn a_write_stored_otherwise_is_an_integrity_error() {
     let store = store_elsewhere(&emulator, answering(head, b""), |config| impatient(config, 2));
     let error = store.put("k", &b"hello"[..], PutOptions::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+}
+
+/// A server that answers its requests with these documents in turn, the last of them for ever.
+fn listing(pages: &'static [&'static str]) -> String {
+    let turn = AtomicUsize::new(0);
+    let address = raw_server(move |mut stream| {
+        while read_head(&mut stream) {
+            let page = pages[turn.fetch_add(1, Relaxed).min(pages.len() - 1)];
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", page.len());
+            if stream.write_all((head + page).as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+/// What rolls up into one prefix may be parted by a page's end.
+#[tokio::test]
+async fn a_prefix_named_on_two_pages_is_listed_once() {
+    let emulator = common::emulator();
+    let pages = &[
+        r#"{"objects":[{"name":"a"}],"prefixes":["b/"],"nextStartWith":"b/2"}"#,
+        r#"{"objects":[],"prefixes":["b/"],"nextStartWith":"b/3"}"#,
+        r#"{"objects":[{"name":"c"}],"prefixes":["b/","d/"]}"#,
+    ];
+    let store = store_elsewhere(&emulator, listing(pages), |config| config);
+    let entries: Vec<ListEntry> =
+        store.list("", ListOptions::new().delimiter(true)).try_collect().await.unwrap();
+    let names = entries.into_iter().map(|entry| match entry {
+        ListEntry::Object(meta) => meta.key,
+        ListEntry::Prefix(prefix) => prefix,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b/", "c", "d/"]);
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_move_on_is_an_error() {
+    let emulator = common::emulator();
+    for page in [
+        &[r#"{"objects":[],"nextStartWith":"a"}"#],
+        &[r#"{"objects":[{"name":"a"}],"nextStartWith":"a"}"#],
+    ] {
+        let store = store_elsewhere(&emulator, listing(page), |config| config);
+        let entries: Vec<_> = store.list("", ListOptions::new()).take(20).collect().await;
+        let error = entries.into_iter().find_map(Result::err).expect("it ends");
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{page:?}: {error}");
+    }
 }
 
 // ---- answers that were lost (contracts 3.3) -----------------------------------------------------------------------
