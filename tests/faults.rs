@@ -563,6 +563,27 @@ async fn a_delete_whose_refusal_was_lost_is_refused() {
     assert_eq!(read(&world.store, "k").await.unwrap(), b"two");
 }
 
+/// A request may take effect after the look that did not find it: the refusal of the next one is no answer either.
+#[tokio::test]
+async fn a_create_that_landed_after_the_look_has_succeeded() {
+    let world = World::impatient(4);
+    world.fault(dropped("PUT"));
+    world.fault(status(404).method("HEAD").count(1));
+    let meta = world.store.put("k", &b"mine"[..], create()).await.unwrap();
+    assert_eq!(meta.etag, world.store.head("k").await.unwrap().etag);
+    assert_eq!(read(&world.store, "k").await.unwrap(), b"mine");
+}
+
+#[tokio::test]
+async fn a_delete_that_landed_after_the_look_has_succeeded() {
+    let world = World::impatient(4);
+    world.store.put("k", &b"x"[..], PutOptions::new()).await.unwrap();
+    world.fault(dropped("DELETE"));
+    world.fault(status(200).method("HEAD").count(1));
+    world.store.delete("k", DeleteOptions::new()).await.unwrap();
+    assert!(world.store.head("k").await.unwrap_err().is_not_found());
+}
+
 #[tokio::test]
 async fn an_unknown_outcome_is_told_as_a_failure() {
     let world = World::impatient(3);
