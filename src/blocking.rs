@@ -2,7 +2,7 @@
 //! The same names for callers without async: scripts, bindings. Each call waits on the client's own runtime.
 //!
 //! On a thread of a tokio runtime a blocking call would stop that runtime: it is an error of kind `Misuse`, never a
-//! panic.
+//! panic. (The threads of `spawn_blocking` cannot be told apart, and are refused, too.)
 
 use crate::backend::ObjectMeta;
 use crate::client::{Client, StoreOptions};
@@ -63,8 +63,14 @@ impl Store {
     ) -> impl Iterator<Item = Result<ListEntry>> + use<> {
         let this = self.clone();
         let mut entries = self.store.list(prefix, options);
+        let mut over = false;
         std::iter::from_fn(move || {
-            this.wait(entries.next()).unwrap_or_else(|error| Some(Err(error)))
+            if over {
+                return None;
+            }
+            let entry = this.wait(entries.next()).unwrap_or_else(|error| Some(Err(error)));
+            over = !matches!(entry, Some(Ok(_)));
+            entry
         })
     }
 

@@ -147,7 +147,8 @@ impl Client {
         self.0.closed.store(true, Relaxed);
         let gauges = Arc::clone(&self.0.gauges);
         let drained =
-            self.run(async move { tokio::time::timeout(grace, gauges.drained()).await }).await;
+            self.run(async move { Ok(tokio::time::timeout(grace, gauges.drained()).await) });
+        let drained = drained.await?;
         self.0.transport.close_idle();
         drained.map_err(|_| {
             let left = self.0.metrics.calls_in_flight();
@@ -210,8 +211,8 @@ impl Client {
     }
 
     /// Polls `work` inside the runtime it belongs to.
-    pub(crate) async fn run<T>(&self, work: impl Future<Output = T> + Send) -> T {
-        let Ok(Some(runtime)) = self.foreign_runtime() else { return work.await };
+    pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let Some(runtime) = self.foreign_runtime()? else { return work.await };
         let mut work = Box::pin(work);
         poll_fn(|cx| {
             let _entered = runtime.enter();

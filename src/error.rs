@@ -118,6 +118,14 @@ impl ErrorKind {
                 "raise the limit of open files (ulimit -n), or lower max_connections"
             }
             ErrorKind::Changed => "open the object anew",
+            ErrorKind::AlreadyExists => "write with PutMode::Overwrite to replace it",
+            ErrorKind::Precondition => {
+                "another writer was first: read the object again, and try with its new ETag"
+            }
+            ErrorKind::Integrity => {
+                "read or write it again; if that persists, something on the way changes bytes"
+            }
+            ErrorKind::Rejected => "the code and message are the store's own",
             ErrorKind::Server => {
                 "the store's own trouble: try later; its support asks for the opc-request-id"
             }
@@ -297,6 +305,8 @@ pub(crate) struct Details {
     pub(crate) presented: Option<Presented>,
     /// A reused connection died before a byte of the answer: the request may go once more, free of charge.
     pub(crate) stale_connection: bool,
+    /// The store cannot have seen the request.
+    pub(crate) unsent: bool,
     pub(crate) source: Option<Source>,
 }
 
@@ -328,6 +338,7 @@ impl Failure {
             server_date: None,
             presented: None,
             stale_connection: false,
+            unsent: false,
             source: None,
         }))
     }
@@ -347,6 +358,11 @@ impl Failure {
         self
     }
 
+    /// Whether the store said no because of what is there.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.kind, ErrorKind::AlreadyExists | ErrorKind::Precondition)
+    }
+
     /// The outcome this failure is recorded under.
     pub(crate) fn outcome(&self) -> Outcome {
         match (self.status, self.kind) {
@@ -360,12 +376,14 @@ impl Failure {
     }
 
     pub(crate) fn into_error(
-        self,
+        mut self,
         operation: Option<Operation>,
         object: Option<String>,
         attempts: u32,
         elapsed: Duration,
     ) -> Error {
+        // It holds the key; errors live long.
+        self.presented = None;
         Error(Arc::new(Inner { failure: self, operation, object, attempts, elapsed }))
     }
 }

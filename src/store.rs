@@ -404,8 +404,7 @@ impl Store {
         let verify = options.verify.unwrap_or(self.0.verify) && whole;
         let checksum = reply.meta.checksum.filter(|_| verify);
         let (meta, range) = (reply.meta.clone(), reply.range.clone());
-        let runtime = self.0.client.foreign_runtime()?;
-        let body = ObjectBody::new(call, request, reply, checksum, runtime);
+        let body = ObjectBody::new(call, request, reply, checksum);
         Ok(GetResult { meta: self.relative(meta), range, body })
     }
 
@@ -469,21 +468,24 @@ impl Store {
         call: &mut Call,
         request: &PutRequest,
     ) -> Result<ObjectMeta, Failure> {
-        let mut tries = 0;
+        let mut unsettled = false;
         loop {
             let put =
                 call.run(Repeat::IfUndone, |attempt| self.0.backend.put(request, attempt)).await;
             let failure = match put {
                 Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
+                // The try before may have arrived after it was looked for.
+                Err(failure) if unsettled && failure.is_refusal() => failure,
                 settled => return settled,
             };
-            match self.look(call, request).await? {
-                Looked::Ours(meta) => return Ok(*meta),
-                Looked::Others(refusal) => return Err(refusal),
-                Looked::Undone => {}
+            match self.look(call, request).await {
+                Ok(Looked::Ours(meta)) => return Ok(*meta),
+                Ok(Looked::Others(refusal)) => return Err(refusal),
+                Ok(Looked::Undone) => {}
+                Err(unseen) => return Err(unsettled_by(failure, unseen)),
             }
-            tries += 1;
-            call.back_off(tries, failure).await?;
+            unsettled = true;
+            call.back_off(failure).await?;
         }
     }
 
@@ -537,24 +539,36 @@ impl Store {
         key: &str,
         if_match: Option<&str>,
     ) -> Result<(), Failure> {
-        let mut tries = 0;
+        let mut unsettled = false;
         loop {
             let delete = call
                 .run(Repeat::IfUndone, |attempt| self.0.backend.delete(key, if_match, attempt))
                 .await;
             let failure = match delete {
                 Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
+                Err(failure) if unsettled && failure.kind == ErrorKind::NotFound => return Ok(()),
                 settled => return settled,
             };
-            match call.run(Repeat::Freely, |attempt| self.0.backend.head(key, attempt)).await {
+            let head = call.run(Repeat::Freely, |attempt| self.0.backend.head(key, attempt)).await;
+            match head {
                 Err(gone) if gone.kind == ErrorKind::NotFound => return Ok(()),
-                Err(unknown) => return Err(unknown),
+                Err(unseen) => return Err(unsettled_by(failure, unseen)),
                 Ok(_) => {}
             }
-            tries += 1;
-            call.back_off(tries, failure).await?;
+            unsettled = true;
+            call.back_off(failure).await?;
         }
     }
+}
+
+/// A request may have taken effect, and looking failed, too.
+fn unsettled_by(mut failure: Failure, unseen: Failure) -> Failure {
+    failure.message = format!(
+        "{}; it may have taken effect: looking at the object failed ({})",
+        failure.message,
+        crate::Error::from(unseen)
+    );
+    failure
 }
 
 /// What a look at an object says of a write whose answer was lost.
@@ -613,20 +627,23 @@ impl Listing {
         client.check_open()?;
         let mut call =
             Call::begin(backend, client.policy(), sink, Operation::List, &request.prefix, None);
+        let prefix = &mut self.last_prefix;
         let run = async {
             let page = call.run(Repeat::Freely, |attempt| backend.list(&request, attempt)).await;
-            call.end(page)
+            let read = page.and_then(|page| {
+                let next = page.next.clone();
+                if let Some(next) =
+                    next.as_ref().filter(|next| request.start.as_ref() >= Some(next))
+                {
+                    return Err(misread(format!("the listing does not get past {next:?}")));
+                }
+                Ok((merged(page, url.key(), prefix)?, next))
+            });
+            call.end(read)
         };
-        let page = client.run(run).await?;
-        let next = page.next.clone();
-        self.page = merged(page, url.key().len(), &mut self.last_prefix);
+        let (page, next) = client.run(run).await?;
+        self.page = page;
         if let Some(next) = next {
-            // A page that begins where this one did would go on for ever.
-            if request.start.as_ref() == Some(&next) && self.page.is_empty() {
-                let endless = Failure::new(ErrorKind::Protocol)
-                    .message(format!("the listing does not get past {next:?}"));
-                return Err(endless.into());
-            }
             request.start = Some(next);
             request.start_after = None;
             self.request = Some(request);
@@ -635,30 +652,36 @@ impl Listing {
     }
 }
 
+fn misread(why: String) -> Failure {
+    Failure::new(ErrorKind::Protocol).message(why)
+}
+
 /// Objects and prefixes of a page in one order, names relative to the store's prefix.
-fn merged(page: ListPage, below: usize, last_prefix: &mut Option<String>) -> VecDeque<ListEntry> {
-    let mut entries = VecDeque::with_capacity(page.objects.len() + page.prefixes.len());
-    let mut prefixes =
-        page.prefixes.into_iter().filter(|prefix| last_prefix.as_ref() != Some(prefix)).peekable();
-    let mut newest = None;
-    let mut push_prefix = |entries: &mut VecDeque<ListEntry>, prefix: String| {
-        entries.push_back(ListEntry::Prefix(prefix[below..].to_owned()));
-        newest = Some(prefix);
+fn merged(
+    page: ListPage,
+    below: &str,
+    last_prefix: &mut Option<String>,
+) -> Result<VecDeque<ListEntry>, Failure> {
+    let relative = |name: &str| match name.strip_prefix(below) {
+        Some(rest) => Ok(rest.to_owned()),
+        None => Err(misread(format!("the listing of {below:?} names {name:?}"))),
     };
-    for mut object in page.objects {
-        while let Some(prefix) = prefixes.next_if(|prefix| *prefix < object.key) {
-            push_prefix(&mut entries, prefix);
+    let mut entries = Vec::with_capacity(page.objects.len() + page.prefixes.len());
+    for prefix in &page.prefixes {
+        if last_prefix.as_ref() != Some(prefix) {
+            entries.push((prefix.clone(), ListEntry::Prefix(relative(prefix)?)));
         }
-        object.key.drain(..below);
-        entries.push_back(ListEntry::Object(object));
     }
-    for prefix in prefixes {
-        push_prefix(&mut entries, prefix);
+    if let Some(newest) = page.prefixes.into_iter().max() {
+        *last_prefix = Some(newest);
     }
-    if newest.is_some() {
-        *last_prefix = newest;
+    for mut object in page.objects {
+        let name = std::mem::take(&mut object.key);
+        object.key = relative(&name)?;
+        entries.push((name, ListEntry::Object(object)));
     }
-    entries
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// The buckets of a service, page by page.

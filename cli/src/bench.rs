@@ -124,7 +124,9 @@ impl Bench {
         let warmup = Scope::new("warmup");
         log.watch(&warmup, true);
         let reads = self.warmup.unwrap_or(u64::from(self.concurrency) * 8);
-        self.phase(&store, &plan, &warmup, Limit::Count(reads), "warm-up").await;
+        if self.phase(&store, &plan, &warmup, Limit::Count(reads), "warm-up").await.interrupted {
+            return Err(Exit::interrupted());
+        }
 
         let scope = Scope::new("bench");
         log.watch(&scope, false);
@@ -149,7 +151,7 @@ impl Bench {
             run.write(out)?;
         }
         if self.json {
-            println!("{:#}", run.json());
+            writeln!(std::io::stdout(), "{:#}", run.json())?;
         } else {
             run.print_table(&mut std::io::stdout().lock())?;
         }
@@ -267,7 +269,13 @@ impl Bench {
         };
         done.elapsed = begun.elapsed();
         clear_progress();
-        for worker in results.into_iter().flatten() {
+        for worker in results {
+            let worker = match worker {
+                Ok(worker) => worker,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // Aborted by an interrupt.
+                Err(_) => continue,
+            };
             done.failed += worker.failed;
             done.first_error = done.first_error.or(worker.first_error);
             done.attributed.extend(worker.attributed);
@@ -451,7 +459,8 @@ impl RequestLog {
     }
 }
 
-async fn interrupted() {
+/// Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

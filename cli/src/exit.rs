@@ -30,10 +30,15 @@ impl Exit {
 
     /// Tells it on standard error.
     pub(crate) fn tell(self) -> ExitCode {
+        ExitCode::from(self.told())
+    }
+
+    /// Tells it on standard error; the code to end with.
+    pub(crate) fn told(self) -> u8 {
         if !self.message.is_empty() {
             eprintln!("storescope: {}", self.message);
         }
-        ExitCode::from(self.code)
+        self.code
     }
 }
 

@@ -14,6 +14,7 @@ mod settings;
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Exit;
 use settings::Settings;
+use std::io::Write;
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -38,7 +39,7 @@ const EXAMPLES: &str = "Examples:
     version,
     long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STORESCOPE_COMMIT"), ", features: oci)"),
     after_help = EXIT_CODES,
-    after_long_help = const_format(),
+    after_long_help = examples_and_codes(),
     arg_required_else_help = true
 )]
 struct Cli {
@@ -68,7 +69,7 @@ enum Command {
     },
 }
 
-fn const_format() -> String {
+fn examples_and_codes() -> String {
     format!("{EXAMPLES}\n\n{EXIT_CODES}")
 }
 
@@ -82,13 +83,9 @@ fn main() -> ExitCode {
         Command::Stat(stat) => stat.run(&cli.settings),
         Command::Serve(serve) => serve.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "storescope",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "storescope", &mut text);
+            std::io::stdout().write_all(&text).map_err(Exit::from)
         }
     };
     match ended {

@@ -2,6 +2,7 @@
 //! `ls`, `cat`, `stat`.
 
 use crate::Ended;
+use crate::bench::interrupted;
 use crate::exit::Exit;
 use crate::settings::Settings;
 use clap::Args;
@@ -179,13 +180,16 @@ fn on_runtime(settings: &Settings, work: impl AsyncFnOnce(&Client) -> Ended) -> 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let client = settings.client()?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = work(&client) => ended,
-            _ = tokio::signal::ctrl_c() => Err(Exit::interrupted()),
-        }
+    // On a thread of its own: a write to a pipe that nobody reads must not keep a signal waiting.
+    let (watched, saved) = (client.clone(), settings.clone());
+    runtime.spawn(async move {
+        interrupted().await;
+        let exit = saved.save(&watched).err().unwrap_or_else(Exit::interrupted);
+        std::process::exit(exit.told().into());
     });
+    let ended = runtime.block_on(work(&client));
     settings.save(&client)?;
+    runtime.shutdown_background();
     ended
 }
 

@@ -67,8 +67,8 @@ impl Serve {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
         let emulator = builder.start().map_err(|e| Exit::failed(with_causes(&e)))?;
-        println!("{}", serde_json::to_string(emulator.ready()).expect("plain strings serialise"));
-        std::io::stdout().flush()?;
+        let ready = serde_json::to_string(emulator.ready()).expect("plain strings serialise");
+        writeln!(std::io::stdout(), "{ready}")?;
         runtime.block_on(async {
             tokio::select! {
                 _ = terminate.recv() => {}

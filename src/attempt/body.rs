@@ -6,7 +6,7 @@ use crate::backend::{Checksum, GetRange, GetReply, GetRequest};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::instant_at;
 use crate::transport::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use md5::{Digest, Md5};
 use std::fmt;
 use std::future::poll_fn;
@@ -25,10 +25,11 @@ pub struct ObjectBody {
     next: u64,
     end: u64,
     check: Option<Running>,
-    /// The runtime to poll on, where the caller's is not the one.
-    runtime: Option<Handle>,
+    /// The runtime that the read began on, and goes on.
+    runtime: Handle,
     deadline: Option<Pin<Box<Sleep>>>,
-    tries: u32,
+    /// Whether bytes have come since the last resume.
+    progressed: bool,
 }
 
 enum State {
@@ -51,7 +52,6 @@ impl ObjectBody {
         mut request: GetRequest,
         reply: GetReply,
         verify: Option<Checksum>,
-        runtime: Option<Handle>,
     ) -> ObjectBody {
         request.if_match = request.if_match.or_else(|| reply.meta.etag.clone());
         let deadline = call
@@ -63,24 +63,24 @@ impl ObjectBody {
             next: reply.range.start,
             end: reply.range.end,
             check: verify.map(Running::new),
-            runtime,
+            runtime: Handle::current(),
             deadline,
-            tries: 0,
+            progressed: false,
         }
     }
 
     /// A body of no bytes.
     pub(crate) fn empty(mut call: Call, request: GetRequest) -> ObjectBody {
-        call.succeed();
+        call.succeed(None);
         ObjectBody {
             state: State::Ended,
             request,
             next: 0,
             end: 0,
             check: None,
-            runtime: None,
+            runtime: Handle::current(),
             deadline: None,
-            tries: 0,
+            progressed: false,
         }
     }
 
@@ -98,25 +98,35 @@ impl ObjectBody {
     pub async fn collect(mut self) -> Result<Bytes> {
         let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
         if self.remaining() == 0 {
-            // Polled to the end all the same: that is where checksums are compared.
-            return match self.next().await {
-                None => Ok(first),
-                Some(more) => more.map(|_| first),
-            };
+            return Ok(first);
         }
-        let mut all = BytesMut::with_capacity(first.len() + self.remaining() as usize);
+        let mut all = self.room(first.len() as u64 + self.remaining())?;
         all.extend_from_slice(&first);
         drop(first);
         while let Some(data) = self.next().await.transpose()? {
             all.extend_from_slice(&data);
         }
-        Ok(all.freeze())
+        Ok(all.into())
+    }
+
+    /// Memory for so many bytes, a number that the server told.
+    fn room(&mut self, bytes: u64) -> Result<Vec<u8>> {
+        let mut room = Vec::new();
+        let fits = usize::try_from(bytes).is_ok_and(|bytes| room.try_reserve_exact(bytes).is_ok());
+        if fits {
+            return Ok(room);
+        }
+        let much = Failure::new(ErrorKind::Exhausted)
+            .message(format!("there is no memory for {bytes} bytes in one piece"))
+            .hint("read a range, or the stream");
+        Err(self.fail(much))
     }
 
     /// The next bytes as they arrive; `None` at the end.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let runtime = self.runtime.clone();
-        let _entered = runtime.as_ref().map(Handle::enter);
+        let elsewhere = Handle::try_current().map_or(true, |here| here.id() != runtime.id());
+        let _entered = elsewhere.then(|| runtime.enter());
         loop {
             match &mut self.state {
                 State::Ended => return Poll::Ready(None),
@@ -141,15 +151,18 @@ impl ObjectBody {
                     }
                     Poll::Ready(None) => return Poll::Ready(self.finish().err().map(Err)),
                 },
-                State::Resuming(resuming) => match resuming.as_mut().poll(cx) {
-                    Poll::Pending => return self.poll_deadline(cx),
-                    Poll::Ready((call, Ok(reply))) => {
+                // The call minds its own deadline here.
+                State::Resuming(resuming) => match ready!(resuming.as_mut().poll(cx)) {
+                    (call, Ok(reply)) => {
                         self.state = State::Reading(Box::new(Reading { call, body: reply.body }));
                     }
-                    Poll::Ready((mut call, Err(failure))) => {
+                    (mut call, Err(failure)) => {
                         self.state = State::Ended;
-                        let changed =
-                            matches!(failure.kind, ErrorKind::Precondition | ErrorKind::NotFound);
+                        // Another version is there, none, or one that has become shorter.
+                        let changed = matches!(
+                            failure.kind,
+                            ErrorKind::Precondition | ErrorKind::NotFound | ErrorKind::InvalidRange
+                        );
                         let failure = if changed {
                             Failure::new(ErrorKind::Changed)
                                 .message(
@@ -174,11 +187,16 @@ impl ObjectBody {
             return Err(self.fail(much));
         }
         self.next += data.len() as u64;
-        self.tries = 0;
+        self.progressed = true;
         if let Some(check) = &mut self.check {
             check.update(data);
         }
-        Ok(())
+        // The last piece is not handed out before all of them are known to be right.
+        if self.next == self.end && self.has_ended() { self.finish() } else { Ok(()) }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(&self.state, State::Reading(reading) if reading.body.ended().is_some())
     }
 
     /// The body broke: asks for the rest, unless that is hopeless.
@@ -194,9 +212,7 @@ impl ObjectBody {
             return Ok(());
         };
         let Reading { mut call, .. } = *reading;
-        self.tries += 1;
-        let tries = self.tries;
-        if tries == 1 {
+        if std::mem::take(&mut self.progressed) {
             call.progressed();
         }
         let rest = GetRequest {
@@ -204,7 +220,7 @@ impl ObjectBody {
             ..self.request.clone()
         };
         self.state = State::Resuming(Box::pin(async move {
-            if let Err(failure) = call.back_off(tries, failure).await {
+            if let Err(failure) = call.back_off(failure).await {
                 return (call, Err(failure));
             }
             let backend = call.backend();
@@ -220,7 +236,8 @@ impl ObjectBody {
             return Err(self.fail(wrong));
         }
         if let State::Reading(mut reading) = std::mem::replace(&mut self.state, State::Ended) {
-            reading.call.succeed();
+            let end = reading.body.ended().filter(|end| *end != 0);
+            reading.call.succeed(end);
         }
         Ok(())
     }
@@ -228,7 +245,7 @@ impl ObjectBody {
     fn fail(&mut self, failure: Failure) -> Error {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Reading(mut reading) => {
-                reading.body.fail(failure.clone());
+                let failure = reading.body.fail(failure);
                 reading.call.fail(failure)
             }
             State::Resuming(_) | State::Ended => failure.into(),
@@ -263,25 +280,26 @@ impl fmt::Debug for ObjectBody {
 struct Running {
     wanted: Checksum,
     crc: u32,
-    md5: Md5,
+    md5: Option<Box<Md5>>,
 }
 
 impl Running {
     fn new(wanted: Checksum) -> Running {
-        Running { wanted, crc: 0, md5: Md5::new() }
+        let md5 = matches!(wanted, Checksum::Md5(_)).then(Box::default);
+        Running { wanted, crc: 0, md5 }
     }
 
     fn update(&mut self, data: &[u8]) {
-        match self.wanted {
-            Checksum::Crc32c(_) => self.crc = crc32c::crc32c_append(self.crc, data),
-            Checksum::Md5(_) => self.md5.update(data),
+        match &mut self.md5 {
+            Some(md5) => md5.update(data),
+            None => self.crc = crc32c::crc32c_append(self.crc, data),
         }
     }
 
     fn mismatch(self) -> Option<Failure> {
-        let actual = match self.wanted {
-            Checksum::Crc32c(_) => Checksum::Crc32c(self.crc),
-            Checksum::Md5(_) => Checksum::Md5(self.md5.finalize().into()),
+        let actual = match self.md5 {
+            Some(md5) => Checksum::Md5(md5.finalize().into()),
+            None => Checksum::Crc32c(self.crc),
         };
         (actual != self.wanted).then(|| {
             Failure::new(ErrorKind::Integrity)

@@ -25,11 +25,13 @@ use crate::backend::{Answer, Attempt, Backend};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{
-    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, RequestId, Sink, instant_at, now_ns,
+    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, RequestId, Sink, after, instant_at,
+    now_ns,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// How often and how patiently.
 #[derive(Clone, Debug)]
@@ -79,6 +81,8 @@ pub(crate) struct Call {
     progress: u64,
     deadline: Option<u64>,
     attempts: u32,
+    /// Failures that were answered by another try, since the call last got somewhere.
+    tries: u32,
     gauge: Option<Held>,
 }
 
@@ -102,8 +106,9 @@ impl Call {
             sink: sink.clone(),
             begun,
             progress: begun,
-            deadline: deadline.map(|deadline| begun + deadline.as_nanos() as u64),
+            deadline: deadline.map(|deadline| after(begun, deadline)),
             attempts: 0,
+            tries: 0,
             gauge: Some(policy.gauges.call()),
         }
     }
@@ -114,13 +119,21 @@ impl Call {
         repeat: Repeat,
         mut attempt: impl FnMut(Attempt) -> Answer<'a, T>,
     ) -> Result<T, Failure> {
-        let (mut tries, mut mended, mut fresh) = (0, 0, false);
+        let (mut mended, mut fresh) = (0, false);
         loop {
+            // The first attempt begins with the call.
+            let start = if self.attempts == 0 { self.begun } else { now_ns() };
             self.attempts += 1;
             self.policy.budget.earn();
-            let timer = AttemptTimer::start(&self.sink, self.operation);
+            let timer = AttemptTimer::start_at(&self.sink, self.operation, start);
             let id = timer.client_request_id();
-            let tried = attempt(Attempt { timer, fresh });
+            let mut tried = attempt(Attempt { timer, fresh });
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let span = tracing::debug_span!(
+                    "attempt", operation = %self.operation, key = %self.key, client_request_id = %id
+                );
+                tried = Box::pin(tried.instrument(span));
+            }
             let mut failure = match self.within_deadline(tried, id).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
@@ -149,13 +162,15 @@ impl Call {
             {
                 return Err(failure);
             }
-            tries += 1;
-            self.back_off(tries, failure).await?;
+            self.back_off(failure).await?;
+            fresh = false;
         }
     }
 
     /// Waits before another try, or gives the failure back where there is none left.
-    pub(crate) async fn back_off(&mut self, tries: u32, failure: Failure) -> Result<(), Failure> {
+    pub(crate) async fn back_off(&mut self, failure: Failure) -> Result<(), Failure> {
+        self.tries += 1;
+        let tries = self.tries;
         if tries >= self.policy.attempts {
             return Err(self.give_up(failure, "no attempt is left (attempts)"));
         }
@@ -165,10 +180,9 @@ impl Call {
             .saturating_mul(1 << (tries - 1).min(20))
             .min(self.policy.backoff_cap);
         let jittered = ceiling.mul_f64(fastrand::f64());
-        let delay = failure.retry_after.unwrap_or(jittered);
-        let now = now_ns();
-        let until = now + delay.as_nanos() as u64;
-        if until > self.progress + self.policy.patience.as_nanos() as u64 {
+        let delay = failure.retry_after.map_or(jittered, |asked| asked.max(jittered));
+        let until = after(now_ns(), delay);
+        if until > after(self.progress, self.policy.patience) {
             return Err(
                 self.give_up(failure, "the call has got nowhere for too long (call_timeout)")
             );
@@ -204,6 +218,7 @@ impl Call {
     /// The call got somewhere: patience begins anew.
     pub(crate) fn progressed(&mut self) {
         self.progress = now_ns();
+        self.tries = 0;
     }
 
     async fn within_deadline<T>(&self, tried: Answer<'_, T>, id: RequestId) -> Result<T, Failure> {
@@ -230,10 +245,10 @@ impl Call {
         Failure::new(ErrorKind::Timeout).message("the call's deadline has passed")
     }
 
-    /// Records the call as a success.
-    pub(crate) fn succeed(&mut self) {
+    /// Records the call as a success that ended at `end`, a reading of `now_ns`, or now.
+    pub(crate) fn succeed(&mut self, end: Option<u64>) {
         if let Some(timer) = self.timer.take() {
-            timer.finish(Outcome::Ok);
+            timer.finish(Outcome::Ok, end);
         }
         self.gauge = None;
     }
@@ -241,7 +256,7 @@ impl Call {
     /// Records the call as failed, and makes the error that its caller gets.
     pub(crate) fn fail(&mut self, failure: Failure) -> Error {
         if let Some(timer) = self.timer.take() {
-            timer.finish(failure.outcome());
+            timer.finish(failure.outcome(), None);
         }
         self.gauge = None;
         let elapsed = Duration::from_nanos(now_ns().saturating_sub(self.begun));
@@ -257,7 +272,7 @@ impl Call {
     pub(crate) fn end<T>(mut self, result: Result<T, Failure>) -> Result<T> {
         match result {
             Ok(value) => {
-                self.succeed();
+                self.succeed(None);
                 Ok(value)
             }
             Err(failure) => Err(self.fail(failure)),
@@ -280,6 +295,7 @@ pub(crate) fn may_have_happened(failure: &Failure) -> bool {
     match failure.status {
         Some(500 | 502 | 504) => true,
         Some(_) => false,
+        None if failure.unsent => false,
         None => !matches!(
             failure.kind,
             ErrorKind::Connect

@@ -5,6 +5,7 @@ use crate::config::{Auth, Config, Profile, expand_home};
 use crate::error::{Failure, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +55,10 @@ pub(crate) fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Princip
     };
     let (key, key_file) = load_key(profile)?;
     match token {
-        Some(file) => Ok(Box::new(SessionToken::load(expand_home(file), key, profile)?)),
+        Some(file) => {
+            let file = expand_home(file);
+            Ok(Box::new(SessionToken::load(file, key, profile.clone())?))
+        }
         None => Ok(Box::new(ApiKey::load(key, &key_file, profile)?)),
     }
 }
@@ -81,7 +85,7 @@ impl ApiKey {
                 "the fingerprint of {} is {fingerprint}, but its key file {key_file} has {actual}: one of the two is not what was uploaded",
                 profile.describe()
             );
-            tracing::warn!("{advice}");
+            warn_once(&advice);
         }
         let key_id = Zeroizing::new(format!("{tenancy}/{user}/{fingerprint}"));
         Ok(ApiKey { identity: Arc::new(Identity { key_id, key }), advice })
@@ -106,10 +110,11 @@ impl Principal for ApiKey {
     }
 }
 
-/// A session token (`oci session authenticate`): a file that other tools renew, read again when it has changed.
+/// A session token (`oci session authenticate`): a file that other tools renew, read again when it has changed, and
+/// with it the key, which a new session has anew.
 struct SessionToken {
     file: PathBuf,
-    key: PrivateKey,
+    profile: Profile,
     state: Mutex<TokenState>,
 }
 
@@ -123,7 +128,7 @@ struct TokenState {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl SessionToken {
-    fn load(file: PathBuf, key: PrivateKey, profile: &Profile) -> Result<SessionToken> {
+    fn load(file: PathBuf, key: PrivateKey, profile: Profile) -> Result<SessionToken> {
         let unreadable = |why: &str| {
             profile.error(&format!(
                 "names the token file {}, which {why}; `oci session authenticate` makes one",
@@ -135,11 +140,11 @@ impl SessionToken {
             return Err(unreadable("is empty"));
         }
         let state = Mutex::new(TokenState {
-            identity: Arc::new(Identity { key_id: key_id(&token), key: key.clone() }),
+            identity: Arc::new(Identity { key_id: key_id(&token), key }),
             modified: modified(&file),
             looked: tokio::time::Instant::now(),
         });
-        Ok(SessionToken { file, key, state })
+        Ok(SessionToken { file, profile, state })
     }
 
     /// Reads the file again if its date has changed.
@@ -149,13 +154,16 @@ impl SessionToken {
         if modified == state.modified {
             return false;
         }
-        let Ok(token) = read_token(&self.file) else { return false };
+        let (Ok(token), Ok((key, _))) = (read_token(&self.file), load_key(&self.profile)) else {
+            // Half-written, perhaps: looked at again in a second.
+            return false;
+        };
+        state.modified = modified;
         let key_id = key_id(&token);
         if token.is_empty() || *key_id == *state.identity.key_id {
             return false;
         }
-        state.modified = modified;
-        state.identity = Arc::new(Identity { key_id, key: self.key.clone() });
+        state.identity = Arc::new(Identity { key_id, key });
         tracing::debug!(file = %self.file.display(), "session token read again");
         true
     }
@@ -224,9 +232,7 @@ fn expiry(key_id: &str) -> Option<SystemTime> {
 /// The key of a profile, and what to call it in messages.
 fn load_key(profile: &Profile) -> Result<(PrivateKey, String)> {
     let (pem, name) = match profile.get("key_content") {
-        Some(content) => {
-            (Zeroizing::new(content.as_bytes().to_vec()), "OCI_CLI_KEY_CONTENT".to_owned())
-        }
+        Some(content) => (Zeroizing::new(content.as_bytes().to_vec()), "in key_content".to_owned()),
         None => {
             let file = profile
                 .path("key_file")
@@ -260,18 +266,21 @@ fn key_mend(name: &str, error: &KeyError) -> String {
 #[cfg(unix)]
 fn warn_if_open(file: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    static WARNED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-    let open =
-        std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
-    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
-    if open && !warned.iter().any(|known| known == file) {
-        warned.push(file.to_owned());
-        tracing::warn!("others can read the key file {}; chmod 600 it", file.display());
+    if std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        warn_once(&format!("others can read the key file {}; chmod 600 it", file.display()));
     }
 }
 
 #[cfg(not(unix))]
 fn warn_if_open(_: &Path) {}
+
+/// Warns, once a process for each text.
+fn warn_once(text: &str) {
+    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if WARNED.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+        tracing::warn!("{text}");
+    }
+}
 
 #[cfg(test)]
 mod tests {

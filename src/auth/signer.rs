@@ -4,7 +4,7 @@
 use super::principal::{Identity, Principal};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Phase, now_ns};
+use crate::timing::{AttemptTimer, Phase, after, now_ns};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
@@ -25,7 +25,7 @@ const KEPT: usize = 4096;
 pub(crate) struct Signer {
     principal: Box<dyn Principal>,
     host: String,
-    reuse_for: u64,
+    reuse_for: Duration,
     reuse: AtomicBool,
     adjust_clock: bool,
     /// Seconds to add to our clock.
@@ -82,7 +82,7 @@ impl Signer {
         Signer {
             principal,
             host: host.to_owned(),
-            reuse_for: config.signature_reuse.as_nanos() as u64,
+            reuse_for: config.signature_reuse.min(SKEW),
             reuse: AtomicBool::new(!config.signature_reuse.is_zero()),
             adjust_clock: config.adjust_clock,
             offset: AtomicI64::new(0),
@@ -110,13 +110,12 @@ impl Signer {
             return Ok(Signed { date, authorization, content_sha256: None, presented });
         }
         timer.lap(Phase::Prepare);
-        let until = now_ns() + self.reuse_for;
+        let until = after(now_ns(), self.reuse_for);
         let date = self.date();
         let identity = Arc::clone(&presented.identity);
         let authorization = self.compute(method, target, &date, None, identity).await?;
         timer.lap(Phase::Sign);
-        // What was signed before something was mended is not for reuse.
-        if reusable && self.mends.load(Relaxed) == presented.mends {
+        if reusable {
             let kept = Kept {
                 method,
                 target: target.to_owned(),
@@ -125,7 +124,7 @@ impl Signer {
                 date: date.clone(),
                 authorization: authorization.clone(),
             };
-            self.keep(slot, kept);
+            self.keep(slot, kept, presented.mends);
         }
         Ok(Signed { date, authorization, content_sha256: None, presented })
     }
@@ -259,8 +258,12 @@ impl Signer {
         valid.then(|| (found.date.clone(), found.authorization.clone()))
     }
 
-    fn keep(&self, slot: u64, signature: Kept) {
+    fn keep(&self, slot: u64, signature: Kept, mends: u64) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was signed before something was mended is not for reuse.
+        if self.mends.load(Relaxed) != mends {
+            return;
+        }
         if kept.len() >= KEPT {
             let now = now_ns();
             kept.retain(|_, kept| now < kept.until);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The values of one profile, those it inherits from `DEFAULT` included, overlaid by `OCI_CLI_…`.
+#[derive(Clone)]
 pub(crate) struct Profile {
     name: String,
     file: PathBuf,
@@ -65,31 +66,40 @@ impl Profile {
         Ok(Profile { name, file, absent, values })
     }
 
+    /// Sections and `key = value` lines, `#` and `;` comments on lines of their own, nothing quoted or interpolated: as
+    /// Oracle's SDKs read it. Nothing of the file stays in memory but the values, which are zeroised.
     fn parse(text: &str, file: &Path, name: &str) -> Result<BTreeMap<String, Zeroizing<String>>> {
-        let options =
-            ini::ParseOption { enabled_quote: false, enabled_escape: false, ..Default::default() };
-        let document = ini::Ini::load_from_str_opt(text, options).map_err(|e| {
-            Error::config(format!(
-                "the OCI configuration file {} does not parse: {e}",
-                file.display()
-            ))
-        })?;
-        if document.section(Some(name)).is_none() {
-            let known: Vec<&str> = document.sections().flatten().collect();
+        let mut sections: BTreeMap<&str, BTreeMap<String, Zeroizing<String>>> = BTreeMap::new();
+        let mut section = None;
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = Some(sections.entry(header.trim()).or_default());
+                continue;
+            }
+            let (Some(section), Some(at)) = (&mut section, line.find(['=', ':'])) else {
+                return Err(Error::config(format!(
+                    "line {} of the OCI configuration file {} is neither [PROFILE] nor key = value",
+                    number + 1,
+                    file.display()
+                )));
+            };
+            let value = Zeroizing::new(line[at + 1..].trim().to_owned());
+            section.insert(line[..at].trim().to_ascii_lowercase(), value);
+        }
+        if !sections.contains_key(name) {
+            let known: Vec<&str> = sections.keys().copied().collect();
             return Err(Error::config(format!(
                 "the OCI configuration file {} has no profile [{name}]; it has {}",
                 file.display(),
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
         }
-        let mut values = BTreeMap::new();
-        for section in ["DEFAULT", name] {
-            for (key, value) in
-                document.section(Some(section)).into_iter().flat_map(ini::Properties::iter)
-            {
-                values.insert(key.to_ascii_lowercase(), Zeroizing::new(value.to_owned()));
-            }
-        }
+        let mut values = sections.remove("DEFAULT").unwrap_or_default();
+        values.extend(sections.remove(name).unwrap_or_default());
         Ok(values)
     }
 
@@ -160,6 +170,20 @@ mod tests {
         assert_eq!(lab.get("user"), Some("ocid1.user.oc1..a"));
         assert_eq!(lab.get("tenancy"), Some("from-env"));
         assert_eq!(lab.get("pass_phrase"), Some("a#b;c\\d"));
+    }
+
+    #[test]
+    fn a_line_that_is_neither_is_told_by_its_number() {
+        let error = load("DEFAULT", "[DEFAULT]\nuser = a\n\nnonsense\n").unwrap_err().to_string();
+        assert!(error.contains("line 4"), "{error}");
+        assert!(load("DEFAULT", "user = a\n").unwrap_err().to_string().contains("line 1"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_panics(text in "(\\[[A-Z]{0,3}\\]?|\\PC{0,9}[=:]?\\PC{0,9}|\n){0,12}") {
+            let _ = Profile::parse(&text, Path::new("f"), "DEFAULT");
+        }
     }
 
     #[test]

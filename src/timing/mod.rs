@@ -23,14 +23,16 @@ mod key;
 mod record;
 mod scope;
 mod snapshot;
+mod socket;
 
 pub use export::{HlogError, prometheus_text};
 pub use key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
 pub use record::{AttemptEvent, RequestId};
-pub(crate) use record::{AttemptTimer, CallTimer, Sink, instant_at, now_ns};
+pub(crate) use record::{AttemptTimer, CallTimer, Sink, after, instant_at, now_ns};
 pub(crate) use scope::{Gauges, Held};
 pub use scope::{Metrics, Scope};
 pub use snapshot::{Distribution, Snapshot};
+pub(crate) use socket::SocketTimes;
 
 /// Entry points for this crate's own benchmarks; no part of the public promise.
 #[doc(hidden)]

@@ -3,6 +3,7 @@
 
 use super::key::{Connection, Level, Operation, Outcome, Phase, SizeClass};
 use super::scope::Scope;
+use super::socket::SocketTimes;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,9 +22,16 @@ pub(crate) fn now_ns() -> u64 {
     tokio::time::Instant::now().into_std().saturating_duration_since(*ANCHOR).as_nanos() as u64
 }
 
+/// So long after a time of `now_ns`; the end of time where that would be later.
+pub(crate) fn after(time: u64, duration: Duration) -> u64 {
+    time.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// The runtime's instant at a time of `now_ns`.
 pub(crate) fn instant_at(time: u64) -> tokio::time::Instant {
-    tokio::time::Instant::from_std(*ANCHOR + Duration::from_nanos(time))
+    /// Some thirty years: tokio's own idea of never.
+    const NEVER: u64 = 86_400 * 365 * 30 * 1_000_000_000;
+    tokio::time::Instant::from_std(*ANCHOR + Duration::from_nanos(time.min(NEVER)))
 }
 
 /// The scopes a request is recorded in: the caller's, its parents, the client's. Empty where timing is off.
@@ -67,6 +75,9 @@ pub(crate) struct AttemptTimer {
     parts: [u64; PARTS],
     asked: Option<u64>,
     delivered: u64,
+    /// Bytes of payload to be sent.
+    upload: u64,
+    socket: Option<Arc<SocketTimes>>,
     client_request_id: RequestId,
 }
 
@@ -122,7 +133,11 @@ impl AttemptEvent<'_> {
 
 impl AttemptTimer {
     pub(crate) fn start(sink: &Sink, operation: Operation) -> AttemptTimer {
-        let start = if sink.is_on() { now_ns() } else { 0 };
+        AttemptTimer::start_at(sink, operation, if sink.is_on() { now_ns() } else { 0 })
+    }
+
+    /// An attempt that began at `start`, a reading of `now_ns`.
+    pub(crate) fn start_at(sink: &Sink, operation: Operation, start: u64) -> AttemptTimer {
         AttemptTimer {
             sink: sink.clone(),
             operation,
@@ -134,6 +149,8 @@ impl AttemptTimer {
             parts: [0; PARTS],
             asked: None,
             delivered: 0,
+            upload: 0,
+            socket: None,
             client_request_id: RequestId::next(),
         }
     }
@@ -171,11 +188,6 @@ impl AttemptTimer {
         self.set |= 1 << phase.index();
     }
 
-    /// What a phase has so far.
-    pub(crate) fn part(&self, phase: Phase) -> u64 {
-        self.parts[phase.index()]
-    }
-
     /// The last mark.
     pub(crate) fn mark(&self) -> u64 {
         self.mark
@@ -185,13 +197,26 @@ impl AttemptTimer {
         self.connection = connection;
     }
 
+    /// Takes the times of sending and receiving from the socket, however the attempt ends.
+    pub(crate) fn watch(&mut self, socket: &Arc<SocketTimes>) {
+        if self.is_on() {
+            self.socket = Some(Arc::clone(socket));
+        }
+    }
+
     /// The payload asked for (a range's length), in bytes.
     pub(crate) fn asked(&mut self, bytes: u64) {
         self.asked = Some(bytes);
         self.sized = true;
     }
 
-    /// Payload received or sent, in bytes.
+    /// The payload to be sent, in bytes.
+    pub(crate) fn uploads(&mut self, bytes: u64) {
+        self.upload = bytes;
+        self.sized = true;
+    }
+
+    /// Payload received, in bytes.
     pub(crate) fn delivered(&mut self, bytes: u64) {
         self.delivered += bytes;
         self.sized = true;
@@ -209,13 +234,33 @@ impl AttemptTimer {
         }
     }
 
+    /// Nothing was sent, so there was no attempt: records nothing.
+    pub(crate) fn discard(mut self) {
+        self.sink = Sink::off();
+    }
+
+    /// What the socket saw, as phases.
+    fn settle(&mut self, end: u64) {
+        let Some(socket) = self.socket.take() else { return };
+        if let Some(written) = socket.last_write() {
+            self.lap_at(Phase::Send, written);
+        }
+        if let Some(read) = socket.first_read() {
+            self.lap_at(Phase::Ttfb, read);
+            let paused = self.parts[Phase::Paused.index()];
+            self.add(Phase::Body, end.saturating_sub(self.mark).saturating_sub(paused));
+        }
+        self.delivered += socket.written().min(self.upload);
+    }
+
     fn record(&mut self, outcome: Outcome, end: u64) {
         let sink = std::mem::replace(&mut self.sink, Sink::off());
         if !sink.is_on() {
             return;
         }
+        self.settle(end);
         let size = if self.sized {
-            SizeClass::of(self.delivered.max(self.asked.unwrap_or(0)))
+            SizeClass::of(self.delivered.max(self.upload).max(self.asked.unwrap_or(0)))
         } else {
             SizeClass::None
         };
@@ -287,10 +332,10 @@ impl CallTimer {
         *self.backoff.get_or_insert(0) += nanoseconds;
     }
 
-    /// Ends the call now.
-    pub(crate) fn finish(mut self, outcome: Outcome) {
+    /// Ends the call at `end`, a reading of `now_ns`, or now.
+    pub(crate) fn finish(mut self, outcome: Outcome, end: Option<u64>) {
         if self.sink.is_on() {
-            self.record(outcome, now_ns());
+            self.record(outcome, end.unwrap_or_else(now_ns));
         }
     }
 
@@ -328,6 +373,8 @@ pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
         parts: [0; PARTS],
         asked: None,
         delivered: 0,
+        upload: 0,
+        socket: None,
         client_request_id: RequestId { process: 0, number: 0 },
     };
     timer.lap_at(Phase::Prepare, start_ns + 900);

@@ -9,7 +9,7 @@ use super::key::{
 use super::record::AttemptEvent;
 use super::snapshot::{Distribution, Snapshot};
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
@@ -236,8 +236,9 @@ pub(crate) struct Gauges {
     attempts: AtomicI64,
     connections: AtomicI64,
     pub(crate) retries: AtomicU64,
-    /// Told each time a unit is given back.
-    given_back: Notify,
+    /// Whether somebody waits for the calls to end; only then are they told.
+    draining: AtomicBool,
+    ended: Notify,
 }
 
 /// One unit on a gauge, for as long as it lives.
@@ -258,12 +259,13 @@ impl Gauges {
 
     /// Waits until no call is under way.
     pub(crate) async fn drained(&self) {
+        self.draining.store(true, SeqCst);
         loop {
-            let given_back = self.given_back.notified();
-            if self.calls.load(Relaxed) <= 0 {
+            let ended = self.ended.notified();
+            if self.calls.load(SeqCst) <= 0 {
                 return;
             }
-            given_back.await;
+            ended.await;
         }
     }
 
@@ -274,14 +276,16 @@ impl Gauges {
 
 impl Held {
     fn new(gauges: &Arc<Gauges>, which: fn(&Gauges) -> &AtomicI64) -> Held {
-        which(gauges).fetch_add(1, Relaxed);
+        which(gauges).fetch_add(1, SeqCst);
         Held { gauges: Arc::clone(gauges), which }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        (self.which)(&self.gauges).fetch_sub(1, Relaxed);
-        self.gauges.given_back.notify_waiters();
+        (self.which)(&self.gauges).fetch_sub(1, SeqCst);
+        if self.gauges.draining.load(SeqCst) {
+            self.gauges.ended.notify_waiters();
+        }
     }
 }

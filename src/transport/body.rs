@@ -4,7 +4,7 @@
 use super::broken;
 use super::pool::Lease;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Outcome, Phase, RequestId, now_ns};
+use crate::timing::{AttemptTimer, Outcome, Phase, RequestId, after, now_ns};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::HeaderValue;
@@ -183,28 +183,28 @@ impl Body {
         failure
     }
 
+    /// When the attempt ended, once it has: a reading of `now_ns`, 0 where timing is off.
+    pub(crate) fn ended(&self) -> Option<u64> {
+        self.exchange.is_none().then_some(self.handed)
+    }
+
     fn end(&mut self, now: u64) {
-        let Some(Exchange { lease, mut timer, .. }) = self.exchange.take() else { return };
-        if timer.is_on() {
-            let begun = timer.mark();
-            let received = now.saturating_sub(begun).saturating_sub(timer.part(Phase::Paused));
-            timer.add(Phase::Body, received);
-            timer.finish_at(self.outcome, now);
-        }
+        let Some(Exchange { lease, timer, .. }) = self.exchange.take() else { return };
+        self.handed = now;
+        timer.finish_at(self.outcome, now);
         lease.give_back(if now == 0 { now_ns() } else { now });
     }
 
-    /// Takes the time; charges what passed since the reader was last served to the reader, if it had not polled since.
+    /// Takes the time; what passed since there were bytes and the reader could have polled is the reader's.
     fn note_arrival(&mut self) -> u64 {
-        let waited = std::mem::take(&mut self.waiting) != 0;
+        self.waiting = 0;
         let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.timer.is_on())
         else {
             return 0;
         };
         let now = now_ns();
-        if !waited && self.handed != 0 {
-            exchange.timer.add(Phase::Paused, now.saturating_sub(self.handed));
-        }
+        let ready = exchange.lease.times().last_read().unwrap_or(0).max(self.handed);
+        exchange.timer.add(Phase::Paused, now.saturating_sub(ready));
         now
     }
 
@@ -213,7 +213,7 @@ impl Body {
         if self.waiting == 0 {
             self.waiting = now_ns();
         }
-        exchange.lease.guard().poll_passed(cx, self.waiting + self.stall.as_nanos() as u64)
+        exchange.lease.guard().poll_passed(cx, after(self.waiting, self.stall))
     }
 
     fn stalled(&self) -> Failure {

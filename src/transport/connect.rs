@@ -4,11 +4,11 @@
 use super::Origin;
 use super::body::RequestBody;
 use super::dns::Dns;
-use super::io::{Stream, Timed, Times};
+use super::io::{Stream, Timed};
 use super::tls::Tls;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Held, Phase};
+use crate::timing::{AttemptTimer, Held, Phase, SocketTimes};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -40,14 +40,19 @@ impl Connector {
         }
     }
 
+    /// Time for a connection to be opened.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Opens a connection and spawns the task that drives it, which holds `gauge` for as long as the socket is open.
     pub(super) async fn connect(
         &self,
         origin: &Origin,
         timer: &mut AttemptTimer,
         gauge: Held,
-    ) -> Result<(SendRequest<RequestBody>, Arc<Times>), Failure> {
-        let times = Arc::new(Times::default());
+    ) -> Result<(SendRequest<RequestBody>, Arc<SocketTimes>), Failure> {
+        let times = Arc::new(SocketTimes::default());
         let stream = match tokio::time::timeout(self.timeout, self.open(origin, timer)).await {
             Ok(opened) => opened?,
             Err(_) => {
@@ -120,7 +125,8 @@ async fn first_to_answer(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     }
 }
 
-fn unconnected(origin: &Origin, error: io::Error) -> Failure {
+/// Says what it was, what has run out included.
+pub(super) fn unconnected(what: &dyn std::fmt::Display, error: io::Error) -> Failure {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
     let (kind, why) = match (error.raw_os_error(), error.kind()) {
@@ -132,7 +138,7 @@ fn unconnected(origin: &Origin, error: io::Error) -> Failure {
         (_, io::ErrorKind::ConnectionRefused) => (ErrorKind::Connect, "nothing listens there"),
         _ => (ErrorKind::Connect, "the connection failed"),
     };
-    Failure::new(kind).message(format!("{origin}: {why}")).source(error)
+    Failure::new(kind).message(format!("{what}: {why}")).source(error)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Names to addresses: kept for a while, forgotten after a failure, handed out in turn.
 
+use super::connect::unconnected;
 use crate::error::{ErrorKind, Failure};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -59,7 +60,10 @@ impl Dns {
             Failure::new(ErrorKind::Connect).message(format!("the name {host:?} does not resolve"))
         };
         let answer =
-            tokio::net::lookup_host((host, 0)).await.map_err(|e| unresolved().source(e))?;
+            tokio::net::lookup_host((host, 0)).await.map_err(|e| match e.raw_os_error() {
+                Some(_) => unconnected(&host, e),
+                None => unresolved().source(e),
+            })?;
         let mut addresses: Vec<IpAddr> = Vec::new();
         for address in answer.map(|address| address.ip()) {
             if !addresses.contains(&address) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The socket wrapper: notes when bytes were written and read, where it happens.
 
-use crate::timing::now_ns;
+use crate::timing::SocketTimes;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,69 +17,15 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// The times of the exchange under way, in `now_ns`; 0 is none.
-#[derive(Debug, Default)]
-pub(super) struct Times {
-    last_write: AtomicU64,
-    first_read: AtomicU64,
-    /// Bytes written, the request's head included.
-    written: AtomicU64,
-}
-
-impl Times {
-    /// Forgets the exchange before.
-    pub(super) fn begin(&self) {
-        self.last_write.store(0, Relaxed);
-        self.first_read.store(0, Relaxed);
-        self.written.store(0, Relaxed);
-    }
-
-    /// Bytes of the request written so far, its head included.
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Relaxed)
-    }
-
-    /// When the last byte of the request, so far, was written.
-    pub(super) fn last_write(&self) -> Option<u64> {
-        some(&self.last_write)
-    }
-
-    /// When the first byte of the answer was read.
-    pub(super) fn first_read(&self) -> Option<u64> {
-        some(&self.first_read)
-    }
-
-    fn wrote(&self, bytes: usize) {
-        self.written.store(self.written() + bytes as u64, Relaxed);
-        // What is written once the answer has begun (the rest of a refused upload) belongs to no phase.
-        if self.first_read.load(Relaxed) == 0 {
-            self.last_write.store(now_ns(), Relaxed);
-        }
-    }
-
-    fn read(&self) {
-        if self.first_read.load(Relaxed) == 0 {
-            self.first_read.store(now_ns(), Relaxed);
-        }
-    }
-}
-
-fn some(cell: &AtomicU64) -> Option<u64> {
-    match cell.load(Relaxed) {
-        0 => None,
-        time => Some(time),
-    }
-}
-
 /// A stream whose reads and writes are noted.
 #[derive(Debug)]
 pub(super) struct Timed {
     stream: Stream,
-    times: Arc<Times>,
+    times: Arc<SocketTimes>,
 }
 
 impl Timed {
-    pub(super) fn new(stream: Stream, times: &Arc<Times>) -> Timed {
+    pub(super) fn new(stream: Stream, times: &Arc<SocketTimes>) -> Timed {
         Timed { stream, times: Arc::clone(times) }
     }
 

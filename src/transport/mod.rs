@@ -29,7 +29,7 @@ pub(crate) use body::{Body, RequestBody};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Gauges;
-use crate::timing::{AttemptTimer, Connection, Outcome, Phase, now_ns};
+use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
 use hyper::body::Body as _;
 use hyper::{HeaderMap, Request, StatusCode};
@@ -56,6 +56,7 @@ struct Limits {
     first_byte: Duration,
     stall: Duration,
     idle: Duration,
+    patience: Duration,
     max_connections: u32,
 }
 
@@ -94,7 +95,17 @@ impl Origin {
         Ok(Origin {
             https,
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: authority.port_u16().unwrap_or(if https { 443 } else { 80 }),
+            port: match authority.port_u16() {
+                Some(port) => port,
+                None if authority.as_str() == authority.host() => {
+                    if https {
+                        443
+                    } else {
+                        80
+                    }
+                }
+                None => return Err(refused("has no port that there is")),
+            },
             authority: authority.as_str().to_owned(),
         })
     }
@@ -135,6 +146,7 @@ impl Transport {
                 first_byte: config.first_byte_timeout,
                 stall: config.stall_timeout,
                 idle: config.idle_timeout,
+                patience: config.call_timeout,
                 max_connections: config.max_connections.max(1),
             },
             gauges: Arc::clone(gauges),
@@ -195,25 +207,20 @@ impl Transport {
         fresh: bool,
     ) -> Result<(hyper::Response<hyper::body::Incoming>, Lease), Failure> {
         let pool = self.pool(endpoint);
-        let mut lease = pool.lease(&self.connector, &endpoint.origin, timer, fresh).await?;
+        let leased = pool.lease(&self.connector, &endpoint.origin, timer, fresh).await;
+        let mut lease = leased.map_err(|mut failure| {
+            failure.unsent = true;
+            failure
+        })?;
         timer.connected(if lease.is_reused() { Connection::Reused } else { Connection::New });
         lease.times().begin();
-        let sent = self.await_head(&mut lease, request, timer).await;
-        let times = lease.times();
-        if timer.is_on() {
-            if let Some(written) = times.last_write() {
-                timer.lap_at(Phase::Send, written);
-            }
-            if let Some(read) = times.first_read() {
-                timer.lap_at(Phase::Ttfb, read);
-            }
-        }
-        match sent {
+        timer.watch(lease.times());
+        match self.await_head(&mut lease, request, timer).await {
             Ok(response) => Ok((response, lease)),
             Err(mut failure) => {
                 failure.stale_connection = failure.kind == ErrorKind::Reset
                     && lease.is_reused()
-                    && times.first_read().is_none();
+                    && lease.times().first_read().is_none();
                 Err(failure)
             }
         }
@@ -226,6 +233,7 @@ impl Transport {
         timer: &AttemptTimer,
     ) -> Result<hyper::Response<hyper::body::Incoming>, Failure> {
         let body = request.body().size_hint().exact().unwrap_or(0);
+        lease.uploads(body);
         let (sender, guard, times) = lease.parts();
         let mut answer = pin!(sender.send_request(request));
         let mut since = timer.mark();
@@ -240,7 +248,7 @@ impl Transport {
             loop {
                 let sent = times.written() >= body;
                 let limit = if sent { self.limits.first_byte } else { self.limits.stall };
-                if guard.poll_passed(cx, since + limit.as_nanos() as u64).is_pending() {
+                if guard.poll_passed(cx, after(since, limit)).is_pending() {
                     return Poll::Pending;
                 }
                 match times.last_write() {
@@ -267,7 +275,12 @@ impl Transport {
         if let Some((_, pool)) = pools.iter().find(|(id, _)| *id == runtime) {
             return Arc::clone(pool);
         }
-        let pool = HostPool::new(self.limits.max_connections, self.limits.idle, &self.gauges);
+        let pool = HostPool::new(
+            self.limits.max_connections,
+            self.limits.idle,
+            self.limits.patience,
+            &self.gauges,
+        );
         pools.retain(|(_, pool)| pool.is_in_use());
         pools.push((runtime, Arc::clone(&pool)));
         pool
@@ -277,7 +290,10 @@ impl Transport {
 /// A failure of hyper's, as one of ours.
 fn broken(error: hyper::Error, when: &str) -> Failure {
     let kind = if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::Reset };
-    Failure::new(kind).message(format!("the connection broke {when}")).source(error)
+    let mut failure = Failure::new(kind).message(format!("the connection broke {when}"));
+    // The connection's task was gone before it took the request.
+    failure.unsent = error.is_canceled();
+    failure.source(error)
 }
 
 #[cfg(test)]
@@ -292,7 +308,9 @@ mod tests {
         let named = parse("https://objectstorage.us-ashburn-1.oraclecloud.com/");
         assert_eq!((named.port, named.https), (443, true));
         assert_eq!(parse("http://h:80").authority(), "h:80");
-        for bad in ["h:80", "ftp://h", "http://u:p@h", "http://h/path", "http://h?q"] {
+        for bad in
+            ["h:80", "ftp://h", "http://u:p@h", "http://h/path", "http://h?q", "http://h:99999"]
+        {
             assert_eq!(Origin::parse(bad).unwrap_err().kind(), ErrorKind::Config, "{bad}");
         }
     }

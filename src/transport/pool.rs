@@ -4,9 +4,8 @@
 use super::Origin;
 use super::body::RequestBody;
 use super::connect::Connector;
-use super::io::Times;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Gauges, Held, Phase, instant_at, now_ns};
+use crate::timing::{AttemptTimer, Gauges, Held, Phase, SocketTimes, instant_at, now_ns};
 use hyper::client::conn::http1::SendRequest;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +19,8 @@ pub(super) struct HostPool {
     permits: Arc<Semaphore>,
     size: usize,
     idle_limit: u64,
+    /// How long to wait for a permit.
+    patience: Duration,
     idle: Mutex<Vec<Idle>>,
     gauges: Arc<Gauges>,
 }
@@ -34,16 +35,22 @@ struct Idle {
 #[derive(Debug)]
 struct Pooled {
     sender: SendRequest<RequestBody>,
-    times: Arc<Times>,
+    times: Arc<SocketTimes>,
     guard: Guard,
 }
 
 impl HostPool {
-    pub(super) fn new(size: u32, idle_limit: Duration, gauges: &Arc<Gauges>) -> Arc<HostPool> {
+    pub(super) fn new(
+        size: u32,
+        idle_limit: Duration,
+        patience: Duration,
+        gauges: &Arc<Gauges>,
+    ) -> Arc<HostPool> {
         Arc::new(HostPool {
             permits: Arc::new(Semaphore::new(size as usize)),
             size: size as usize,
             idle_limit: idle_limit.as_nanos() as u64,
+            patience,
             idle: Mutex::default(),
             gauges: Arc::clone(gauges),
         })
@@ -57,13 +64,14 @@ impl HostPool {
         timer: &mut AttemptTimer,
         fresh: bool,
     ) -> Result<Lease, Failure> {
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?,
-        };
-        if !fresh {
-            while let Some(mut connection) = self.newest() {
-                if connection.sender.ready().await.is_ok() {
+        let permit = self.permit().await?;
+        let now = if timer.is_on() { timer.mark() } else { now_ns() };
+        if fresh {
+            // One that is idle makes room for the new one: the permit covers both.
+            drop(self.newest(now));
+        } else {
+            while let Some(mut connection) = self.newest(now) {
+                if connection.is_ready(connector.timeout()).await {
                     timer.lap(Phase::Pool);
                     return Ok(self.leased(connection, true, permit));
                 }
@@ -75,21 +83,44 @@ impl HostPool {
         Ok(self.leased(Pooled { sender, times, guard }, false, permit))
     }
 
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let freed = Arc::clone(&self.permits).acquire_owned();
+        match tokio::time::timeout(self.patience, freed).await {
+            Ok(permit) => permit.map_err(|_| Failure::new(ErrorKind::Misuse).message("the client was shut down")),
+            Err(_) => Err(Failure::new(ErrorKind::Timeout)
+                .message(format!(
+                    "all {} connections to this host were busy for {:?} (max_connections, call_timeout)",
+                    self.size, self.patience
+                ))
+                .hint("read or drop the bodies that are held, or raise max_connections")),
+        }
+    }
+
     fn leased(
         self: &Arc<HostPool>,
         connection: Pooled,
         reused: bool,
         permit: OwnedSemaphorePermit,
     ) -> Lease {
-        Lease { connection, reused, pool: Arc::clone(self), gauge: self.gauges.attempt(), permit }
+        Lease {
+            connection,
+            reused,
+            pool: Arc::clone(self),
+            gauge: self.gauges.attempt(),
+            permit,
+            upload: 0,
+        }
     }
 
     /// The newest idle connection that is neither too old nor known to be closed. The older ones go with it: what is
     /// below the newest has been idle for longer.
-    fn newest(&self) -> Option<Pooled> {
+    fn newest(&self, now: u64) -> Option<Pooled> {
         let mut idle = self.idle();
         while let Some(Idle { connection, since }) = idle.pop() {
-            if now_ns().saturating_sub(since) > self.idle_limit {
+            if now.saturating_sub(since) > self.idle_limit {
                 idle.clear();
                 return None;
             }
@@ -114,8 +145,9 @@ impl HostPool {
     }
 
     /// Whether it holds idle connections, or some are out.
-    pub(super) fn is_in_use(&self) -> bool {
-        self.permits.available_permits() < self.size
+    pub(super) fn is_in_use(self: &Arc<HostPool>) -> bool {
+        Arc::strong_count(self) > 1
+            || self.permits.available_permits() < self.size
             || self.idle().iter().any(|idle| !idle.connection.sender.is_closed())
     }
 
@@ -124,8 +156,13 @@ impl HostPool {
     }
 }
 
-fn closed() -> Failure {
-    Failure::new(ErrorKind::Misuse).message("the client was shut down")
+impl Pooled {
+    /// Whether the exchange before has left it ready for another. It is, or will be in a moment; a server that leaves
+    /// something of a request unread can keep it from ever being so.
+    async fn is_ready(&mut self, within: Duration) -> bool {
+        self.sender.is_ready()
+            || matches!(tokio::time::timeout(within, self.sender.ready()).await, Ok(Ok(())))
+    }
 }
 
 /// A connection in use. Dropped, it is closed; at the end of an exchange it goes back by `give_back`.
@@ -136,14 +173,20 @@ pub(super) struct Lease {
     pool: Arc<HostPool>,
     gauge: Held,
     permit: OwnedSemaphorePermit,
+    /// Bytes of payload that the request has.
+    upload: u64,
 }
 
 impl Lease {
+    pub(super) fn uploads(&mut self, bytes: u64) {
+        self.upload = bytes;
+    }
+
     pub(super) fn is_reused(&self) -> bool {
         self.reused
     }
 
-    pub(super) fn times(&self) -> &Times {
+    pub(super) fn times(&self) -> &Arc<SocketTimes> {
         &self.connection.times
     }
 
@@ -151,14 +194,17 @@ impl Lease {
         &mut self.connection.guard
     }
 
-    pub(super) fn parts(&mut self) -> (&mut SendRequest<RequestBody>, &mut Guard, &Times) {
+    pub(super) fn parts(
+        &mut self,
+    ) -> (&mut SendRequest<RequestBody>, &mut Guard, &Arc<SocketTimes>) {
         (&mut self.connection.sender, &mut self.connection.guard, &self.connection.times)
     }
 
-    /// The exchange has ended and the connection can serve another.
+    /// The exchange has ended; the connection can serve another.
     pub(super) fn give_back(self, now: u64) {
-        let Lease { connection, pool, gauge, permit, .. } = self;
-        if !connection.sender.is_closed() {
+        let Lease { connection, pool, gauge, permit, upload, .. } = self;
+        // A request that was refused before all of it was written has left its rest in the connection.
+        if connection.times.written() >= upload && !connection.sender.is_closed() {
             pool.put_back(connection, now);
         }
         drop((gauge, permit));
@@ -166,7 +212,7 @@ impl Lease {
 }
 
 /// A timer that outlives requests: a deadline later than the one it is armed with costs nothing until that one passes,
-/// so a request that is answered in time never touches the runtime's timer wheel.
+/// so only the first request of a connection that has to wait touches the runtime's timer wheel.
 #[derive(Debug)]
 pub(super) struct Guard(Option<Pin<Box<Sleep>>>);
 

@@ -80,9 +80,13 @@ fn platform() -> Result<RootCertStore, Failure> {
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(Failure::new(ErrorKind::Tls)
+        let none = Failure::new(ErrorKind::Tls)
             .message("the platform has no certificate authorities")
-            .hint("install ca-certificates, or set ca_bundle"));
+            .hint("install ca-certificates, or set ca_bundle");
+        return Err(match found.errors.into_iter().next() {
+            Some(error) => none.source(error),
+            None => none,
+        });
     }
     Ok(roots)
 }

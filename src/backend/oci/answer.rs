@@ -107,7 +107,7 @@ fn kind(status: StatusCode, code: Option<&str>) -> ErrorKind {
         (404, _) => ErrorKind::NotFound,
         (304 | 412, _) => ErrorKind::Precondition,
         (416, _) => ErrorKind::InvalidRange,
-        (429, _) => ErrorKind::Throttled,
+        (429, _) | (503, Some("SlowDown" | "TooManyRequests")) => ErrorKind::Throttled,
         (501, _) => ErrorKind::Unsupported,
         (500.., _) => ErrorKind::Server,
         _ => ErrorKind::Rejected,
@@ -128,13 +128,13 @@ pub(super) fn get(request: &GetRequest, response: Response) -> Result<GetReply, 
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
             let meta = meta(&request.key, size, &headers);
-            if let (Some(wanted), Some(etag)) = (&request.if_match, &meta.etag)
-                && wanted != etag
-            {
-                return Err(body.fail(
-                    Failure::new(ErrorKind::Changed)
-                        .message(format!("asked for ETag {wanted}, got {etag}")),
-                ));
+            match (&request.if_match, &meta.etag) {
+                (Some(wanted), Some(etag)) if wanted != etag => {
+                    let changed = format!("asked for ETag {wanted}, got {etag}");
+                    return Err(body.fail(Failure::new(ErrorKind::Changed).message(changed)));
+                }
+                (Some(_), None) => return Err(body.fail(lacks("ETag"))),
+                _ => {}
             }
             Ok(GetReply { meta, range, body: body.counted() })
         }
@@ -167,6 +167,9 @@ fn range_of(
                 asked.header()
             ))),
         };
+    }
+    if status != StatusCode::PARTIAL_CONTENT {
+        return Err(wrong(format!("{status} to a read of a range")));
     }
     let content_range = text(headers, "content-range").ok_or_else(|| lacks("Content-Range"))?;
     let (range, size) = parse_content_range(content_range)

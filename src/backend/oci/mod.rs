@@ -193,8 +193,8 @@ impl Oci {
         let Prepared { service, request, presented } = match prepared {
             Ok(prepared) => prepared,
             Err(mut failure) => {
-                timer.finish(failure.outcome());
-                failure.client_request_id.get_or_insert_with(|| id.to_string());
+                timer.discard();
+                failure.unsent = true;
                 return Err(failure);
             }
         };
@@ -205,7 +205,9 @@ impl Oci {
             Ok(response) => answer::refusal(response).await,
             Err(failure) => failure,
         };
-        failure.presented = Some(presented);
+        if failure.kind == ErrorKind::Unauthenticated {
+            failure.presented = Some(presented);
+        }
         failure.client_request_id = Some(id.to_string());
         Err(failure)
     }
@@ -375,7 +377,7 @@ impl Backend for Oci {
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
-        attempt.timer.delivered(request.body.len() as u64);
+        attempt.timer.uploads(request.body.len() as u64);
         let fill = |parts: &mut Parts, _: &Service| {
             parts.headers = put_headers(request)?;
             parts.body = request.body.clone();
@@ -386,9 +388,14 @@ impl Backend for Oci {
                 self.headers(attempt, Method::PUT, Target::Object(&request.key), fill).await;
             let headers = headers.map_err(|failure| exists(failure, &request.mode))?;
             answer::check_stored(request, &headers)?;
-            let mut meta = answer::meta(&request.key, request.body.len() as u64, &headers);
-            meta.checksum = meta.checksum.or(request.checksum);
-            Ok(meta)
+            let told = answer::meta(&request.key, request.body.len() as u64, &headers);
+            Ok(ObjectMeta {
+                checksum: told.checksum.or(request.checksum),
+                content_type: Some(content_type(request).to_owned()),
+                content_encoding: request.content_encoding.clone(),
+                metadata: request.metadata.clone(),
+                ..told
+            })
         })
     }
 
@@ -510,7 +517,7 @@ fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
         Some(Checksum::Md5(md5)) => put("content-md5", &STANDARD.encode(md5))?,
         None => {}
     }
-    put("content-type", request.content_type.as_deref().unwrap_or("application/octet-stream"))?;
+    put("content-type", content_type(request))?;
     if let Some(encoding) = &request.content_encoding {
         put("content-encoding", encoding)?;
     }
@@ -526,6 +533,10 @@ fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
         headers.insert(name, answer::value(text)?);
     }
     Ok(headers)
+}
+
+fn content_type(request: &PutRequest) -> &str {
+    request.content_type.as_deref().unwrap_or("application/octet-stream")
 }
 
 /// A condition that failed on a creation means that the object exists.
