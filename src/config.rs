@@ -116,7 +116,7 @@ settings! {
     client backoff_base: Duration = Duration::from_millis(100), [], "The first retry waits a random time up to this; each one after it up to twice the one before.";
     client backoff_cap: Duration = Duration::from_secs(20), [], "No retry waits longer, unless the server's `Retry-After` says so.";
     client retry_budget: u32 = 10, [], "Retries of the whole process, in percent of its requests; 100 more are free.";
-    client max_connections: u32 = 256, [], "Connections to one host at most; a request beyond waits.";
+    client max_connections: u32 = 256, [], "Connections to one host at most, for each runtime that asks it; a request beyond waits.";
     client idle_timeout: Duration = Duration::from_secs(8), [], "A connection unused for so long is not used again: balancers close them without a word.";
     client dns_ttl: Duration = Duration::from_secs(30), [], "How long a resolved name is kept. A failure to connect forgets it.";
     client timing: bool = true, [], "Record every call and attempt in histograms.";

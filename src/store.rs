@@ -339,7 +339,8 @@ impl Store {
         self.0.client.run(self.put_call(call, key, body, options)).await
     }
 
-    /// Removes an object. One that is not there is `NotFound`.
+    /// Removes an object. One that is not there is `NotFound`; but where the answer was lost and the object is gone, it is
+    /// taken to have been this call's doing.
     pub async fn delete(&self, key: &str, options: DeleteOptions) -> Result<()> {
         let call = self.begin(Operation::Delete, key, None)?;
         self.0.client.run(self.delete_call(call, key, options)).await

@@ -134,9 +134,10 @@ impl Oci {
     fn ask_namespace(&self, timer: &AttemptTimer) -> Answer<'_, String> {
         let attempt = Attempt { timer: timer.another(Operation::GetNamespace), fresh: false };
         Box::pin(async move {
-            let (_, document) =
-                self.document(attempt, Method::GET, Target::Namespace, |_, _| Ok(())).await?;
-            serde_json::from_slice(&document).map_err(|e| answer::malformed("GetNamespace", e))
+            let read = |_: &HeaderMap, document: &[u8]| {
+                serde_json::from_slice(document).map_err(|e| answer::malformed("GetNamespace", e))
+            };
+            self.answered(attempt, Method::GET, Target::Namespace, |_, _| Ok(()), read).await
         })
     }
 
@@ -235,28 +236,19 @@ impl Oci {
         Ok(Prepared { service, request, presented })
     }
 
-    /// An exchange whose answer has no body that matters.
-    async fn headers(
+    /// An exchange whose answer is read whole, and made into something by `read`.
+    async fn answered<T>(
         &self,
         attempt: Attempt,
         method: Method,
         target: Target<'_>,
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
-    ) -> Result<HeaderMap, Failure> {
-        Ok(self.document(attempt, method, target, fill).await?.0)
-    }
-
-    /// An exchange whose answer is a document.
-    async fn document(
-        &self,
-        attempt: Attempt,
-        method: Method,
-        target: Target<'_>,
-        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
-    ) -> Result<(HeaderMap, Bytes), Failure> {
+        read: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
         let (response, id) = self.exchange(attempt, method, target, fill).await?;
         let Response { headers, body, .. } = response;
-        Ok((headers, named(body.collect(DOCUMENT_LIMIT).await, id)?))
+        let document = body.collect(DOCUMENT_LIMIT).await;
+        named(document.and_then(|document| read(&headers, &document)), id)
     }
 }
 
@@ -368,12 +360,12 @@ impl Backend for Oci {
     }
 
     fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> Answer<'a, ObjectMeta> {
-        Box::pin(async move {
-            let headers =
-                self.headers(attempt, Method::HEAD, Target::Object(key), |_, _| Ok(())).await?;
-            let size = answer::length(&headers).ok_or_else(|| answer::lacks("Content-Length"))?;
-            Ok(answer::meta(key, size, &headers))
-        })
+        let read = move |headers: &HeaderMap, _: &[u8]| {
+            let size = answer::length(headers).ok_or_else(|| answer::lacks("Content-Length"))?;
+            Ok(answer::meta(key, size, headers))
+        };
+        let target = Target::Object(key);
+        Box::pin(self.answered(attempt, Method::HEAD, target, |_, _| Ok(()), read))
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -383,12 +375,9 @@ impl Backend for Oci {
             parts.body = request.body.clone();
             Ok(())
         };
-        Box::pin(async move {
-            let headers =
-                self.headers(attempt, Method::PUT, Target::Object(&request.key), fill).await;
-            let headers = headers.map_err(|failure| exists(failure, &request.mode))?;
-            answer::check_stored(request, &headers)?;
-            let told = answer::meta(&request.key, request.body.len() as u64, &headers);
+        let read = |headers: &HeaderMap, _: &[u8]| {
+            answer::check_stored(request, headers)?;
+            let told = answer::meta(&request.key, request.body.len() as u64, headers);
             Ok(ObjectMeta {
                 checksum: told.checksum.or(request.checksum),
                 content_type: Some(content_type(request).to_owned()),
@@ -396,6 +385,11 @@ impl Backend for Oci {
                 metadata: request.metadata.clone(),
                 ..told
             })
+        };
+        Box::pin(async move {
+            let target = Target::Object(&request.key);
+            let put = self.answered(attempt, Method::PUT, target, fill, read).await;
+            put.map_err(|failure| exists(failure, &request.mode))
         })
     }
 
@@ -411,9 +405,7 @@ impl Backend for Oci {
             }
             Ok(())
         };
-        Box::pin(async move {
-            self.headers(attempt, Method::DELETE, Target::Object(key), fill).await.map(drop)
-        })
+        Box::pin(self.answered(attempt, Method::DELETE, Target::Object(key), fill, |_, _| Ok(())))
     }
 
     fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage> {
@@ -430,9 +422,8 @@ impl Backend for Oci {
             ]);
             Ok(())
         };
-        Box::pin(async move {
-            answer::list(&self.document(attempt, Method::GET, Target::Objects, fill).await?.1)
-        })
+        let read = |_: &HeaderMap, document: &[u8]| answer::list(document);
+        Box::pin(self.answered(attempt, Method::GET, Target::Objects, fill, read))
     }
 
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
@@ -443,8 +434,9 @@ impl Backend for Oci {
             Ok(())
         };
         Box::pin(async move {
-            let created = self.headers(attempt, Method::POST, Target::Buckets, fill).await;
-            created.map(drop).map_err(|mut failure| {
+            let created =
+                self.answered(attempt, Method::POST, Target::Buckets, fill, |_, _| Ok(())).await;
+            created.map_err(|mut failure| {
                 if failure.code.as_deref() == Some("BucketAlreadyExists") {
                     failure.kind = ErrorKind::AlreadyExists;
                 }
@@ -454,9 +446,8 @@ impl Backend for Oci {
     }
 
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
-        Box::pin(async move {
-            self.headers(attempt, Method::DELETE, Target::Bucket, |_, _| Ok(())).await.map(drop)
-        })
+        let target = Target::Bucket;
+        Box::pin(self.answered(attempt, Method::DELETE, target, |_, _| Ok(()), |_, _| Ok(())))
     }
 
     fn list_buckets<'a>(
@@ -468,11 +459,8 @@ impl Backend for Oci {
             parts.query = query(&[("compartmentId", Some(service.compartment()?)), ("page", page)]);
             Ok(())
         };
-        Box::pin(async move {
-            let (headers, document) =
-                self.document(attempt, Method::GET, Target::Buckets, fill).await?;
-            answer::buckets(&document, &headers)
-        })
+        let read = |headers: &HeaderMap, document: &[u8]| answer::buckets(document, headers);
+        Box::pin(self.answered(attempt, Method::GET, Target::Buckets, fill, read))
     }
 }
 
