@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What timing costs a 4 KiB ranged GET: on against off, in pairs by turns (contracts §8.7).
 //!
-//! A turn is a fresh current-thread runtime and client, a warm-up, then requests one after the other. Client CPU by
-//! getrusage; instructions in user space by callgrind. `-- --requests N --pairs N` set the size.
+//! Each round opens both clients anew on current-thread runtimes of their own and warms them up; then they take turns of
+//! some requests one after the other. Client CPU by getrusage; instructions in user space by callgrind.
+//! `-- --rounds N --slices N --requests N` set the size.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use storescope_benches::client::{Profile, Storescope, read_many};
-use storescope_benches::measure::{Cost, Median, by_turns, instructions};
+use storescope_benches::client::{Profile, Storescope, reading};
+use storescope_benches::measure::{Median, Slice, by_slices, instructions};
 use storescope_benches::report;
 use storescope_benches::server::{Server, serve_if_asked};
-use tokio::runtime::Builder;
 
 const SIZE: u64 = 4096;
 const BAR: f64 = 1.02;
 
-fn cost(config_file: PathBuf, address: SocketAddr, timing: bool, requests: u64) -> Cost {
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let mut client = runtime.block_on(async {
-        let mut client = Storescope::new(config_file, address, timing);
-        read_many(&mut client, 1_000, SIZE).await;
-        client
-    });
-    Cost::of(|| runtime.block_on(read_many(&mut client, requests, SIZE)))
+fn open(config_file: PathBuf, address: SocketAddr, timing: bool, requests: u64) -> Slice {
+    reading(requests, SIZE, async || Storescope::new(config_file, address, timing))
 }
 
 fn main() {
@@ -31,20 +25,24 @@ fn main() {
         let address = report::argument("--address").expect("--address HOST:PORT");
         let requests = report::argument("--requests").expect("--requests N");
         let config_file = report::argument("--config").expect("--config FILE");
-        cost(config_file, address, timing, requests);
+        open(config_file, address, timing, requests)();
         return;
     }
     let server = Server::start();
     let profile = Profile::generate();
-    let requests = report::argument("--requests").unwrap_or(20_000);
-    let pairs = report::argument("--pairs").unwrap_or(30);
+    let requests = report::argument("--requests").unwrap_or(1_000);
+    let rounds = report::argument("--rounds").unwrap_or(20);
+    let slices = report::argument("--slices").unwrap_or(30);
     report::head(
         "overhead",
-        &format!("{pairs} pairs of {requests} requests of {SIZE} bytes, on and off by turns."),
+        &format!(
+            "{rounds} rounds of {slices} pairs of {requests} requests of {SIZE} bytes, on and off by turns."
+        ),
         &["storescope", "hyper", "tokio"],
     );
-    let costs =
-        by_turns(2, pairs, |row| cost(profile.config_file(), server.address(), row == 1, requests));
+    let costs = by_slices(2, rounds, slices, |row| {
+        open(profile.config_file(), server.address(), row == 1, requests)
+    });
     let cpu: Vec<Vec<f64>> = costs
         .iter()
         .map(|row| row.iter().map(|c| c.cpu.as_secs_f64() * 1e6 / requests as f64).collect())

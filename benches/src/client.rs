@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clients that read ranges: bare hyper, and storescope.
 
+use crate::measure::Slice;
 use crate::{BUCKET, KEY};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -13,10 +14,15 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use storescope::{Client, Config, GetOptions, Store, StoreOptions};
 use storescope_sign::PrivateKey;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+
+/// Requests before those that count: connection, signature and histograms are there after them.
+const WARM_UP: u64 = 500;
 
 /// A client with its settings, that reads ranges of one object.
 #[expect(async_fn_in_trait, reason = "benches run them where they are, never boxed, never sent")]
@@ -67,6 +73,14 @@ impl BareHyper {
         }
         bare.uri = format!("/n/plain/b/{BUCKET}/o/{KEY}").parse().expect("a path");
         bare
+    }
+
+    /// The same, with a timer armed on its runtime that never rings: what any timeout costs on tokio, which then waits
+    /// for the socket with a timeout.
+    pub async fn with_timer(address: SocketAddr) -> BareHyper {
+        tokio::spawn(tokio::time::sleep(Duration::from_secs(3600)));
+        tokio::task::yield_now().await;
+        BareHyper::connect(address).await
     }
 
     /// The answer to a ranged GET, its body to come.
@@ -151,8 +165,23 @@ impl Reads for Storescope {
     }
 }
 
+/// Connects on a fresh current-thread runtime, warms up, and returns what reads `count` ranges of `size` bytes.
+pub fn reading<R: Reads + 'static>(
+    count: u64,
+    size: u64,
+    connect: impl AsyncFnOnce() -> R,
+) -> Slice {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut client = runtime.block_on(async {
+        let mut client = connect().await;
+        read_many(&mut client, WARM_UP, size).await;
+        client
+    });
+    Box::new(move || runtime.block_on(read_many(&mut client, count, size)))
+}
+
 /// Reads ranges one after the other, `size` bytes each, through the object again and again.
-pub async fn read_many(client: &mut impl Reads, count: u64, size: u64) {
+async fn read_many(client: &mut impl Reads, count: u64, size: u64) {
     for number in 0..count {
         let start = number * size % (crate::server::OBJECT_SIZE - size);
         let bytes = client.read(start..start + size).await;

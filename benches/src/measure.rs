@@ -44,6 +44,30 @@ pub fn by_turns<T>(rows: usize, rounds: usize, mut run: impl FnMut(usize) -> T) 
     results
 }
 
+/// What runs one slice of a row's work.
+pub type Slice = Box<dyn FnMut()>;
+
+/// Costs of rows that keep something open: in each round every row is opened anew, then all run one slice after the
+/// other, by turns. Slices are short, so that what else the machine does meets all rows alike. The answer is by row,
+/// then by slice.
+pub fn by_slices(
+    rows: usize,
+    rounds: usize,
+    slices: usize,
+    open: impl Fn(usize) -> Slice,
+) -> Vec<Vec<Cost>> {
+    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); rows];
+    for _ in 0..rounds {
+        let mut opened: Vec<Slice> = (0..rows).map(&open).collect();
+        for (row, of_round) in
+            by_turns(rows, slices, |row| Cost::of(&mut opened[row])).into_iter().enumerate()
+        {
+            costs[row].extend(of_round);
+        }
+    }
+    costs
+}
+
 /// A median, and the interval that holds the true one in at least 95 of 100 cases, whatever the distribution: order
 /// statistics, by the binomial distribution of how many samples lie below the median. Fewer than 6 samples have none;
 /// then it is their range.
