@@ -16,8 +16,11 @@ use storescope_benches::report;
 const ONE_BAR_NS: f64 = 10.0;
 const LEVEL_BAR_NS: f64 = 300.0;
 
+/// A name, and what does the thing so many times.
+type Row = (&'static str, fn(u64));
+
 /// What is done `count` times. The loop stands inside, so that no call through a pointer is counted.
-const ROWS: [(&str, fn(u64)); 7] = [
+const ROWS: [Row; 7] = [
     ("one value, one histogram", |count| {
         let scope = Scope::new("bench");
         for number in 0..count {

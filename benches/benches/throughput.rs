@@ -19,7 +19,10 @@ const SIZE: u64 = 8 << 20;
 const AT_A_TIME: u64 = 4;
 const BAR: f64 = 0.9;
 
-const ROWS: [(&str, fn(&Setup, &Runtime) -> Cost); 3] = [
+/// A name, and what reads all ranges.
+type Row = (&'static str, fn(&Setup, &Runtime) -> Cost);
+
+const ROWS: [Row; 3] = [
     ("hyper, fresh buffer", |setup, runtime| setup.hyper(runtime, false)),
     ("storescope", Setup::storescope),
     ("hyper, buffer used again", |setup, runtime| setup.hyper(runtime, true)),

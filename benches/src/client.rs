@@ -78,7 +78,7 @@ impl BareHyper {
     /// The same, with a timer armed on its runtime that never rings: what any timeout costs on tokio, which then waits
     /// for the socket with a timeout.
     pub async fn with_timer(address: SocketAddr) -> BareHyper {
-        tokio::spawn(tokio::time::sleep(Duration::from_secs(3600)));
+        tokio::spawn(tokio::time::sleep(Duration::from_hours(1)));
         tokio::task::yield_now().await;
         BareHyper::connect(address).await
     }

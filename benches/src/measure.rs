@@ -20,7 +20,7 @@ impl Cost {
     pub fn of(work: impl FnOnce()) -> Cost {
         let (cpu, wall) = (cpu(), Instant::now());
         work();
-        Cost { wall: wall.elapsed(), cpu: self::cpu() - cpu }
+        Cost { wall: wall.elapsed(), cpu: self::cpu().saturating_sub(cpu) }
     }
 }
 
