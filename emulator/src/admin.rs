@@ -4,15 +4,17 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 use storescope_model::{Model, ModelError};
 
+use crate::body::{Pace, PacedBody};
+use crate::buckets::parse_json;
 use crate::fault::Fault;
 use crate::record::RecordLine;
 use crate::reply::{ApiError, Reply};
@@ -49,6 +51,11 @@ impl Admin {
         Ok(())
     }
 
+    /// How long copies take from now on; at first they are done at once.
+    pub fn set_copy_delay(&self, delay: Duration) {
+        self.0.works.set_delay(delay);
+    }
+
     /// The requests that ended, in the order in which they ended; with `since`, only those of a
     /// greater id.
     pub fn record(&self, since: Option<u64>) -> Vec<RecordLine> {
@@ -63,7 +70,7 @@ impl Admin {
     pub(crate) async fn serve(
         self,
         request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    ) -> Result<Response<PacedBody>, Infallible> {
         let (parts, body) = request.into_parts();
         let reply = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => self
@@ -71,7 +78,8 @@ impl Admin {
                 .unwrap_or_else(Reply::from),
             Err(error) => ApiError::bad_request("CannotParseRequest", error.to_string()).into(),
         };
-        let mut response = Response::new(Full::new(reply.body));
+        let timer = self.0.timer.clone();
+        let mut response = Response::new(PacedBody::new(reply.body, Pace::default(), timer));
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         Ok(response)
@@ -98,6 +106,16 @@ impl Admin {
             ("DELETE", path) if path.starts_with("/faults/") => {
                 let id = path["/faults/".len()..].parse();
                 if id.is_ok_and(|id| self.remove_fault(id)) { done() } else { Err(not_found()) }
+            }
+            ("PUT", "/copy_delay") => {
+                #[derive(Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Delay {
+                    ms: u64,
+                }
+                let Delay { ms } = parse_json(body)?;
+                self.set_copy_delay(Duration::from_millis(ms));
+                done()
             }
             ("PUT", "/model") => {
                 let text = std::str::from_utf8(body)

@@ -1,24 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A response's body on its way out: at once and in one piece where there is no limit, else in
-//! steps of a millisecond at the rate of its stream and within the machine's ceiling.
+//! A response's body on its way out: at once and piece by piece where there is no limit, else in
+//! steps of a millisecond at the rate of its stream and within the machine's ceiling. What lies in
+//! a file is read a window at a time, off the runtime's threads.
 
+use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use tokio::task::JoinHandle;
 
+use crate::content::{Payload, Piece, read_at};
 use crate::timer::{Timer, Wait};
 
-/// How fast a body is sent.
+/// Most bytes that are read from a file at once.
+const WINDOW: u64 = 256 * 1024;
+
+/// How fast a body is sent, and what is done to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
     pub(crate) bytes_per_second: Option<f64>,
     pub(crate) nic: Option<Arc<Nic>>,
     /// Send nothing more after so many bytes, for so long or for ever.
     pub(crate) stall: Option<(u64, Option<Duration>)>,
+    /// Flip the bits of this byte.
+    pub(crate) corrupt: Option<u64>,
 }
 
 /// The machine's network interface: bytes of all streams queue up for it.
@@ -45,7 +56,15 @@ impl Nic {
 /// The body hyper sends.
 #[derive(Debug)]
 pub(crate) struct PacedBody {
-    left: Bytes,
+    /// Bytes at hand.
+    ready: Bytes,
+    /// What comes after them.
+    payload: Payload,
+    reading: Option<JoinHandle<io::Result<Window>>>,
+    /// The file that was read last, and what of its piece is left.
+    rest: Option<(File, Range<u64>)>,
+    /// Bytes not sent yet.
+    left: u64,
     sent: u64,
     pace: Pace,
     timer: Timer,
@@ -55,12 +74,50 @@ pub(crate) struct PacedBody {
     stalled: Option<Wait>,
 }
 
+/// What was read of a file, and the file with the range that is left.
+type Window = (Bytes, Option<(File, Range<u64>)>);
+
 impl PacedBody {
-    pub(crate) fn new(bytes: Bytes, pace: Pace, timer: Timer) -> PacedBody {
-        PacedBody { left: bytes, sent: 0, pace, timer, start: None, next: None, stalled: None }
+    pub(crate) fn new(payload: Payload, pace: Pace, timer: Timer) -> PacedBody {
+        PacedBody {
+            ready: Bytes::new(),
+            left: payload.len(),
+            payload,
+            reading: None,
+            rest: None,
+            sent: 0,
+            pace,
+            timer,
+            start: None,
+            next: None,
+            stalled: None,
+        }
     }
 
-    /// A millisecond's worth of bytes, at least a packet and at most 64 KiB.
+    /// Has bytes at hand, if any are left.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.ready.is_empty() {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(Pin::new(reading).poll(cx)).map_err(io::Error::other)?;
+                self.reading = None;
+                (self.ready, self.rest) = read?;
+            } else if let Some((file, range)) = self.rest.take() {
+                self.reading = Some(tokio::task::spawn_blocking(move || read_window(file, range)));
+            } else {
+                match self.payload.pieces.pop_front() {
+                    None => break,
+                    Some(Piece::Memory(bytes)) => self.ready = bytes,
+                    Some(Piece::File { blob, range }) => {
+                        let open = move || read_window(blob.open()?, range);
+                        self.reading = Some(tokio::task::spawn_blocking(open));
+                    }
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// A millisecond's worth of the bytes at hand, at least a packet and at most 64 KiB.
     fn step(&self) -> u64 {
         let nic = self.pace.nic.as_ref().map(|nic| nic.bytes_per_second);
         let rate = self.pace.bytes_per_second.into_iter().chain(nic).fold(f64::INFINITY, f64::min);
@@ -73,7 +130,7 @@ impl PacedBody {
             Some((after, _)) => after - self.sent,
             _ => u64::MAX,
         };
-        step.min(until_stall).min(self.left.len() as u64)
+        step.min(until_stall).min(self.ready.len() as u64)
     }
 
     /// When a piece of so many bytes may leave; `None` is at once.
@@ -103,28 +160,52 @@ impl PacedBody {
         self.start = self.start.map(|start| start + time);
         Poll::Ready(())
     }
+
+    /// The next bytes as they leave.
+    fn take(&mut self, piece: u64) -> Bytes {
+        let mut bytes = self.ready.split_to(piece as usize);
+        let spoiled = self.pace.corrupt.and_then(|offset| offset.checked_sub(self.sent));
+        if let Some(offset) = spoiled.filter(|offset| *offset < piece) {
+            let mut spoiled = BytesMut::from(&*bytes);
+            spoiled[offset as usize] ^= 0xff;
+            bytes = spoiled.freeze();
+        }
+        self.sent += piece;
+        self.left -= piece;
+        bytes
+    }
+}
+
+/// Reads the first bytes of a range.
+fn read_window(file: File, range: Range<u64>) -> io::Result<Window> {
+    let end = range.end.min(range.start + WINDOW);
+    let bytes = read_at(&file, range.start..end)?;
+    Ok((bytes, (end < range.end).then_some((file, end..range.end))))
 }
 
 impl Body for PacedBody {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.left.is_empty() {
+        if self.left == 0 {
             return Poll::Ready(None);
         }
         if self.next.is_none() {
             ready!(self.poll_stall(cx));
+            if let Err(error) = ready!(self.poll_ready(cx)) {
+                tracing::error!(%error, "an object's file cannot be read");
+                return Poll::Ready(Some(Err(error)));
+            }
             let piece = self.step();
             if let Some(due) = self.due(piece).filter(|due| *due > Instant::now()) {
                 let wait = self.timer.wait_until(due);
                 self.next = Some((piece, wait));
             } else {
-                self.sent += piece;
-                return Poll::Ready(Some(Ok(Frame::data(self.left.split_to(piece as usize)))));
+                return Poll::Ready(Some(Ok(Frame::data(self.take(piece)))));
             }
         }
         let Some((piece, wait)) = &mut self.next else { return Poll::Pending };
@@ -132,15 +213,14 @@ impl Body for PacedBody {
         // An error is the emulator's end.
         let _ = ready!(Pin::new(wait).poll(cx));
         self.next = None;
-        self.sent += piece;
-        Poll::Ready(Some(Ok(Frame::data(self.left.split_to(piece as usize)))))
+        Poll::Ready(Some(Ok(Frame::data(self.take(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty()
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.len() as u64)
+        SizeHint::with_exact(self.left)
     }
 }

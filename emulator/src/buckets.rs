@@ -72,7 +72,8 @@ pub(crate) fn list(storage: &Storage, namespace: &str, target: &Target) -> Resul
     })
 }
 
-fn page_name(page: &str) -> Result<String, ApiError> {
+/// The name in a page's token.
+pub(crate) fn page_name(page: &str) -> Result<String, ApiError> {
     URL_SAFE_NO_PAD
         .decode(page)
         .ok()
@@ -155,11 +156,12 @@ pub(crate) fn get(
     headers: &HeaderMap,
     target: &Target,
 ) -> Result<Reply, ApiError> {
-    let (info, count, bytes) = storage.bucket(bucket)?;
+    let info = storage.bucket(bucket)?;
     if is_not_modified(headers, &info.etag)? {
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_text("etag", &info.etag));
     }
     let asked = |name: &str| target.csv("fields").any(|field| field.eq_ignore_ascii_case(name));
+    let (count, bytes) = storage.count(bucket)?;
     let count = asked("approximateCount").then_some(count);
     let bytes = asked("approximateSize").then_some(bytes);
     Ok(Reply::json(StatusCode::OK, &described(&bucket.namespace, &info, count, bytes))
@@ -221,8 +223,15 @@ pub(crate) fn delete(
 }
 
 fn details(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request("InvalidJSON", format!("The body: {error}")))
+    parse_json(body)
+}
+
+/// A request's JSON body.
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let code = if error.is_data() { "InvalidParameter" } else { "InvalidJSON" };
+        ApiError::bad_request(code, format!("The body: {error}"))
+    })
 }
 
 fn check_namespace(storage: &Storage, namespace: &str) -> Result<(), ApiError> {

@@ -38,20 +38,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod actions;
 mod admin;
 mod body;
 mod buckets;
 mod clock;
 mod connection;
+mod content;
 mod fault;
 mod identity;
+mod intake;
+mod journal;
 mod objects;
+mod pars;
 mod record;
 mod reply;
 mod service;
 mod storage;
 mod target;
 mod timer;
+mod uploads;
+mod works;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -79,7 +86,9 @@ use crate::identity::{COMPARTMENT, Identity, REGION};
 use crate::record::{Record, RecordThread};
 use crate::service::{Latency, Server};
 use crate::storage::Storage;
+use crate::target::BucketName;
 use crate::timer::{Timer, TimerThread};
+use crate::works::Works;
 
 /// The namespace, unless [`Builder::namespace`] says otherwise.
 const NAMESPACE: &str = "emulator";
@@ -234,6 +243,8 @@ pub struct Builder {
     threads: usize,
     namespace: String,
     buckets: Vec<String>,
+    data: Option<PathBuf>,
+    data_limit: Option<u64>,
 }
 
 impl Default for Builder {
@@ -250,6 +261,8 @@ impl Default for Builder {
             threads: 2,
             namespace: NAMESPACE.to_owned(),
             buckets: Vec::new(),
+            data: None,
+            data_limit: None,
         }
     }
 }
@@ -326,10 +339,28 @@ impl Builder {
         self
     }
 
-    /// Makes a bucket at the start; may be called again for another.
+    /// Makes a bucket at the start, unless the data folder has it; may be called again for
+    /// another.
     #[must_use]
     pub fn bucket(mut self, name: &str) -> Builder {
         self.buckets.push(name.to_owned());
+        self
+    }
+
+    /// The folder where objects, uploads and buckets are kept; made if it is not there. They
+    /// survive the end of the process however it ends: each is as it was before a change or after
+    /// it. One emulator at a time may use a folder. By default everything is in memory.
+    #[must_use]
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Builder {
+        self.data = Some(folder.into());
+        self
+    }
+
+    /// Most bytes of objects and parts in the folder of [`Builder::data_dir`]: what is put beyond
+    /// them is answered as on a full disk, by 507 `InsufficientStorage`.
+    #[must_use]
+    pub fn data_limit(mut self, bytes: u64) -> Builder {
+        self.data_limit = Some(bytes);
         self
     }
 
@@ -355,6 +386,7 @@ impl Builder {
             record: Arc::new(record),
             faults: Faults::default(),
             latency: Latency::new(&self.model, self.seed),
+            works: Works::default(),
             last_request: AtomicU64::new(0),
             last_connection: AtomicU64::new(0),
         });
@@ -424,9 +456,16 @@ impl Builder {
     }
 
     fn storage(&self, clock: &Clock) -> Result<Storage, StartError> {
-        let storage = Storage::new(self.namespace.clone());
+        let storage = match &self.data {
+            None => Storage::new(self.namespace.clone()),
+            Some(folder) => Storage::open(self.namespace.clone(), folder, self.data_limit)?,
+        };
         for name in &self.buckets {
-            buckets::new_bucket(name, COMPARTMENT, &serde_json::Map::new(), clock.wall())
+            let (namespace, name) = (self.namespace.clone(), name.clone());
+            if storage.bucket(&BucketName { namespace, name: name.clone() }).is_ok() {
+                continue;
+            }
+            buckets::new_bucket(&name, COMPARTMENT, &serde_json::Map::new(), clock.wall())
                 .and_then(|bucket| storage.create_bucket(bucket))
                 .map_err(|error| StartError::Bucket(error.message))?;
         }

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Operations on objects: put, get, head, delete, list.
+//! Operations on objects: put, get, head, delete, and the lists of objects and versions.
 
 use std::time::SystemTime;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
     CONTENT_TYPE, EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, RANGE,
 };
 use http::{Method, StatusCode};
-use md5::{Digest as _, Md5};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::buckets::page_name;
 use crate::clock::rfc3339;
+use crate::content::Content;
 use crate::fault::Plan;
+use crate::intake::{Digests, Received};
 use crate::reply::{ApiError, Reply};
-use crate::storage::{Condition, ListQuery, Object, Storage, check_if_match, matches};
+use crate::storage::{
+    Checksums, Condition, Headers, ListQuery, Object, Storage, check_if_match, matches,
+};
 use crate::target::{BucketName, Target};
 
 /// Most objects and prefixes in one page of a list.
@@ -52,14 +55,19 @@ pub(crate) fn new_etag() -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// What of a PutObject can be refused before its body is read.
-pub(crate) fn check_put(headers: &HeaderMap, name: &str) -> Result<Condition, ApiError> {
-    if name.len() > 1024 || name.contains(['\r', '\n', '\0']) {
+/// The rules of an object's name.
+pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
+    if !(1..=1024).contains(&name.len()) || name.contains(['\r', '\n', '\0']) {
         return Err(ApiError::bad_request(
             "InvalidObjectName",
             "An object's name has 1 to 1024 bytes of UTF-8 and no LF, CR or NUL",
         ));
     }
+    Ok(())
+}
+
+/// What a write asks for. Its header may only be `*`, which means that nothing is there.
+pub(crate) fn condition(headers: &HeaderMap) -> Result<Condition, ApiError> {
     let absent = match text(headers, "if-none-match") {
         None => false,
         Some("*") => true,
@@ -73,39 +81,130 @@ pub(crate) fn check_put(headers: &HeaderMap, name: &str) -> Result<Condition, Ap
     Ok(Condition { if_match: text(headers, "if-match").map(str::to_owned), absent })
 }
 
+/// Which digests of a body are to be taken: those that were sent or asked for.
+pub(crate) fn digests(headers: &HeaderMap) -> Digests {
+    let asked = text(headers, "opc-checksum-algorithm");
+    Digests {
+        sha256: asked == Some("SHA256") || headers.contains_key("opc-content-sha256"),
+        sha384: asked == Some("SHA384") || headers.contains_key("opc-content-sha384"),
+    }
+}
+
 pub(crate) fn put(
     storage: &Storage,
     bucket: &BucketName,
     name: &str,
     headers: &HeaderMap,
-    body: Bytes,
+    received: Received,
     now: SystemTime,
 ) -> Result<Reply, ApiError> {
-    let condition = check_put(headers, name)?;
-    let md5 = STANDARD.encode(Md5::digest(&body));
-    let crc32c = STANDARD.encode(crc32c::crc32c(&body).to_be_bytes());
-    check_md5(headers, &md5)?;
+    let condition = condition(headers)?;
+    let tier = match text(headers, "storage-tier") {
+        Some(tier) => check_tier(tier)?,
+        None => default_tier(storage, bucket)?,
+    };
     let object = Object {
-        digests: check_digests(headers, &body, &crc32c)?,
-        etag: new_etag(),
-        version: new_etag(),
-        md5,
-        crc32c,
-        created: now,
-        modified: now,
-        storage_tier: text(headers, "storage-tier").unwrap_or("Standard").to_owned(),
-        headers: kept_headers(headers),
-        bytes: body,
+        checksums: check_received(headers, &received)?,
+        md5: STANDARD.encode(received.md5),
+        crc32c: received.crc32c,
+        ..new_object(received.content, &tier, kept_headers(headers), now)
     };
     let object = storage.put(bucket, name, object, &condition)?;
-    let mut reply = Reply::empty(StatusCode::OK)
+    Ok(written(&object)
+        .with_text("opc-content-md5", &object.md5)
+        .with_text("opc-content-crc32c", &base64_crc(object.crc32c))
+        .with_checksums(&object))
+}
+
+/// An object of this content; its digests are to be filled in.
+pub(crate) fn new_object(
+    content: Content,
+    tier: &str,
+    headers: Headers,
+    now: SystemTime,
+) -> Object {
+    Object {
+        size: content.len(),
+        content,
+        etag: new_etag(),
+        version: new_etag(),
+        md5: String::new(),
+        crc32c: 0,
+        checksums: Vec::new(),
+        created: now,
+        modified: now,
+        storage_tier: tier.to_owned(),
+        archived: (tier == "Archive").then_some(now),
+        restored_until: None,
+        headers,
+    }
+}
+
+/// 200 with what every write answers.
+pub(crate) fn written(object: &Object) -> Reply {
+    Reply::empty(StatusCode::OK)
         .with_text("etag", &object.etag)
         .with_text("last-modified", &httpdate::fmt_http_date(object.modified))
-        .with_text("opc-content-md5", &object.md5)
         .with_text("version-id", &object.version)
-        .with_text("opc-content-crc32c", &object.crc32c);
-    reply.headers.extend(object.digests.iter().cloned());
-    Ok(reply)
+}
+
+/// One of the three storage tiers.
+pub(crate) fn check_tier(tier: &str) -> Result<String, ApiError> {
+    if ["Standard", "InfrequentAccess", "Archive"].contains(&tier) {
+        return Ok(tier.to_owned());
+    }
+    Err(ApiError::bad_request(
+        "InvalidParameter",
+        "The storage tier is one of Standard, InfrequentAccess, Archive",
+    ))
+}
+
+/// The tier of objects for which none is given.
+pub(crate) fn default_tier(storage: &Storage, bucket: &BucketName) -> Result<String, ApiError> {
+    let info = storage.bucket(bucket)?;
+    Ok(info.settings.get("storageTier").and_then(Value::as_str).unwrap_or("Standard").to_owned())
+}
+
+/// Base64 of a CRC, big-endian, as headers have it.
+pub(crate) fn base64_crc(crc: u32) -> String {
+    STANDARD.encode(crc.to_be_bytes())
+}
+
+/// Compares the checksums that were sent, and returns those beside CRC32C that are to be kept.
+pub(crate) fn check_received(
+    headers: &HeaderMap,
+    received: &Received,
+) -> Result<Checksums, ApiError> {
+    check_md5(headers, &STANDARD.encode(received.md5))?;
+    check_algorithm(text(headers, "opc-checksum-algorithm"))?;
+    check_digest(headers, "opc-content-crc32c", &base64_crc(received.crc32c))?;
+    let mut kept = Vec::new();
+    for (algorithm, name, digest) in [
+        ("sha256", "opc-content-sha256", &received.sha256),
+        ("sha384", "opc-content-sha384", &received.sha384),
+    ] {
+        // A SHA-256 may have been taken for the signature alone.
+        if let Some(digest) = digest
+            && (headers.contains_key(name)
+                || text(headers, "opc-checksum-algorithm") == Some(&algorithm.to_uppercase()))
+        {
+            let computed = STANDARD.encode(digest);
+            check_digest(headers, name, &computed)?;
+            kept.push((algorithm.to_owned(), computed));
+        }
+    }
+    Ok(kept)
+}
+
+/// A checksum algorithm that a client names.
+pub(crate) fn check_algorithm(asked: Option<&str>) -> Result<(), ApiError> {
+    if asked.is_some_and(|asked| !["CRC32C", "SHA256", "SHA384"].contains(&asked)) {
+        return Err(ApiError::bad_request(
+            "InvalidParameter",
+            "opc-checksum-algorithm is one of CRC32C, SHA256, SHA384",
+        ));
+    }
+    Ok(())
 }
 
 fn check_md5(headers: &HeaderMap, computed: &str) -> Result<(), ApiError> {
@@ -128,36 +227,6 @@ fn check_md5(headers: &HeaderMap, computed: &str) -> Result<(), ApiError> {
     ))
 }
 
-/// Compares the checksums that were sent, and returns those beside CRC32C that are to be kept.
-fn check_digests(
-    headers: &HeaderMap,
-    body: &[u8],
-    crc32c: &str,
-) -> Result<Vec<(HeaderName, HeaderValue)>, ApiError> {
-    let digest = |algorithm| STANDARD.encode(aws_lc_rs::digest::digest(algorithm, body));
-    let asked = text(headers, "opc-checksum-algorithm");
-    if asked.is_some_and(|asked| !["CRC32C", "SHA256", "SHA384"].contains(&asked)) {
-        return Err(ApiError::bad_request(
-            "InvalidParameter",
-            "opc-checksum-algorithm is one of CRC32C, SHA256, SHA384",
-        ));
-    }
-    check_digest(headers, "opc-content-crc32c", crc32c)?;
-    let mut kept = Vec::new();
-    for (name, algorithm, asked) in [
-        ("opc-content-sha256", &aws_lc_rs::digest::SHA256, asked == Some("SHA256")),
-        ("opc-content-sha384", &aws_lc_rs::digest::SHA384, asked == Some("SHA384")),
-    ] {
-        if asked || headers.contains_key(name) {
-            let computed = digest(algorithm);
-            check_digest(headers, name, &computed)?;
-            let value = HeaderValue::from_str(&computed).expect("base64 is a header value");
-            kept.push((HeaderName::from_static(name), value));
-        }
-    }
-    Ok(kept)
-}
-
 fn check_digest(headers: &HeaderMap, name: &str, computed: &str) -> Result<(), ApiError> {
     match text(headers, name) {
         Some(sent) if sent != computed => {
@@ -174,8 +243,8 @@ fn check_digest(headers: &HeaderMap, name: &str, computed: &str) -> Result<(), A
     }
 }
 
-fn kept_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let mut kept: Vec<_> = headers
+fn kept_headers(headers: &HeaderMap) -> Headers {
+    let mut kept: Headers = headers
         .iter()
         .filter(|(name, _)| KEPT.contains(name) || name.as_str().starts_with("opc-meta-"))
         .map(|(name, value)| (name.clone(), value.clone()))
@@ -186,6 +255,23 @@ fn kept_headers(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     kept
 }
 
+impl Reply {
+    /// Adds an object's checksums beside MD5 and CRC32C that this API knows.
+    pub(crate) fn with_checksums(mut self, object: &Object) -> Reply {
+        for (algorithm, value) in &object.checksums {
+            let name = match (algorithm.as_str(), object.is_multipart()) {
+                ("sha256", false) => "opc-content-sha256",
+                ("sha384", false) => "opc-content-sha384",
+                ("sha256", true) => "opc-multipart-sha256",
+                ("sha384", true) => "opc-multipart-sha384",
+                _ => continue,
+            };
+            self = self.with_text(name, value);
+        }
+        self
+    }
+}
+
 /// GetObject and HeadObject; the latter is cut to its head later.
 pub(crate) fn get(
     storage: &Storage,
@@ -193,6 +279,7 @@ pub(crate) fn get(
     name: &str,
     (method, headers, target): (&Method, &HeaderMap, &Target),
     plan: &Plan,
+    now: SystemTime,
 ) -> Result<Reply, ApiError> {
     let object = storage.get(bucket, name)?;
     if target.query("versionId").is_some_and(|version| version != object.version) {
@@ -201,16 +288,23 @@ pub(crate) fn get(
     if is_not_modified(headers, &object.etag)? {
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_text("etag", &object.etag));
     }
-    let mut reply = described(&object);
-    let size = object.bytes.len() as u64;
+    if method == Method::GET && object.is_archived(now) {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "NotRestored",
+            format!("The object '{name}' is archived: restore it before it is read"),
+        ));
+    }
+    let mut reply = described(&object, now);
+    let size = object.size;
     let range = text(headers, RANGE.as_str()).filter(|_| method == Method::GET);
     match range.filter(|_| !plan.ignore_range).and_then(|range| parse_range(range, size)) {
-        None => reply.body = object.bytes.clone(),
+        None => reply.body = object.content.whole(),
         Some(Err(OutOfRange)) => return Ok(out_of_range(size)),
         Some(Ok((from, to))) => {
             let told = if plan.wrong_content_range { (from + 1, to + 1) } else { (from, to) };
             reply.status = StatusCode::PARTIAL_CONTENT;
-            reply.body = object.bytes.slice(from as usize..=to as usize);
+            reply.body = object.content.payload(from..to + 1);
             reply =
                 reply.with_text(CONTENT_RANGE_NAME, &format!("bytes {}-{}/{size}", told.0, told.1));
         }
@@ -242,20 +336,27 @@ pub(crate) fn is_not_modified(headers: &HeaderMap, etag: &str) -> Result<bool, A
 }
 
 /// 200 with an object's headers and no body yet.
-fn described(object: &Object) -> Reply {
-    let mut reply = Reply::empty(StatusCode::OK)
+fn described(object: &Object, now: SystemTime) -> Reply {
+    let md5 = if object.is_multipart() { "opc-multipart-md5" } else { "content-md5" };
+    let mut reply = written(object)
         .with(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
-        .with_text("etag", &object.etag)
-        .with_text("last-modified", &httpdate::fmt_http_date(object.modified))
-        .with_text("content-md5", &object.md5)
-        .with_text("opc-content-crc32c", &object.crc32c)
-        .with_text("version-id", &object.version);
-    let tier = HeaderValue::from_str(&object.storage_tier).expect("it came as a header");
-    reply.headers.insert("storage-tier", tier);
-    for (name, value) in object.headers.iter().chain(&object.digests) {
+        .with_text(md5, &object.md5)
+        .with_text("opc-content-crc32c", &base64_crc(object.crc32c))
+        .with_text("storage-tier", &object.storage_tier)
+        .with_checksums(object);
+    if let Some(archived) = object.archived {
+        reply = reply
+            .with_text("archival-state", archival_state(object, now))
+            .with_text("time-of-archival", &rfc3339(archived));
+    }
+    for (name, value) in &object.headers {
         reply.headers.append(name, value.clone());
     }
     reply
+}
+
+fn archival_state(object: &Object, now: SystemTime) -> &'static str {
+    if object.is_archived(now) { "Archived" } else { "Restored" }
 }
 
 fn out_of_range(size: u64) -> Reply {
@@ -307,7 +408,48 @@ pub(crate) fn list(
     storage: &Storage,
     bucket: &BucketName,
     target: &Target,
+    now: SystemTime,
 ) -> Result<Reply, ApiError> {
+    let fields = ListFields::parse(target)?;
+    let page = storage.list(bucket, &list_query(target)?)?;
+    let mut answer = Map::new();
+    let objects = page.objects.iter().map(|(name, object)| fields.describe(name, object, now));
+    answer.insert("objects".into(), objects.collect());
+    answer.insert("prefixes".into(), page.prefixes.into());
+    if let Some(next) = page.next {
+        answer.insert("nextStartWith".into(), next.into());
+    }
+    Ok(Reply::json(StatusCode::OK, &answer))
+}
+
+/// ListObjectVersions: each object's only version, as none older is kept.
+pub(crate) fn list_versions(
+    storage: &Storage,
+    bucket: &BucketName,
+    target: &Target,
+    now: SystemTime,
+) -> Result<Reply, ApiError> {
+    let mut query = list_query(target)?;
+    if let Some(page) = target.query("page") {
+        query.start = Some(page_name(page)?);
+    }
+    let all = ListFields(ListFields::KNOWN.to_vec());
+    let page = storage.list(bucket, &query)?;
+    let items = page.objects.iter().map(|(name, object)| {
+        let mut item = all.describe(name, object, now);
+        item["versionId"] = object.version.clone().into();
+        item["isDeleteMarker"] = false.into();
+        item
+    });
+    let answer = json!({ "items": items.collect::<Vec<_>>(), "prefixes": page.prefixes });
+    let reply = Reply::json(StatusCode::OK, &answer);
+    Ok(match page.next {
+        Some(next) => reply.with_text("opc-next-page", &URL_SAFE_NO_PAD.encode(next)),
+        None => reply,
+    })
+}
+
+fn list_query(target: &Target) -> Result<ListQuery, ApiError> {
     let owned = |name| target.query(name).map(str::to_owned);
     let delimited = match target.query("delimiter") {
         None => false,
@@ -316,24 +458,14 @@ pub(crate) fn list(
             return Err(ApiError::bad_request("InvalidParameter", "The only delimiter is '/'"));
         }
     };
-    let query = ListQuery {
+    Ok(ListQuery {
         prefix: owned("prefix").unwrap_or_default(),
         start: owned("start"),
         start_after: owned("startAfter"),
         end: owned("end"),
         limit: limit(target)?,
         delimited,
-    };
-    let fields = ListFields::parse(target)?;
-    let page = storage.list(bucket, &query)?;
-    let mut answer = Map::new();
-    let objects = page.objects.iter().map(|(name, object)| fields.describe(name, object));
-    answer.insert("objects".into(), objects.collect());
-    answer.insert("prefixes".into(), page.prefixes.into());
-    if let Some(next) = page.next {
-        answer.insert("nextStartWith".into(), next.into());
-    }
-    Ok(Reply::json(StatusCode::OK, &answer))
+    })
 }
 
 /// The `limit` of a list: 1 to 1000.
@@ -387,17 +519,17 @@ impl ListFields {
             .map(ListFields)
     }
 
-    fn describe(&self, name: &str, object: &Object) -> Value {
+    fn describe(&self, name: &str, object: &Object, now: SystemTime) -> Value {
         let mut told = Map::from_iter([("name".to_owned(), name.into())]);
         for field in &self.0 {
             let value = match *field {
-                "size" => object.bytes.len().into(),
+                "size" => object.size.into(),
                 "etag" => object.etag.clone().into(),
                 "md5" => object.md5.clone().into(),
                 "timeCreated" => rfc3339(object.created).into(),
                 "timeModified" => rfc3339(object.modified).into(),
                 "storageTier" => object.storage_tier.clone().into(),
-                "archivalState" => Value::Null,
+                "archivalState" => object.archived.map(|_| archival_state(object, now)).into(),
                 _ => continue,
             };
             told.insert((*field).to_owned(), value);

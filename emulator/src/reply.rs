@@ -6,12 +6,14 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-/// A whole answer; the body waits in memory and is sent by [`crate::body`].
+use crate::content::Payload;
+
+/// A whole answer; the body is sent by [`crate::body`].
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// `content-length` of an answer whose body is not sent (HEAD).
     pub(crate) unsent: Option<u64>,
     /// Whether the connection ends with this answer, because the request's body was not read.
@@ -20,12 +22,18 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn empty(status: StatusCode) -> Reply {
-        Reply { status, headers: HeaderMap::new(), body: Bytes::new(), unsent: None, close: false }
+        Reply {
+            status,
+            headers: HeaderMap::new(),
+            body: Payload::default(),
+            unsent: None,
+            close: false,
+        }
     }
 
     pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
-        let body = serde_json::to_vec(value).expect("answers are plain JSON").into();
-        Reply { body, ..Reply::empty(status) }
+        let body = Bytes::from(serde_json::to_vec(value).expect("answers are plain JSON"));
+        Reply { body: body.into(), ..Reply::empty(status) }
             .with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 
@@ -48,11 +56,11 @@ impl Reply {
     pub(crate) fn for_method(mut self, method: &Method) -> Reply {
         if method == Method::HEAD {
             if self.status.is_success() {
-                self.unsent = Some(self.body.len() as u64);
+                self.unsent = Some(self.body.len());
             } else {
                 self.headers.remove(CONTENT_TYPE);
             }
-            self.body = Bytes::new();
+            self.body = Payload::default();
         }
         self
     }
@@ -103,6 +111,36 @@ impl ApiError {
             "ObjectNotFound",
             format!("The object '{object}' was not found in the bucket '{bucket}'"),
         )
+    }
+
+    pub(crate) fn upload_not_found(id: &str) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "UploadNotFound",
+            format!("The upload '{id}' was not found: it was committed, aborted or never began"),
+        )
+    }
+
+    pub(crate) fn par_not_found() -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "PreauthenticatedRequestNotFound",
+            "The pre-authenticated request was not found, has expired or does not allow this",
+        )
+    }
+
+    /// The data folder cannot be written.
+    #[expect(clippy::needless_pass_by_value, reason = "a function of map_err")]
+    pub(crate) fn storage(error: std::io::Error) -> ApiError {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        tracing::error!(%error, "the data folder cannot be written");
+        let (status, code) = match error.kind() {
+            StorageFull | QuotaExceeded => {
+                (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage")
+            }
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        };
+        ApiError::new(status, code, format!("The data folder cannot be written: {error}"))
     }
 
     pub(crate) fn if_match_failed() -> ApiError {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
@@ -31,19 +31,19 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::fault::{Answer, Faults, Plan};
 use crate::identity::Identity;
+use crate::intake::{Digests, Intake, Received};
 use crate::record::{Record, RecordLine};
 use crate::reply::{ApiError, Reply};
 use crate::storage::Storage;
-use crate::target::{Route, Target};
+use crate::target::{BucketName, Route, Target};
 use crate::timer::Timer;
-use crate::{buckets, objects};
+use crate::works::Works;
+use crate::{actions, buckets, objects, pars, uploads};
 
 /// Most bytes of a JSON body.
 const MAX_JSON: u64 = 1 << 20;
 /// Most bytes of one PutObject.
 const MAX_PUT: u64 = 50 << 30;
-/// A body's buffer is made at once up to this size, and grows beyond it as bytes come.
-const MAX_RESERVE: u64 = 1 << 30;
 /// Most bytes that are read only to be dropped.
 const MAX_DRAIN: u64 = 64 << 20;
 
@@ -58,6 +58,7 @@ pub(crate) struct Server {
     pub(crate) record: Arc<Record>,
     pub(crate) faults: Faults,
     pub(crate) latency: Latency,
+    pub(crate) works: Works,
     pub(crate) last_request: AtomicU64,
     pub(crate) last_connection: AtomicU64,
 }
@@ -104,13 +105,14 @@ impl Server {
             let read_ns = if has_body { connection.last_read_ns() } else { head_read_ns };
             self.timer.sleep_until(self.clock.instant(read_ns) + wait).await;
         }
-        let reply = plan.spoil(reply.for_method(&parts.method));
-        let length = reply.body.len() as u64;
+        let reply = reply.for_method(&parts.method);
+        let length = reply.body.len();
         connection.answer(id, reply.status.as_u16(), length, plan.truncate);
         let pace = Pace {
             bytes_per_second: drawn.bytes_per_second,
             nic: drawn.nic,
             stall: plan.stall.filter(|(after, _)| *after < length),
+            corrupt: plan.corrupt,
         };
         Ok(self.respond(reply, &parts, pace))
     }
@@ -181,7 +183,7 @@ fn request_id() -> String {
 
 /// A request while it is worked on.
 struct Exchange<'a> {
-    server: &'a Server,
+    server: &'a Arc<Server>,
     connection: &'a Connection,
     id: u64,
     parts: &'a Parts,
@@ -198,7 +200,7 @@ impl Exchange<'_> {
     ) -> Result<Result<Reply, ApiError>, Broken> {
         let target = Target::parse(raw_target(self.parts));
         let rule = target.route.rule(&self.parts.method);
-        let authorization = match self.authorize(rule) {
+        let authorization = match self.authorize(&target, rule) {
             Ok(authorization) => authorization,
             Err(error) => return Ok(Err(error)),
         };
@@ -219,18 +221,30 @@ impl Exchange<'_> {
             )));
         }
         if rule == Rule::BodyExcluded {
-            return self.upload(&target, &authorization).await;
+            return self.upload(&target, authorization.as_ref()).await;
         }
         let body = match self.read_body(MAX_JSON).await? {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(self.check_body(&authorization, &body).and_then(|()| self.operate(&target, &body)))
+        let sha256 = || storescope_sign::sha256(&body);
+        Ok(self
+            .check_body(authorization.as_ref(), sha256)
+            .and_then(|()| self.operate(&target, &body)))
     }
 
-    fn authorize(&self, rule: Rule) -> Result<Authorization, ApiError> {
-        let Server { identity, clock, .. } = self.server;
-        let now = clock.wall();
+    /// Who asks: a signature that is good, or nobody where a token or a public bucket allows it.
+    fn authorize(&self, target: &Target, rule: Rule) -> Result<Option<Authorization>, ApiError> {
+        let Server { identity, clock, storage, .. } = &**self.server;
+        let (now, method) = (clock.wall(), self.parts.method.as_str());
+        if let Some(token) = &target.token {
+            return pars::check_token(storage, token, method, target, now).map(|()| None);
+        }
+        if !self.parts.headers.contains_key(AUTHORIZATION)
+            && pars::check_public(storage, method, target)?
+        {
+            return Ok(None);
+        }
         storescope_sign::verify(
             &self.signed_request(&|name| objects::text(&self.parts.headers, name)),
             rule,
@@ -238,16 +252,22 @@ impl Exchange<'_> {
             |key_id| identity.key(key_id, now),
             Some(now),
         )
+        .map(Some)
         .map_err(|refusal| ApiError::not_authenticated(&refusal))
     }
 
-    fn check_body(&self, authorization: &Authorization, body: &[u8]) -> Result<(), ApiError> {
-        if !authorization.signs("x-content-sha256") {
+    /// Compares a body's hash with the signed one, if one was signed.
+    fn check_body(
+        &self,
+        authorization: Option<&Authorization>,
+        sha256: impl FnOnce() -> [u8; 32],
+    ) -> Result<(), ApiError> {
+        let Some(authorization) = authorization.filter(|signed| signs_body(signed)) else {
             return Ok(());
-        }
+        };
         let header = |name: &str| objects::text(&self.parts.headers, name);
         authorization
-            .check_body(&self.signed_request(&header), &storescope_sign::sha256(body))
+            .check_body(&self.signed_request(&header), &sha256())
             .map_err(|refusal| ApiError::not_authenticated(&refusal))
     }
 
@@ -262,68 +282,129 @@ impl Exchange<'_> {
         }
     }
 
-    /// PutObject, and what is signed like it.
+    /// PutObject and UploadPart.
     async fn upload(
         &mut self,
         target: &Target,
-        authorization: &Authorization,
+        authorization: Option<&Authorization>,
     ) -> Result<Result<Reply, ApiError>, Broken> {
-        let Route::Object { bucket, name } = &target.route else { return Ok(Err(not_served())) };
-        let Server { storage, clock, .. } = self.server;
+        if let Err(error) = self.check_upload(target) {
+            return Ok(Err(error));
+        }
         let headers = &self.parts.headers;
-        let checked = match name {
-            None => Err(not_utf8()),
-            Some(_) if !headers.contains_key(CONTENT_LENGTH) => Err(ApiError::new(
+        let mut digests = objects::digests(headers);
+        digests.sha256 |= authorization.is_some_and(signs_body);
+        let received = match self.receive(digests).await? {
+            Ok(received) => received,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self.store(target, authorization, received))
+    }
+
+    /// What can be refused before the body is read.
+    fn check_upload(&self, target: &Target) -> Result<(), ApiError> {
+        let (Server { storage, .. }, headers) = (&**self.server, &self.parts.headers);
+        let (Route::Object { bucket, name } | Route::Upload { bucket, name }) = &target.route
+        else {
+            return Err(not_served());
+        };
+        let name = name.as_deref().ok_or_else(not_utf8)?;
+        if !headers.contains_key(CONTENT_LENGTH) {
+            return Err(ApiError::new(
                 StatusCode::LENGTH_REQUIRED,
                 "ContentLengthRequired",
                 "The Content-Length header is required",
-            )),
-            Some(name) => {
-                objects::check_put(headers, name).and_then(|_| storage.bucket(bucket)).map(|_| name)
+            ));
+        }
+        objects::check_name(name)?;
+        if matches!(target.route, Route::Object { .. }) {
+            objects::condition(headers)?;
+            storage.bucket(bucket)?;
+        } else {
+            uploads::part_number(target)?;
+            storage.upload(bucket, (name, uploads::id(target)?))?;
+        }
+        Ok(())
+    }
+
+    fn store(
+        &self,
+        target: &Target,
+        authorization: Option<&Authorization>,
+        received: Received,
+    ) -> Result<Reply, ApiError> {
+        let (Server { storage, clock, .. }, headers) = (&**self.server, &self.parts.headers);
+        self.check_body(authorization, || {
+            let sha256 = received.sha256.as_deref().and_then(|sha256| sha256.try_into().ok());
+            sha256.expect("it is taken where a body is signed")
+        })?;
+        match &target.route {
+            Route::Object { bucket, name: Some(name) } => {
+                objects::put(storage, bucket, name, headers, received, clock.wall())
             }
-        };
-        let name = match checked {
-            Ok(name) => name,
-            Err(error) => return Ok(Err(error)),
-        };
-        let body = match self.read_body(MAX_PUT).await? {
-            Ok(body) => body,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(self
-            .check_body(authorization, &body)
-            .and_then(|()| objects::put(storage, bucket, name, headers, body, clock.wall())))
+            Route::Upload { bucket, name: Some(name) } => {
+                let part = (name.as_str(), target);
+                uploads::put_part(storage, bucket, part, headers, received, clock.wall())
+            }
+            _ => Err(not_served()),
+        }
     }
 
     /// Every operation that has a small body or none.
     fn operate(&self, target: &Target, body: &[u8]) -> Result<Reply, ApiError> {
-        let Server { storage, clock, .. } = self.server;
+        let Server { storage, clock, works, .. } = &**self.server;
         let Parts { method, headers, .. } = self.parts;
+        let now = clock.wall();
         match (&target.route, method.as_str()) {
             (Route::Namespace, "GET") => Ok(buckets::namespace(storage)),
             (Route::NamespaceMetadata { namespace }, "GET") => {
                 buckets::namespace_metadata(storage, namespace)
             }
-            (Route::NamespaceMetadata { .. }, "PUT") | (Route::Upload | Route::NotServed, _) => {
-                Err(not_served())
-            }
+            (Route::NamespaceMetadata { .. }, "PUT") | (Route::NotServed, _) => Err(not_served()),
             (Route::Buckets { namespace }, "GET") => buckets::list(storage, namespace, target),
             (Route::Buckets { namespace }, "POST") => {
-                buckets::create(storage, namespace, body, clock.wall())
+                buckets::create(storage, namespace, body, now)
             }
             (Route::Bucket { bucket }, "GET" | "HEAD") => {
                 buckets::get(storage, bucket, headers, target)
             }
             (Route::Bucket { bucket }, "POST") => buckets::update(storage, bucket, headers, body),
             (Route::Bucket { bucket }, "DELETE") => buckets::delete(storage, bucket, headers),
-            (Route::Objects { bucket }, "GET") => objects::list(storage, bucket, target),
-            (Route::Object { name: None, .. }, _) => Err(not_utf8()),
+            (Route::Objects { bucket }, "GET") => objects::list(storage, bucket, target, now),
+            (Route::ObjectVersions { bucket }, "GET") => {
+                objects::list_versions(storage, bucket, target, now)
+            }
+            (Route::Object { name: None, .. } | Route::Upload { name: None, .. }, _) => {
+                Err(not_utf8())
+            }
             (Route::Object { bucket, name: Some(name) }, "GET" | "HEAD") => {
-                objects::get(storage, bucket, name, (method, headers, target), &self.plan)
+                objects::get(storage, bucket, name, (method, headers, target), &self.plan, now)
             }
             (Route::Object { bucket, name: Some(name) }, "DELETE") => {
-                objects::delete(storage, bucket, name, headers, clock.wall())
+                objects::delete(storage, bucket, name, headers, now)
             }
+            (Route::Uploads { bucket }, "POST") => {
+                uploads::create(storage, bucket, headers, body, now)
+            }
+            (Route::Uploads { bucket }, "GET") => uploads::list(storage, bucket, target),
+            (Route::Upload { bucket, name: Some(name) }, "GET") => {
+                uploads::list_parts(storage, bucket, name, target)
+            }
+            (Route::Upload { bucket, name: Some(name) }, "POST") => {
+                uploads::commit(storage, bucket, (name, target), headers, body, now)
+            }
+            (Route::Upload { bucket, name: Some(name) }, "DELETE") => {
+                uploads::abort(storage, bucket, name, target)
+            }
+            (Route::Action { bucket, action }, "POST") => self.act_on(bucket, action, body),
+            (Route::Pars { bucket }, "POST") => {
+                pars::create(storage, bucket, body, &self.base(), now)
+            }
+            (Route::Pars { bucket }, "GET") => pars::list(storage, bucket, target),
+            (Route::Par { bucket, id }, "GET") => pars::get(storage, bucket, id),
+            (Route::Par { bucket, id }, "DELETE") => pars::delete(storage, bucket, id),
+            (Route::WorkRequests, "GET") => Ok(works.list()),
+            (Route::WorkRequest { id, part }, method) => works.answer(method, id, part, now),
             (Route::Unknown, _) => Err(ApiError::new(
                 StatusCode::NOT_FOUND,
                 "NotFound",
@@ -337,24 +418,55 @@ impl Exchange<'_> {
         }
     }
 
-    /// Reads the body whole; it breaks off with its connection.
+    /// POST to `/actions/`.
+    fn act_on(&self, bucket: &BucketName, action: &str, body: &[u8]) -> Result<Reply, ApiError> {
+        let (storage, now) = (&self.server.storage, self.server.clock.wall());
+        match action {
+            "renameObject" => actions::rename(storage, bucket, body, now),
+            "copyObject" => actions::Copy::parse(storage, bucket, body, now)
+                .map(|copy| Works::accept(self.server, copy)),
+            "batchDeleteObjects" => actions::delete_batch(storage, bucket, body, now),
+            "updateObjectStorageTier" => actions::set_tier(storage, bucket, body, now),
+            "restoreObjects" => actions::restore(storage, bucket, body, now),
+            _ => Err(not_served()),
+        }
+    }
+
+    /// The address that the client used.
+    fn base(&self) -> String {
+        let scheme = if self.connection.tls { "https" } else { "http" };
+        format!("{scheme}://{}", objects::text(&self.parts.headers, "host").unwrap_or_default())
+    }
+
+    /// Takes in the body of an upload; it breaks off with its connection.
+    async fn receive(&mut self, digests: Digests) -> Result<Result<Received, ApiError>, Broken> {
+        let length = self.body.size_hint().lower();
+        if length > MAX_PUT {
+            return Ok(Err(too_large(MAX_PUT)));
+        }
+        let mut intake = match Intake::begin(self.server.storage.folder(), length, digests) {
+            Ok(intake) => intake,
+            Err(error) => return Ok(Err(ApiError::storage(error))),
+        };
+        while let Some(data) = self.next_data().await? {
+            if let Err(error) = intake.write(&data).await {
+                return Ok(Err(ApiError::storage(error)));
+            }
+        }
+        Ok(intake.finish().await.map_err(ApiError::storage))
+    }
+
+    /// Reads a small body whole; it breaks off with its connection.
     async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
         let length = self.body.size_hint().lower();
         if length > most {
-            return Ok(Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestEntityTooLarge",
-                format!("The body has more than {most} bytes"),
-            )));
+            return Ok(Err(too_large(most)));
         }
-        let mut read = BytesMut::with_capacity(length.min(MAX_RESERVE) as usize);
+        let mut read = BytesMut::with_capacity(length as usize);
         while let Some(data) = self.next_data().await? {
             read.extend_from_slice(&data);
             if read.len() as u64 > most {
-                return Ok(Err(ApiError::bad_request(
-                    "InvalidContentLength",
-                    "The body is too long",
-                )));
+                return Ok(Err(too_large(most)));
             }
         }
         Ok(Ok(read.freeze()))
@@ -393,6 +505,18 @@ impl Exchange<'_> {
     }
 }
 
+fn signs_body(authorization: &Authorization) -> bool {
+    authorization.signs("x-content-sha256")
+}
+
+fn too_large(most: u64) -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLarge",
+        format!("The body has more than {most} bytes"),
+    )
+}
+
 fn not_served() -> ApiError {
     ApiError::new(
         StatusCode::NOT_IMPLEMENTED,
@@ -414,18 +538,6 @@ impl From<Answer> for Reply {
             Some(seconds) => reply.with_text("retry-after", &seconds.to_string()),
             None => reply,
         }
-    }
-}
-
-impl Plan {
-    /// Flips the byte that a fault names.
-    fn spoil(&self, mut reply: Reply) -> Reply {
-        if let Some(offset) = self.corrupt.filter(|offset| *offset < reply.body.len() as u64) {
-            let mut spoiled = BytesMut::from(&*reply.body);
-            spoiled[offset as usize] ^= 0xff;
-            reply.body = spoiled.freeze();
-        }
-        reply
     }
 }
 

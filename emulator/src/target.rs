@@ -12,6 +12,8 @@ use storescope_sign::Rule;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) route: Route,
+    /// The token of a pre-authenticated request, whose path stands before the route.
+    pub(crate) token: Option<String>,
     query: Vec<(String, String)>,
 }
 
@@ -30,8 +32,23 @@ pub(crate) enum Route {
     Objects { bucket: BucketName },
     /// `/n/{ns}/b/{b}/o/{name}`; the name is `None` if it is not UTF-8.
     Object { bucket: BucketName, name: Option<String> },
-    /// `/n/{ns}/b/{b}/u/{name}`: an upload's parts, commit and abort.
-    Upload,
+    /// `/n/{ns}/b/{b}/objectversions`
+    ObjectVersions { bucket: BucketName },
+    /// `/n/{ns}/b/{b}/u`
+    Uploads { bucket: BucketName },
+    /// `/n/{ns}/b/{b}/u/{name}`: an upload's parts, commit and abort; the name is `None` if it is
+    /// not UTF-8.
+    Upload { bucket: BucketName, name: Option<String> },
+    /// `/n/{ns}/b/{b}/actions/{action}`
+    Action { bucket: BucketName, action: String },
+    /// `/n/{ns}/b/{b}/p`
+    Pars { bucket: BucketName },
+    /// `/n/{ns}/b/{b}/p/{id}`
+    Par { bucket: BucketName, id: String },
+    /// `/workRequests`
+    WorkRequests,
+    /// `/workRequests/{id}`, `/workRequests/{id}/errors`, `/workRequests/{id}/logs`
+    WorkRequest { id: String, part: String },
     /// A path of the service that is not served.
     NotServed,
     /// Not a path of the service.
@@ -48,7 +65,11 @@ pub(crate) struct BucketName {
 impl Target {
     pub(crate) fn parse(raw: &str) -> Target {
         let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
-        Target { route: Route::parse(path), query: parse_query(query) }
+        let (token, path) = match path.strip_prefix("/p/").map(segment) {
+            Some((token, rest)) => (Some(lossy(token)), rest),
+            None => (None, path),
+        };
+        Target { route: Route::parse(path), token, query: parse_query(query) }
     }
 
     /// The first value of a query parameter; an empty one means "no filter" and is `None`.
@@ -74,8 +95,7 @@ impl Target {
 impl Route {
     fn parse(path: &str) -> Route {
         let Some(rest) = path.strip_prefix("/n") else {
-            let served = ["/workRequests", "/p/"].iter().any(|start| path.starts_with(start));
-            return if served { Route::NotServed } else { Route::Unknown };
+            return Route::parse_work_request(path);
         };
         let Some(rest) = after_slash(rest) else {
             return if rest.is_empty() || rest == "/" { Route::Namespace } else { Route::Unknown };
@@ -93,33 +113,37 @@ impl Route {
         let (name, rest) = segment(rest);
         let bucket = BucketName { namespace, name: lossy(name) };
         let Some(rest) = after_slash(rest) else { return Route::Bucket { bucket } };
-        match segment(rest) {
-            ("o", rest) => match after_slash(rest) {
-                None => Route::Objects { bucket },
-                Some(name) => {
-                    Route::Object { bucket, name: String::from_utf8(decode(name, false)).ok() }
-                }
-            },
-            ("u", rest) if after_slash(rest).is_some() => Route::Upload,
-            (
-                "u"
-                | "p"
-                | "actions"
-                | "objectversions"
-                | "l"
-                | "retentionRules"
-                | "replicationPolicies"
-                | "replicationSources",
-                _,
-            ) => Route::NotServed,
+        let (collection, rest) = segment(rest);
+        let text = |name| String::from_utf8(decode(name, false)).ok();
+        match (collection, after_slash(rest)) {
+            ("o", None) => Route::Objects { bucket },
+            ("o", Some(name)) => Route::Object { bucket, name: text(name) },
+            ("u", None) => Route::Uploads { bucket },
+            ("u", Some(name)) => Route::Upload { bucket, name: text(name) },
+            ("p", None) => Route::Pars { bucket },
+            ("p", Some(id)) => Route::Par { bucket, id: lossy(id) },
+            ("objectversions", None) => Route::ObjectVersions { bucket },
+            ("actions", Some(action)) => Route::Action { bucket, action: lossy(action) },
+            ("l" | "retentionRules" | "replicationPolicies" | "replicationSources", _) => {
+                Route::NotServed
+            }
             _ => Route::Unknown,
         }
+    }
+
+    fn parse_work_request(path: &str) -> Route {
+        let Some(rest) = path.strip_prefix("/workRequests") else { return Route::Unknown };
+        let Some(rest) = after_slash(rest) else {
+            return if matches!(rest, "" | "/") { Route::WorkRequests } else { Route::Unknown };
+        };
+        let (id, part) = segment(rest);
+        Route::WorkRequest { id: lossy(id), part: after_slash(part).unwrap_or_default().to_owned() }
     }
 
     /// What a request to this path must sign.
     pub(crate) fn rule(&self, method: &http::Method) -> Rule {
         match (self, method.as_str()) {
-            (Route::Object { .. } | Route::Upload, "PUT") => Rule::BodyExcluded,
+            (Route::Object { .. } | Route::Upload { .. }, "PUT") => Rule::BodyExcluded,
             (_, "POST" | "PUT" | "PATCH") => Rule::Body,
             _ => Rule::Generic,
         }
@@ -224,17 +248,42 @@ mod tests {
             ("/n/ns/b/b%2Fk", Route::Bucket { bucket: bucket.clone() }),
             ("/n/ns/b/b%2Fk/", Route::Bucket { bucket: bucket.clone() }),
             ("/n/ns/b/b%2Fk/o?prefix=x", Route::Objects { bucket: bucket.clone() }),
-            ("/n/ns/b/b%2Fk/o/%ff", Route::Object { bucket, name: None }),
-            ("/n/ns/b/bk/u/name?uploadId=1", Route::Upload),
-            ("/n/ns/b/bk/u", Route::NotServed),
-            ("/n/ns/b/bk/actions/renameObject", Route::NotServed),
-            ("/workRequests/1", Route::NotServed),
+            ("/n/ns/b/b%2Fk/o/%ff", Route::Object { bucket: bucket.clone(), name: None }),
+            (
+                "/n/ns/b/b%2Fk/u/a%2Fb/?uploadId=1",
+                Route::Upload { bucket: bucket.clone(), name: Some("a/b/".into()) },
+            ),
+            ("/n/ns/b/b%2Fk/u", Route::Uploads { bucket: bucket.clone() }),
+            ("/n/ns/b/b%2Fk/p/", Route::Pars { bucket: bucket.clone() }),
+            ("/n/ns/b/b%2Fk/p/a%2F%2Bb", Route::Par { bucket: bucket.clone(), id: "a/+b".into() }),
+            ("/n/ns/b/b%2Fk/objectversions", Route::ObjectVersions { bucket: bucket.clone() }),
+            (
+                "/n/ns/b/b%2Fk/actions/renameObject",
+                Route::Action { bucket, action: "renameObject".into() },
+            ),
+            ("/n/ns/b/bk/retentionRules", Route::NotServed),
+            ("/workRequests", Route::WorkRequests),
+            ("/workRequests/1", Route::WorkRequest { id: "1".into(), part: String::new() }),
+            (
+                "/workRequests/1/errors",
+                Route::WorkRequest { id: "1".into(), part: "errors".into() },
+            ),
+            ("/workRequestsX", Route::Unknown),
             ("/n/ns/x", Route::Unknown),
             ("/nope", Route::Unknown),
             ("/", Route::Unknown),
         ] {
             assert_eq!(Target::parse(raw).route, route, "{raw}");
         }
+    }
+
+    #[test]
+    fn a_token_stands_before_the_route() {
+        let target = Target::parse("/p/to%2Fken-_/n/ns/b/bk/o/a/b?x=1");
+        assert_eq!(target.token.as_deref(), Some("to/ken-_"));
+        assert!(matches!(target.route, Route::Object { name: Some(name), .. } if name == "a/b"));
+        assert_eq!(Target::parse("/p/token").route, Route::Unknown);
+        assert_eq!(Target::parse("/n/ns/b/bk/o/p/x").token, None);
     }
 
     #[test]

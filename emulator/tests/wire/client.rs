@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject as _;
-use storescope_emulator::Emulator;
+use storescope_emulator::{Emulator, Ready};
 use storescope_sign::{PrivateKey, Request, Rule, authorization, sha256, signing_string};
 
 pub(crate) const BUCKET: &str = "/n/emulator/b/demo";
@@ -69,7 +69,12 @@ impl Response {
 
 impl Client {
     pub(crate) fn new(emulator: &Emulator, profile: &str) -> Client {
-        let oci = &emulator.ready().oci;
+        Client::of(emulator.ready(), profile)
+    }
+
+    /// A client of an emulator in another process.
+    pub(crate) fn of(ready: &Ready, profile: &str) -> Client {
+        let oci = &ready.oci;
         let config = std::fs::read_to_string(&oci.config_file).unwrap();
         let setting = |name: &str| {
             let of = |section: &str| {

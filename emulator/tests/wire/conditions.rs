@@ -7,7 +7,7 @@ use md5::{Digest as _, Md5};
 
 use crate::client::{BUCKET, object, start};
 
-fn refused(status: u16, code: &str) -> (u16, String) {
+pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }
 
@@ -238,10 +238,9 @@ fn names_are_kept_byte_for_byte() {
 fn what_is_not_served_says_so() {
     let (_emulator, mut client) = start();
     for (method, target, status, code) in [
-        ("POST", format!("{BUCKET}/actions/renameObject"), 501, "NotImplemented"),
-        ("POST", format!("{BUCKET}/u"), 501, "NotImplemented"),
-        ("PUT", format!("{BUCKET}/u/a?uploadId=1&uploadPartNum=1"), 501, "NotImplemented"),
-        ("GET", "/workRequests/1".to_owned(), 501, "NotImplemented"),
+        ("POST", format!("{BUCKET}/actions/reencrypt"), 501, "NotImplemented"),
+        ("GET", format!("{BUCKET}/retentionRules"), 501, "NotImplemented"),
+        ("GET", "/workRequests/1".to_owned(), 404, "NotFound"),
         ("GET", "/nowhere".to_owned(), 404, "NotFound"),
         ("DELETE", format!("{BUCKET}/o"), 405, "MethodNotAllowed"),
     ] {

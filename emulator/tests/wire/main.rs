@@ -2,10 +2,14 @@
 //! The emulator on the wire: what its sockets say to a client that shares no code with it but the
 //! signature crate.
 
+mod access;
+mod actions;
 mod client;
 mod conditions;
+mod data;
 mod faults;
 mod latency;
 mod lists;
 mod records;
 mod signatures;
+mod uploads;

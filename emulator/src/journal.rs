@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What changed, written down: a log of checksummed lines in the data folder, from which the
+//! store is made again.
+//!
+//! ```text
+//!  body ─► blob on disk (synced) ─► line in the journal ─► the store in memory ─► answer
+//! ```
+//!
+//! A change is done when its line is whole, so `kill -9` leaves each object old or new: a torn
+//! last line is cut off at the next start, a blob that no line names is removed, and the log is
+//! written anew as a snapshot. Lines are handed to the system, not synced: a machine that crashes
+//! may lose its latest changes, but no object comes back with other bytes than were put, as blobs
+//! are synced before their line and a blob that is too short drops its object.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::{Blob, Content, Extent, Folder, Piece};
+use crate::storage::{BucketInfo, Object, Par, Part, State, Upload};
+
+/// One change of the store, whole or not at all.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change<C = Content> {
+    /// A bucket is made or changed.
+    Bucket { info: BucketInfo },
+    /// A bucket is deleted, with all that is in it.
+    DropBucket { bucket: String },
+    /// An object is written or replaced.
+    Put { bucket: String, name: String, object: Arc<Object<C>> },
+    /// An object is deleted.
+    Delete { bucket: String, name: String },
+    /// An object has another name, which another may have had.
+    Rename { bucket: String, from: String, to: String, object: Arc<Object<C>> },
+    /// An upload begins.
+    Upload { bucket: String, upload: Upload<C> },
+    /// A part of an upload is written or replaced.
+    Part { bucket: String, upload: String, number: u32, part: Arc<Part<C>> },
+    /// An upload ends without an object.
+    Abort { bucket: String, upload: String },
+    /// An upload becomes an object.
+    Commit { bucket: String, upload: String, name: String, object: Arc<Object<C>> },
+    /// A pre-authenticated request is made.
+    Par { bucket: String, par: Par },
+    /// A pre-authenticated request is deleted.
+    DropPar { bucket: String, id: String },
+}
+
+/// The log, open for more.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    length: u64,
+    /// An earlier line could neither be written nor be taken back.
+    broken: bool,
+}
+
+/// A change as the log has it.
+type Written = Change<Vec<Extent>>;
+
+impl Journal {
+    /// Reads what is in the folder, and begins its log anew.
+    pub(crate) fn open(folder: &Arc<Folder>) -> io::Result<(Journal, State)> {
+        let mut state = State::default();
+        let blobs: HashMap<u64, Arc<Blob>> = folder.blobs()?.into_iter().collect();
+        for change in read(&path(folder))? {
+            state.apply(change.with_contents(&|extents: &Vec<Extent>| find(&blobs, extents)));
+        }
+        // Those that nothing names are removed here.
+        drop(blobs);
+        state.drop_broken();
+        let file = fresh(folder, &state)?;
+        let length = file.metadata()?.len();
+        Ok((Journal { file, length, broken: false }, state))
+    }
+
+    /// Writes a change; if that fails, the log is as it was.
+    pub(crate) fn write(&mut self, change: &Change) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("an earlier line of the journal is torn"));
+        }
+        let line = line(change)?;
+        if let Err(error) = self.file.write_all_at(&line, self.length) {
+            self.broken = self.file.set_len(self.length).is_err();
+            return Err(error);
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+fn path(folder: &Folder) -> PathBuf {
+    folder.path().join("journal")
+}
+
+/// The contents of these extents. A blob that is not there leaves its bytes out, which
+/// [`State::drop_broken`] finds by the object's size.
+fn find(blobs: &HashMap<u64, Arc<Blob>>, extents: &[Extent]) -> Content {
+    extents
+        .iter()
+        .filter_map(|Extent(id, from, length)| {
+            let blob = blobs.get(id)?.clone();
+            Some(Piece::File { blob, range: *from..from + length })
+        })
+        .collect()
+}
+
+/// The changes up to the first line that is not whole.
+fn read(path: &Path) -> io::Result<Vec<Written>> {
+    let mut lines = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut changes = Vec::new();
+    let mut bytes = Vec::new();
+    while lines.read_until(b'\n', &mut bytes)? > 0 {
+        let Some(change) = parse(&bytes) else {
+            tracing::warn!(after = changes.len(), "the journal is torn: the rest is dropped");
+            break;
+        };
+        changes.push(change);
+        bytes.clear();
+    }
+    Ok(changes)
+}
+
+/// `CRC32C in hex, space, JSON, LF`.
+fn line(change: &Change) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(change)?;
+    let mut line = format!("{:08x} ", crc32c::crc32c(&json)).into_bytes();
+    line.extend(json);
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn parse(line: &[u8]) -> Option<Written> {
+    let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(9)?;
+    let sum = std::str::from_utf8(sum.strip_suffix(b" ")?).ok()?;
+    (format!("{:08x}", crc32c::crc32c(json)) == sum).then(|| serde_json::from_slice(json).ok())?
+}
+
+/// Writes the store as it is into a new log, which takes the place of the old one at once.
+fn fresh(folder: &Folder, state: &State) -> io::Result<File> {
+    let draft = folder.path().join("journal.new");
+    let mut file = BufWriter::new(File::create(&draft)?);
+    for change in state.changes() {
+        file.write_all(&line(&change)?)?;
+    }
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    std::fs::rename(draft, path(folder))?;
+    Ok(file)
+}
+
+impl<C> Change<C> {
+    fn with_contents<D>(self, make: &impl Fn(&C) -> D) -> Change<D> {
+        let made = |object: Arc<Object<C>>| Arc::new(object.with_content(make(&object.content)));
+        match self {
+            Change::Bucket { info } => Change::Bucket { info },
+            Change::DropBucket { bucket } => Change::DropBucket { bucket },
+            Change::Put { bucket, name, object } => {
+                Change::Put { bucket, name, object: made(object) }
+            }
+            Change::Delete { bucket, name } => Change::Delete { bucket, name },
+            Change::Rename { bucket, from, to, object } => {
+                Change::Rename { bucket, from, to, object: made(object) }
+            }
+            Change::Upload { bucket, upload } => {
+                Change::Upload { bucket, upload: upload.with_contents(make) }
+            }
+            Change::Part { bucket, upload, number, part } => {
+                let part = Arc::new(part.with_content(make(&part.content)));
+                Change::Part { bucket, upload, number, part }
+            }
+            Change::Abort { bucket, upload } => Change::Abort { bucket, upload },
+            Change::Commit { bucket, upload, name, object } => {
+                Change::Commit { bucket, upload, name, object: made(object) }
+            }
+            Change::Par { bucket, par } => Change::Par { bucket, par },
+            Change::DropPar { bucket, id } => Change::DropPar { bucket, id },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_line_is_none() {
+        let change = Change::<Content>::Delete { bucket: "b".into(), name: "a".into() };
+        let whole = line(&change).unwrap();
+        assert!(parse(&whole).is_some());
+        for cut in 0..whole.len() {
+            assert!(parse(&whole[..cut]).is_none(), "cut at {cut}");
+        }
+        for byte in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[byte] ^= 1;
+            assert!(parse(&flipped).is_none(), "flipped at {byte}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Work requests: copies that were accepted, and how far they are. They are done at once unless
+//! the admin API set a delay; they live as long as the emulator runs.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::actions::Copy;
+use crate::clock::rfc3339;
+use crate::identity::{COMPARTMENT, REGION};
+use crate::objects::new_etag;
+use crate::reply::{ApiError, Reply};
+use crate::service::Server;
+use crate::target::BucketName;
+
+/// The work requests of one emulator.
+#[derive(Debug, Default)]
+pub(crate) struct Works(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    delay: Duration,
+    works: BTreeMap<String, Work>,
+}
+
+/// One copy.
+#[derive(Clone, Debug)]
+struct Work {
+    copy: Copy,
+    accepted: SystemTime,
+    begun: Instant,
+    delay: Duration,
+    /// When it ended, and how; `Err(None)` is canceled.
+    end: Option<(SystemTime, Result<(), Option<ApiError>>)>,
+}
+
+impl Works {
+    /// How long copies take that are accepted from now on.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// Accepts a copy: 202, and its work request.
+    pub(crate) fn accept(server: &Arc<Server>, copy: Copy) -> Reply {
+        let id = format!("ocid1.objectstorageworkrequest.oc1.iad.{}", new_etag());
+        let accepted = server.clock.wall();
+        let delay = {
+            let mut state = server.works.lock();
+            let (begun, delay) = (Instant::now(), state.delay);
+            state.works.insert(id.clone(), Work { copy, accepted, begun, delay, end: None });
+            delay
+        };
+        if delay.is_zero() {
+            Works::finish(server, &id);
+        } else {
+            let (server, id) = (server.clone(), id.clone());
+            tokio::spawn(async move {
+                server.timer.sleep_until(Instant::now() + delay).await;
+                Works::finish(&server, &id);
+            });
+        }
+        Reply::empty(StatusCode::ACCEPTED).with_text("opc-work-request-id", &id)
+    }
+
+    /// Does a copy, unless it was canceled.
+    fn finish(server: &Server, id: &str) {
+        let now = server.clock.wall();
+        if let Some(work) = server.works.lock().works.get_mut(id).filter(|work| work.end.is_none())
+        {
+            work.end = Some((now, work.copy.run(&server.storage, now).map_err(Some)));
+        }
+    }
+
+    /// Everything below `/workRequests`.
+    pub(crate) fn answer(
+        &self,
+        method: &str,
+        id: &str,
+        part: &str,
+        now: SystemTime,
+    ) -> Result<Reply, ApiError> {
+        let mut state = self.lock();
+        let work = state.works.get_mut(id).ok_or_else(|| {
+            ApiError::new(StatusCode::NOT_FOUND, "NotFound", "There is no such work request")
+        })?;
+        match (method, part) {
+            ("GET", "") => {
+                let reply = Reply::json(StatusCode::OK, &work.describe(id));
+                Ok(if work.end.is_none() { reply.with_text("retry-after", "1") } else { reply })
+            }
+            ("GET", "errors") => Ok(Reply::json(StatusCode::OK, &work.errors())),
+            ("GET", "logs") => Ok(Reply::json(StatusCode::OK, &work.logs())),
+            ("DELETE", "") if work.end.is_none() => {
+                work.end = Some((now, Err(None)));
+                Ok(Reply::empty(StatusCode::ACCEPTED))
+            }
+            ("DELETE", "") => Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "IncorrectState",
+                "The work request has ended",
+            )),
+            _ => Err(ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                format!("{method} is not allowed here"),
+            )),
+        }
+    }
+
+    /// ListWorkRequests.
+    pub(crate) fn list(&self) -> Reply {
+        let state = self.lock();
+        let told: Vec<Value> = state.works.iter().map(|(id, work)| work.describe(id)).collect();
+        Reply::json(StatusCode::OK, &told)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Work {
+    fn describe(&self, id: &str) -> Value {
+        let percent = match self.end {
+            Some((_, Ok(()))) => 100.0,
+            _ => {
+                let passed =
+                    self.begun.elapsed().as_secs_f64() / self.delay.as_secs_f64().max(1e-9);
+                (passed * 100.0).min(99.0).round()
+            }
+        };
+        let resource = |action: &str, (bucket, object): &(BucketName, String)| {
+            let BucketName { namespace, name } = bucket;
+            json!({
+                "actionType": action,
+                "entityType": "object",
+                "identifier": object,
+                "entityUri": format!("/n/{namespace}/b/{name}/o/{object}"),
+                "metadata": {
+                    "REGION": REGION,
+                    "NAMESPACE": namespace,
+                    "BUCKET": name,
+                    "OBJECT": object,
+                },
+            })
+        };
+        json!({
+            "operationType": "COPY_OBJECT",
+            "status": match &self.end {
+                None => "IN_PROGRESS",
+                Some((_, Ok(()))) => "COMPLETED",
+                Some((_, Err(Some(_)))) => "FAILED",
+                Some((_, Err(None))) => "CANCELED",
+            },
+            "id": id,
+            "compartmentId": COMPARTMENT,
+            "resources": [
+                resource("READ", &self.copy.source),
+                resource("WRITTEN", &self.copy.target),
+            ],
+            "percentComplete": percent,
+            "timeAccepted": rfc3339(self.accepted),
+            "timeStarted": rfc3339(self.accepted),
+            "timeFinished": self.end.as_ref().map(|(time, _)| rfc3339(*time)),
+        })
+    }
+
+    fn errors(&self) -> Vec<Value> {
+        let error = |(time, result): &(SystemTime, Result<(), Option<ApiError>>)| {
+            let error = result.as_ref().err()?.as_ref()?;
+            Some(json!({
+                "code": error.code,
+                "message": error.message,
+                "timestamp": rfc3339(*time),
+            }))
+        };
+        self.end.as_ref().and_then(error).into_iter().collect()
+    }
+
+    fn logs(&self) -> Vec<Value> {
+        let line = |message: &str, time| json!({ "message": message, "timestamp": rfc3339(time) });
+        let accepted = line("The copy was accepted.", self.accepted);
+        let ended = self.end.as_ref().map(|(time, _)| line("The copy has ended.", *time));
+        std::iter::once(accepted).chain(ended).collect()
+    }
+}
