@@ -3,8 +3,8 @@
 
 use crate::attempt::{Call, ObjectBody, Repeat, is_transient, may_have_happened};
 use crate::backend::{
-    Backend, Bucket, Checksum, GetRange, GetRequest, ListPage, ListRequest, ObjectMeta, PutMode,
-    PutRequest,
+    Backend, Bucket, Checksum, GetRange, GetReply, GetRequest, LazyMeta, ListPage, ListRequest,
+    ObjectMeta, PutMode, PutRequest,
 };
 use crate::client::Client;
 use crate::config::Config;
@@ -83,7 +83,8 @@ impl GetOptions {
 /// The answer to a read: what the object is, and its bytes to come.
 #[derive(Debug)]
 pub struct GetResult {
-    meta: ObjectMeta,
+    key: String,
+    meta: LazyMeta,
     range: Range<u64>,
     body: ObjectBody,
 }
@@ -91,7 +92,7 @@ pub struct GetResult {
 impl GetResult {
     /// What the object is.
     pub fn meta(&self) -> &ObjectMeta {
-        &self.meta
+        self.meta.get(&self.key)
     }
 
     /// Which bytes of the object the body holds: those asked for that exist.
@@ -294,7 +295,7 @@ impl Store {
     /// What the object is, without its bytes.
     pub async fn head(&self, key: &str) -> Result<ObjectMeta> {
         let call = self.begin(Operation::Head, key, None)?;
-        self.0.client.run(self.head_call(call, key)).await
+        self.0.client.run(self.head_call(call)).await
     }
 
     /// Reads an object, or a range of it. The future ends with the head of the answer; the bytes follow.
@@ -313,11 +314,11 @@ impl Store {
         options: ListOptions,
     ) -> BoxStream<'static, Result<ListEntry>> {
         let request = ListRequest {
-            prefix: self.full(prefix),
+            prefix: self.full(prefix).to_string(),
             delimiter: options.delimiter,
             start: None,
-            start_after: options.start_after.map(|key| self.full(&key)),
-            end: options.end.map(|key| self.full(&key)),
+            start_after: options.start_after.map(|key| self.full(&key).to_string()),
+            end: options.end.map(|key| self.full(&key).to_string()),
             page_size: options.page_size,
         };
         Box::pin(stream::try_unfold(Listing::new(self.clone(), request), Listing::step))
@@ -336,14 +337,14 @@ impl Store {
     ) -> Result<ObjectMeta> {
         let call = self.begin(Operation::Put, key, options.deadline)?;
         let body = body.into();
-        self.0.client.run(self.put_call(call, key, body, options)).await
+        self.0.client.run(self.put_call(call, body, options)).await
     }
 
     /// Removes an object. One that is not there is `NotFound`; but where the answer was lost and the object is gone, it is
     /// taken to have been this call's doing.
     pub async fn delete(&self, key: &str, options: DeleteOptions) -> Result<()> {
         let call = self.begin(Operation::Delete, key, None)?;
-        self.0.client.run(self.delete_call(call, key, options)).await
+        self.0.client.run(self.delete_call(call, options)).await
     }
 
     pub(crate) async fn create_bucket(&self) -> Result<()> {
@@ -371,11 +372,14 @@ impl Store {
     fn begin(&self, operation: Operation, key: &str, deadline: Option<Duration>) -> Result<Call> {
         let Shared { client, backend, sink, .. } = &*self.0;
         client.check_open()?;
-        Ok(Call::begin(backend, client.policy(), sink, operation, &self.full(key), deadline))
+        Ok(Call::begin(backend, client.policy(), sink, operation, self.full(key), deadline))
     }
 
-    fn full(&self, key: &str) -> String {
-        [self.0.url.key(), key].concat()
+    fn full(&self, key: &str) -> Arc<str> {
+        match self.0.url.key() {
+            "" => key.into(),
+            prefix => [prefix, key].concat().into(),
+        }
     }
 
     fn relative(&self, mut meta: ObjectMeta) -> ObjectMeta {
@@ -383,15 +387,18 @@ impl Store {
         meta
     }
 
-    async fn head_call(&self, mut call: Call, key: &str) -> Result<ObjectMeta> {
-        let key = self.full(key);
+    async fn head_call(&self, mut call: Call) -> Result<ObjectMeta> {
+        let key = Arc::clone(call.key());
         let head = call.run(Repeat::Freely, |attempt| self.0.backend.head(&key, attempt)).await;
         call.end(head).map(|meta| self.relative(meta))
     }
 
     async fn get_call(&self, mut call: Call, key: &str, options: GetOptions) -> Result<GetResult> {
-        let request =
-            GetRequest { key: self.full(key), range: options.range, if_match: options.if_match };
+        let request = GetRequest {
+            key: Arc::clone(call.key()),
+            range: options.range,
+            if_match: options.if_match,
+        };
         if let Some(why) = request.range.as_ref().and_then(unreadable) {
             return Err(call.fail(Failure::new(ErrorKind::InvalidInput).message(why)));
         }
@@ -399,14 +406,16 @@ impl Store {
             call.run(Repeat::Freely, |attempt| self.0.backend.get(&request, attempt)).await;
         let reply = match answered {
             Ok(reply) => reply,
-            Err(failure) => return self.without_bytes(call, request, failure).await,
+            Err(failure) => {
+                return Box::pin(self.without_bytes(call, request, failure)).await;
+            }
         };
-        let whole = reply.range == (0..reply.meta.size);
+        let GetReply { meta, size, etag, range, body } = reply;
+        let whole = range == (0..size);
         let verify = options.verify.unwrap_or(self.0.verify) && whole;
-        let checksum = reply.meta.checksum.filter(|_| verify);
-        let (meta, range) = (reply.meta.clone(), reply.range.clone());
-        let body = ObjectBody::new(call, request, reply, checksum);
-        Ok(GetResult { meta: self.relative(meta), range, body })
+        let checksum = if verify { meta.get(key).checksum } else { None };
+        let body = ObjectBody::new(call, request, body, range.clone(), etag, checksum);
+        Ok(GetResult { key: key.to_owned(), meta, range, body })
     }
 
     /// A read that failed, unless it was of an empty object: a ranged read of one answers 416.
@@ -424,7 +433,8 @@ impl Store {
         match call.run(Repeat::Freely, |attempt| self.0.backend.head(&request.key, attempt)).await {
             Ok(meta) if meta.size == 0 => {
                 let body = ObjectBody::empty(call, request);
-                Ok(GetResult { meta: self.relative(meta), range: 0..0, body })
+                let meta = self.relative(meta);
+                Ok(GetResult { key: meta.key.clone(), meta: meta.into(), range: 0..0, body })
             }
             Ok(_) => Err(call.fail(failure)),
             Err(failure) => Err(call.fail(failure)),
@@ -434,7 +444,6 @@ impl Store {
     async fn put_call(
         &self,
         mut call: Call,
-        key: &str,
         body: Bytes,
         options: PutOptions,
     ) -> Result<ObjectMeta> {
@@ -445,7 +454,7 @@ impl Store {
             ChecksumMode::Auto | ChecksumMode::Off => None,
         };
         let request = PutRequest {
-            key: self.full(key),
+            key: Arc::clone(call.key()),
             body,
             checksum,
             mark: (options.mode != PutMode::Overwrite).then(RequestId::next),
@@ -526,8 +535,8 @@ impl Store {
         ))
     }
 
-    async fn delete_call(&self, mut call: Call, key: &str, options: DeleteOptions) -> Result<()> {
-        let key = self.full(key);
+    async fn delete_call(&self, mut call: Call, options: DeleteOptions) -> Result<()> {
+        let key = Arc::clone(call.key());
         let deleted = self.delete_settled(&mut call, &key, options.if_match.as_deref()).await;
         call.end(deleted)
     }
@@ -626,8 +635,14 @@ impl Listing {
     async fn next_page(&mut self, mut request: ListRequest) -> Result<()> {
         let Shared { client, backend, url, sink, .. } = &*self.store.0;
         client.check_open()?;
-        let mut call =
-            Call::begin(backend, client.policy(), sink, Operation::List, &request.prefix, None);
+        let mut call = Call::begin(
+            backend,
+            client.policy(),
+            sink,
+            Operation::List,
+            request.prefix.as_str().into(),
+            None,
+        );
         let prefix = &mut self.last_prefix;
         let run = async {
             let page = call.run(Repeat::Freely, |attempt| backend.list(&request, attempt)).await;
@@ -702,8 +717,14 @@ pub(crate) fn buckets(
                 }
                 let Some(page) = next.take() else { return Ok(None) };
                 client.check_open()?;
-                let mut call =
-                    Call::begin(&backend, client.policy(), &sink, Operation::ListBuckets, "", None);
+                let mut call = Call::begin(
+                    &backend,
+                    client.policy(),
+                    &sink,
+                    Operation::ListBuckets,
+                    "".into(),
+                    None,
+                );
                 let run = async {
                     let page = call
                         .run(Repeat::Freely, |attempt| {

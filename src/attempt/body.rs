@@ -10,6 +10,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use std::fmt;
 use std::future::poll_fn;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
@@ -46,22 +47,25 @@ struct Reading {
 type Resumed = (Call, Result<GetReply, Failure>);
 
 impl ObjectBody {
-    /// The body of `reply` to `request`. `verify` holds the checksum it must come to, for whole objects.
+    /// The `body` of the answer to `request`: those bytes of the object that had this ETag. `verify` holds the checksum
+    /// they must come to, for whole objects.
     pub(crate) fn new(
         call: Call,
         mut request: GetRequest,
-        reply: GetReply,
+        body: Body,
+        range: Range<u64>,
+        etag: Option<String>,
         verify: Option<Checksum>,
     ) -> ObjectBody {
-        request.if_match = request.if_match.or_else(|| reply.meta.etag.clone());
+        request.if_match = request.if_match.or(etag);
         let deadline = call
             .deadline()
             .map(|deadline| Box::pin(tokio::time::sleep_until(instant_at(deadline))));
         ObjectBody {
-            state: State::Reading(Box::new(Reading { call, body: reply.body })),
+            state: State::Reading(Box::new(Reading { call, body })),
             request,
-            next: reply.range.start,
-            end: reply.range.end,
+            next: range.start,
+            end: range.end,
             check: verify.map(Running::new),
             runtime: Handle::current(),
             deadline,

@@ -73,7 +73,7 @@ pub(crate) struct Call {
     backend: Arc<dyn Backend>,
     policy: Arc<Policy>,
     operation: Operation,
-    key: String,
+    key: Arc<str>,
     timer: Option<CallTimer>,
     sink: Sink,
     begun: u64,
@@ -92,7 +92,7 @@ impl Call {
         policy: &Arc<Policy>,
         sink: &Sink,
         operation: Operation,
-        key: &str,
+        key: Arc<str>,
         deadline: Option<Duration>,
     ) -> Call {
         let timer = CallTimer::start(sink, operation);
@@ -101,7 +101,7 @@ impl Call {
             backend: Arc::clone(backend),
             policy: Arc::clone(policy),
             operation,
-            key: key.to_owned(),
+            key,
             timer: Some(timer),
             sink: sink.clone(),
             begun,
@@ -162,7 +162,8 @@ impl Call {
             {
                 return Err(failure);
             }
-            self.back_off(failure).await?;
+            // Boxed: what is rare must not make every call's future large.
+            Box::pin(self.back_off(failure)).await?;
             fresh = false;
         }
     }
@@ -231,6 +232,11 @@ impl Call {
                 Err(late)
             }
         }
+    }
+
+    /// The name of the object that the call is about.
+    pub(crate) fn key(&self) -> &Arc<str> {
+        &self.key
     }
 
     pub(crate) fn backend(&self) -> Arc<dyn Backend> {

@@ -8,6 +8,7 @@ use crate::timing::{AttemptTimer, Phase, after, now_ns};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
+use hyper::{Method, Uri};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -40,8 +41,9 @@ pub(crate) struct Signer {
 
 #[derive(Debug)]
 struct Kept {
-    method: &'static str,
-    target: String,
+    method: Method,
+    key: Box<str>,
+    uri: Uri,
     identity: Arc<Identity>,
     until: u64,
     date: HeaderValue,
@@ -93,61 +95,83 @@ impl Signer {
         }
     }
 
-    /// Signs a request without signed body: GET, HEAD, DELETE, and the PUT of an object or part. One signature serves
-    /// all reads of a target, since only `date`, target and host are signed (spec §1.1): a Range is not.
-    pub(crate) async fn sign(
-        &self,
-        method: &'static str,
-        target: &str,
-        timer: &mut AttemptTimer,
-    ) -> Result<Signed, Failure> {
-        let mut presented = self.presented().await?;
-        let reusable = matches!(method, "GET" | "HEAD") && self.reuse.load(Relaxed);
-        let slot = self.hasher.hash_one((method, target));
-        if reusable && let Some((date, authorization)) = self.find(slot, method, target, &presented)
-        {
-            presented.reused = true;
-            return Ok(Signed { date, authorization, content_sha256: None, presented });
+    /// The target and signature that served a read of this object before, while they are good. One signature serves all
+    /// reads of an object, since only `date`, target and host are signed (spec §1.1): a Range is not.
+    pub(crate) fn reuse(&self, method: &Method, key: &str) -> Option<(Uri, Signed)> {
+        if !self.reuse.load(Relaxed) || !is_read(method) {
+            return None;
         }
-        timer.lap(Phase::Prepare);
-        let until = after(now_ns(), self.reuse_for);
-        let date = self.date();
-        let identity = Arc::clone(&presented.identity);
-        let authorization = self.compute(method, target, &date, None, identity).await?;
-        timer.lap(Phase::Sign);
-        if reusable {
-            let kept = Kept {
-                method,
-                target: target.to_owned(),
-                identity: Arc::clone(&presented.identity),
-                until,
-                date: date.clone(),
-                authorization: authorization.clone(),
+        let mends = self.mends.load(Relaxed);
+        let identity = self.principal.current()?;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.get(&self.hasher.hash_one((method == Method::HEAD, key)))?;
+        let good = found.method == *method
+            && *found.key == *key
+            && Arc::ptr_eq(&found.identity, &identity)
+            && now_ns() < found.until;
+        good.then(|| {
+            let signed = Signed {
+                date: found.date.clone(),
+                authorization: found.authorization.clone(),
+                content_sha256: None,
+                presented: Presented { identity, reused: true, mends },
             };
-            self.keep(slot, kept, presented.mends);
-        }
-        Ok(Signed { date, authorization, content_sha256: None, presented })
+            (found.uri.clone(), signed)
+        })
     }
 
-    /// Signs a request whose body is signed with it: JSON by POST or PUT. Its `content-type` must be sent as
-    /// `application/json`, and its `content-length`.
-    pub(crate) async fn sign_body(
+    /// Signs a request. A `body` is signed with it: JSON by POST or PUT, whose `content-type` must be sent as
+    /// `application/json`, and its `content-length`. Without one: GET, HEAD, DELETE, and the PUT of an object or part.
+    pub(crate) async fn sign(
         &self,
-        method: &'static str,
+        method: &Method,
         target: &str,
-        body: &[u8],
+        body: Option<&[u8]>,
         timer: &mut AttemptTimer,
     ) -> Result<Signed, Failure> {
-        let presented = self.presented().await?;
+        let mends = self.mends.load(Relaxed);
+        let identity = match self.principal.current() {
+            Some(identity) => identity,
+            None => self.principal.identity().await?,
+        };
         timer.lap(Phase::Prepare);
         let date = self.date();
-        let sha256 = STANDARD.encode(sha256(body));
-        let content_sha256 = Some(header(&sha256)?);
-        let identity = Arc::clone(&presented.identity);
+        let body = body.map(|body| (body.len(), STANDARD.encode(sha256(body))));
+        let content_sha256 = body.as_ref().map(|(_, sha256)| header(sha256)).transpose()?;
         let authorization =
-            self.compute(method, target, &date, Some((body.len(), sha256)), identity).await?;
+            self.compute(method, target, &date, body, Arc::clone(&identity)).await?;
         timer.lap(Phase::Sign);
+        let presented = Presented { identity, reused: false, mends };
         Ok(Signed { date, authorization, content_sha256, presented })
+    }
+
+    /// Keeps the signature of a read for others of the same object.
+    pub(crate) fn keep(&self, method: &Method, key: &str, uri: &Uri, signed: &Signed) {
+        if !self.reuse.load(Relaxed) || !is_read(method) {
+            return;
+        }
+        let fresh = Kept {
+            method: method.clone(),
+            key: key.into(),
+            uri: uri.clone(),
+            identity: Arc::clone(&signed.presented.identity),
+            until: after(now_ns(), self.reuse_for),
+            date: signed.date.clone(),
+            authorization: signed.authorization.clone(),
+        };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was signed before something was mended is not for reuse.
+        if self.mends.load(Relaxed) != signed.presented.mends {
+            return;
+        }
+        if kept.len() >= KEPT {
+            let now = now_ns();
+            kept.retain(|_, kept| now < kept.until);
+            if kept.len() >= KEPT {
+                kept.clear();
+            }
+        }
+        kept.insert(self.hasher.hash_one((method == Method::HEAD, key)), fresh);
     }
 
     /// Looks at a 401: was a reused signature refused, is our clock off, has the token been renewed? Or has another
@@ -198,18 +222,9 @@ impl Signer {
         Again::Yes
     }
 
-    async fn presented(&self) -> Result<Presented, Failure> {
-        let mends = self.mends.load(Relaxed);
-        let identity = match self.principal.current() {
-            Some(identity) => identity,
-            None => self.principal.identity().await?,
-        };
-        Ok(Presented { identity, reused: false, mends })
-    }
-
     async fn compute(
         &self,
-        method: &'static str,
+        method: &Method,
         target: &str,
         date: &HeaderValue,
         body: Option<(usize, String)>,
@@ -229,7 +244,8 @@ impl Signer {
         };
         let names = if signs_body { Rule::Body } else { Rule::Generic }.signed_headers();
         let text =
-            signing_string(&Request { method, target, header: &find }, names).map_err(unsigned)?;
+            signing_string(&Request { method: method.as_str(), target, header: &find }, names)
+                .map_err(unsigned)?;
         // A signature is most of a millisecond of CPU.
         let signing = tokio::task::spawn_blocking(move || {
             let signature = identity.key.sign(text.as_bytes())?;
@@ -239,39 +255,6 @@ impl Signer {
         let mut value = header(&value)?;
         value.set_sensitive(true);
         Ok(value)
-    }
-
-    /// The date and authorization of a signature that is still good.
-    fn find(
-        &self,
-        slot: u64,
-        method: &str,
-        target: &str,
-        presented: &Presented,
-    ) -> Option<(HeaderValue, HeaderValue)> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(&slot)?;
-        let valid = found.method == method
-            && found.target == target
-            && Arc::ptr_eq(&found.identity, &presented.identity)
-            && now_ns() < found.until;
-        valid.then(|| (found.date.clone(), found.authorization.clone()))
-    }
-
-    fn keep(&self, slot: u64, signature: Kept, mends: u64) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was signed before something was mended is not for reuse.
-        if self.mends.load(Relaxed) != mends {
-            return;
-        }
-        if kept.len() >= KEPT {
-            let now = now_ns();
-            kept.retain(|_, kept| now < kept.until);
-            if kept.len() >= KEPT {
-                kept.clear();
-            }
-        }
-        kept.insert(slot, signature);
     }
 
     /// Our clock, made up for what the server's 401 told us.
@@ -296,6 +279,10 @@ impl Signer {
         let seconds = distance.as_secs() as i64;
         (distance > SKEW).then_some(if ahead { seconds } else { -seconds })
     }
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn header(text: &str) -> Result<HeaderValue, Failure> {
@@ -348,9 +335,17 @@ mod tests {
         Signer::new(Box::new(Fixed(Mutex::new(Fixed::identity("t/u/f")))), "h:1", config)
     }
 
-    async fn sign(signer: &Signer, method: &'static str, target: &str) -> Signed {
+    /// What a request for an object is signed with.
+    async fn sign(signer: &Signer, method: &'static str, key: &str) -> Signed {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        if let Some((uri, signed)) = signer.reuse(&method, key) {
+            assert_eq!(uri, key);
+            return signed;
+        }
         let mut timer = AttemptTimer::start(&Sink::off(), Operation::Get);
-        signer.sign(method, target, &mut timer).await.unwrap()
+        let signed = signer.sign(&method, key, None, &mut timer).await.unwrap();
+        signer.keep(&method, key, &key.parse().unwrap(), &signed);
+        signed
     }
 
     #[tokio::test(start_paused = true)]

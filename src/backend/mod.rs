@@ -12,10 +12,12 @@ use crate::error::Failure;
 use crate::timing::{AttemptTimer, RequestId};
 use crate::transport::Body;
 use bytes::Bytes;
+use hyper::HeaderMap;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// One try at an operation.
@@ -59,7 +61,7 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
 /// A read of an object, or of a range of it.
 #[derive(Clone, Debug)]
 pub(crate) struct GetRequest {
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     pub(crate) range: Option<GetRange>,
     pub(crate) if_match: Option<String>,
 }
@@ -91,10 +93,13 @@ impl From<std::ops::RangeFrom<u64>> for GetRange {
 impl GetRange {
     /// The value of a Range header.
     pub(crate) fn header(&self) -> String {
+        let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
         match self {
-            GetRange::Bounded(range) => format!("bytes={}-{}", range.start, range.end - 1),
-            GetRange::From(start) => format!("bytes={start}-"),
-            GetRange::Last(bytes) => format!("bytes=-{bytes}"),
+            GetRange::Bounded(range) => {
+                ["bytes=", first.format(range.start), "-", last.format(range.end - 1)].concat()
+            }
+            GetRange::From(start) => ["bytes=", first.format(*start), "-"].concat(),
+            GetRange::Last(bytes) => ["bytes=-", last.format(*bytes)].concat(),
         }
     }
 
@@ -130,10 +135,48 @@ impl GetRange {
 /// The head of a read's answer, checked, and its body to come.
 #[derive(Debug)]
 pub(crate) struct GetReply {
-    pub(crate) meta: ObjectMeta,
+    pub(crate) meta: LazyMeta,
+    /// The size of the object.
+    pub(crate) size: u64,
+    pub(crate) etag: Option<String>,
     /// The bytes that the body holds.
     pub(crate) range: Range<u64>,
     pub(crate) body: Body,
+}
+
+/// What an answer's headers say of an object, read when somebody asks: most readers of ranges never do.
+#[derive(Debug)]
+pub(crate) struct LazyMeta {
+    size: u64,
+    headers: HeaderMap,
+    parse: fn(&str, u64, &HeaderMap) -> ObjectMeta,
+    parsed: OnceLock<ObjectMeta>,
+}
+
+impl LazyMeta {
+    pub(crate) fn new(
+        size: u64,
+        headers: HeaderMap,
+        parse: fn(&str, u64, &HeaderMap) -> ObjectMeta,
+    ) -> LazyMeta {
+        LazyMeta { size, headers, parse, parsed: OnceLock::new() }
+    }
+
+    /// What is known of the object, under the name that its reader knows it by.
+    pub(crate) fn get(&self, key: &str) -> &ObjectMeta {
+        self.parsed.get_or_init(|| (self.parse)(key, self.size, &self.headers))
+    }
+}
+
+impl From<ObjectMeta> for LazyMeta {
+    fn from(meta: ObjectMeta) -> LazyMeta {
+        LazyMeta {
+            size: meta.size,
+            headers: HeaderMap::new(),
+            parse: |_, _, _| ObjectMeta::default(),
+            parsed: OnceLock::from(meta),
+        }
+    }
 }
 
 /// What is known of an object.
@@ -175,7 +218,7 @@ pub enum Checksum {
 /// A write of an object by one request.
 #[derive(Clone, Debug)]
 pub(crate) struct PutRequest {
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     pub(crate) body: Bytes,
     /// Of the body, to be sent and compared.
     pub(crate) checksum: Option<Checksum>,

@@ -77,7 +77,7 @@ names! {
         Prepare = "prepare",
         /// Making a signature; absent where one was reused.
         Sign = "sign",
-        /// Waiting for a connection of the pool.
+        /// Waiting for a connection of the pool; absent where one was at hand.
         Pool = "pool",
         /// Resolving the host's name; absent on a reused connection, as are the next two.
         Dns = "dns",

@@ -95,11 +95,21 @@ impl RequestId {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         RequestId { process: *PROCESS, number: NUMBER.fetch_add(1, Relaxed) }
     }
+
+    /// Its 32 digits.
+    pub(crate) fn hex(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        for (index, digit) in digits.iter_mut().enumerate() {
+            let half = if index < 16 { self.process } else { self.number };
+            *digit = b"0123456789abcdef"[(half >> (60 - 4 * (index % 16)) & 15) as usize];
+        }
+        digits
+    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{:016x}", self.process, self.number)
+        f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }
 

@@ -71,14 +71,20 @@ impl HostPool {
             drop(self.newest(now));
         } else {
             while let Some(mut connection) = self.newest(now) {
-                if connection.is_ready(connector.timeout()).await {
+                // At hand, there was nothing to wait for, and `pool` has no value.
+                if connection.sender.is_ready() {
+                    return Ok(self.leased(connection, true, permit));
+                }
+                if connection.becomes_ready(connector.timeout()).await {
                     timer.lap(Phase::Pool);
                     return Ok(self.leased(connection, true, permit));
                 }
             }
         }
         timer.lap(Phase::Pool);
-        let (sender, times) = connector.connect(origin, timer, self.gauges.connection()).await?;
+        // Boxed, as are the waits above: what is rare must not make every request's future large.
+        let connected = Box::pin(connector.connect(origin, timer, self.gauges.connection()));
+        let (sender, times) = connected.await?;
         let guard = Guard::new();
         Ok(self.leased(Pooled { sender, times, guard }, false, permit))
     }
@@ -88,7 +94,7 @@ impl HostPool {
             return Ok(permit);
         }
         let freed = Arc::clone(&self.permits).acquire_owned();
-        match tokio::time::timeout(self.patience, freed).await {
+        match Box::pin(tokio::time::timeout(self.patience, freed)).await {
             Ok(permit) => permit.map_err(|_| Failure::new(ErrorKind::Misuse).message("the client was shut down")),
             Err(_) => Err(Failure::new(ErrorKind::Timeout)
                 .message(format!(
@@ -159,9 +165,9 @@ impl HostPool {
 impl Pooled {
     /// Whether the exchange before has left it ready for another. It is, or will be in a moment; a server that leaves
     /// something of a request unread can keep it from ever being so.
-    async fn is_ready(&mut self, within: Duration) -> bool {
-        self.sender.is_ready()
-            || matches!(tokio::time::timeout(within, self.sender.ready()).await, Ok(Ok(())))
+    async fn becomes_ready(&mut self, within: Duration) -> bool {
+        let ready = Box::pin(tokio::time::timeout(within, self.sender.ready()));
+        matches!(ready.await, Ok(Ok(())))
     }
 }
 

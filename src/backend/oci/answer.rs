@@ -2,14 +2,15 @@
 //! Answers of the service, checked: never wrong or short bytes, never a listing that does not parse.
 
 use crate::backend::{
-    Bucket, BucketPage, Checksum, GetReply, GetRequest, ListPage, ObjectMeta, PutRequest,
+    Bucket, BucketPage, Checksum, GetReply, GetRequest, LazyMeta, ListPage, ObjectMeta, PutRequest,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{self, AsHeaderName, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -34,22 +35,13 @@ pub(super) fn check_name(key: &str) -> Result<(), Failure> {
     Err(Failure::new(ErrorKind::InvalidInput).message(why))
 }
 
-pub(super) fn value(text: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(text).map_err(|e| {
+pub(super) fn value(text: impl Into<Bytes>) -> Result<HeaderValue, Failure> {
+    let text: Bytes = text.into();
+    HeaderValue::from_maybe_shared(text.clone()).map_err(|e| {
         Failure::new(ErrorKind::InvalidInput)
-            .message(format!("{text:?} cannot stand in a header"))
+            .message(format!("{:?} cannot stand in a header", String::from_utf8_lossy(&text)))
             .source(e)
     })
-}
-
-pub(super) fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        _ => "POST",
-    }
 }
 
 pub(super) fn lacks(header: &str) -> Failure {
@@ -62,12 +54,12 @@ pub(super) fn malformed(what: &str, error: serde_json::Error) -> Failure {
         .source(error)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
 pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
-    text(headers, header::CONTENT_LENGTH.as_str())?.parse().ok()
+    text(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 
 /// An answer that is not a success, as a failure: the service's JSON document, where it has one (HEAD has none).
@@ -127,8 +119,8 @@ pub(super) fn get(request: &GetRequest, response: Response) -> Result<GetReply, 
     let Response { status, headers, mut body } = response;
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
-            let meta = meta(&request.key, size, &headers);
-            match (&request.if_match, &meta.etag) {
+            let etag = text(&headers, header::ETAG).map(str::to_owned);
+            match (&request.if_match, &etag) {
                 (Some(wanted), Some(etag)) if wanted != etag => {
                     let changed = format!("asked for ETag {wanted}, got {etag}");
                     return Err(body.fail(Failure::new(ErrorKind::Changed).message(changed)));
@@ -136,7 +128,8 @@ pub(super) fn get(request: &GetRequest, response: Response) -> Result<GetReply, 
                 (Some(_), None) => return Err(body.fail(lacks("ETag"))),
                 _ => {}
             }
-            Ok(GetReply { meta, range, body: body.counted() })
+            let meta = LazyMeta::new(size, headers, meta);
+            Ok(GetReply { meta, size, etag, range, body: body.counted() })
         }
         Err(failure) => Err(body.fail(failure)),
     }
@@ -171,7 +164,8 @@ fn range_of(
     if status != StatusCode::PARTIAL_CONTENT {
         return Err(wrong(format!("{status} to a read of a range")));
     }
-    let content_range = text(headers, "content-range").ok_or_else(|| lacks("Content-Range"))?;
+    let content_range =
+        text(headers, header::CONTENT_RANGE).ok_or_else(|| lacks("Content-Range"))?;
     let (range, size) = parse_content_range(content_range)
         .ok_or_else(|| wrong(format!("Content-Range {content_range:?} does not parse")))?;
     if asked.of(size) != Some(range.clone()) {
@@ -311,7 +305,7 @@ mod tests {
         status: u16,
         headers: &[(&'static str, &str)],
     ) -> Result<(Range<u64>, u64), Failure> {
-        let request = GetRequest { key: "k".to_owned(), range, if_match: None };
+        let request = GetRequest { key: "k".into(), range, if_match: None };
         let headers = headers.iter().map(|(name, text)| {
             (header::HeaderName::from_static(name), HeaderValue::from_str(text).unwrap())
         });

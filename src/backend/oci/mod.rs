@@ -16,7 +16,7 @@ use super::{
     Answer, Attempt, Backend, BucketPage, Checksum, GetRange, GetReply, GetRequest, ListPage,
     ListRequest, ObjectMeta, PutMode, PutRequest,
 };
-use crate::auth::{self, Again, Presented, Signed, Signer};
+use crate::auth::{self, Again, Signed, Signer};
 use crate::config::{Config, Profile};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
@@ -77,6 +77,12 @@ struct Parts {
     document: bool,
 }
 
+impl Parts {
+    fn new() -> Parts {
+        Parts { headers: HeaderMap::with_capacity(8), ..Parts::default() }
+    }
+}
+
 impl Oci {
     pub(crate) fn new(url: &StoreUrl, config: Config, transport: &Arc<Transport>) -> Oci {
         Oci {
@@ -93,24 +99,18 @@ impl Oci {
         if let Some(service) = self.service.get() {
             return Ok(service);
         }
-        self.service
-            .get_or_try_init(|| async {
-                // Files are read, and a key may have to be decrypted.
-                let config = self.config.clone();
-                let loaded = tokio::task::spawn_blocking(move || load(&config)).await;
-                let Loaded { origin, principal, compartment } =
-                    loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
-                let signer = Signer::new(principal, origin.authority(), &self.config);
-                let host = HeaderValue::from_str(origin.authority())
-                    .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
-                Ok(Service {
-                    endpoint: self.transport.endpoint(&origin),
-                    host,
-                    signer,
-                    compartment,
-                })
-            })
-            .await
+        let made = self.service.get_or_try_init(|| async {
+            // Files are read, and a key may have to be decrypted.
+            let config = self.config.clone();
+            let loaded = tokio::task::spawn_blocking(move || load(&config)).await;
+            let Loaded { origin, principal, compartment } =
+                loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
+            let signer = Signer::new(principal, origin.authority(), &self.config);
+            let host = HeaderValue::from_str(origin.authority())
+                .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
+            Ok(Service { endpoint: self.transport.endpoint(&origin), host, signer, compartment })
+        });
+        Box::pin(made).await
     }
 
     /// `/n/{namespace}`: the URL's, or asked of the service, once.
@@ -127,7 +127,7 @@ impl Oci {
             encode_into(&mut target, &name);
             Ok::<_, Failure>(target)
         });
-        Ok(target.await?)
+        Ok(Box::pin(target).await?)
     }
 
     /// Boxed: asking for the namespace is itself a request, and a request may have to ask for the namespace.
@@ -190,8 +190,14 @@ impl Oci {
     ) -> Result<(Response, RequestId), Failure> {
         let Attempt { mut timer, fresh } = attempt;
         let id = timer.client_request_id();
-        let prepared = self.prepare(&mut timer, method, target, fill).await;
-        let Prepared { service, request, presented } = match prepared {
+        let prepared = match self.prepared_before(&method, target) {
+            Some((service, prepared)) => {
+                let mut parts = Parts::new();
+                fill(&mut parts, service).map(|()| (service, prepared, parts))
+            }
+            None => Box::pin(self.prepare(&mut timer, &method, target, fill)).await,
+        };
+        let (service, Prepared { uri, signed }, parts) = match prepared {
             Ok(prepared) => prepared,
             Err(mut failure) => {
                 timer.discard();
@@ -199,11 +205,19 @@ impl Oci {
                 return Err(failure);
             }
         };
+        let Signed { date, authorization, content_sha256, presented } = signed;
+        let mut request = request(method, uri, parts, service, id);
+        let headers = request.headers_mut();
+        headers.insert(header::DATE, date);
+        headers.insert(header::AUTHORIZATION, authorization);
+        if let Some(sha256) = content_sha256 {
+            headers.insert(CONTENT_SHA256, sha256);
+        }
         timer.lap(Phase::Prepare);
         let mut failure = match self.transport.send(&service.endpoint, request, timer, fresh).await
         {
             Ok(response) if response.status.is_success() => return Ok((response, id)),
-            Ok(response) => answer::refusal(response).await,
+            Ok(response) => Box::pin(answer::refusal(response)).await,
             Err(failure) => failure,
         };
         if failure.kind == ErrorKind::Unauthenticated {
@@ -213,27 +227,35 @@ impl Oci {
         Err(failure)
     }
 
+    /// Target and signature of a read of an object that was read before, while they are good: all but a few headers of
+    /// the request.
+    fn prepared_before(&self, method: &Method, target: Target<'_>) -> Option<(&Service, Prepared)> {
+        let (service, Target::Object(key)) = (self.service.get()?, target) else { return None };
+        let (uri, signed) = service.signer.reuse(method, key)?;
+        Some((service, Prepared { uri, signed }))
+    }
+
     async fn prepare(
         &self,
         timer: &mut AttemptTimer,
-        method: Method,
+        method: &Method,
         target: Target<'_>,
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
-    ) -> Result<Prepared<'_>, Failure> {
+    ) -> Result<(&Service, Prepared, Parts), Failure> {
         let service = self.service().await?;
-        let mut target = self.target(target, timer).await?;
-        let mut parts = Parts { headers: HeaderMap::with_capacity(16), ..Parts::default() };
+        let mut path = self.target(target, timer).await?;
+        let mut parts = Parts::new();
         fill(&mut parts, service)?;
-        target.push_str(&parts.query);
-        let name = answer::method_name(&method);
-        let signed = if parts.document {
-            service.signer.sign_body(name, &target, &parts.body, timer).await?
-        } else {
-            service.signer.sign(name, &target, timer).await?
-        };
-        let presented = signed.presented.clone();
-        let request = request(method, &target, parts, service, signed, timer.client_request_id())?;
-        Ok(Prepared { service, request, presented })
+        path.push_str(&parts.query);
+        let body = parts.document.then_some(&parts.body[..]);
+        let signed = service.signer.sign(method, &path, body, timer).await?;
+        // `http::Uri` keeps every byte of a path and query; `url::Url` would not.
+        let uri = Uri::from_maybe_shared(Bytes::from(path))
+            .map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
+        if let Target::Object(key) = target {
+            service.signer.keep(method, key, &uri, &signed);
+        }
+        Ok((service, Prepared { uri, signed }, parts))
     }
 
     /// An exchange whose answer is read whole, and made into something by `read`.
@@ -252,12 +274,14 @@ impl Oci {
     }
 }
 
-/// A request ready to be sent.
-struct Prepared<'a> {
-    service: &'a Service,
-    request: Request<RequestBody>,
-    presented: Presented,
+/// What a request is sent to, and with which signature.
+struct Prepared {
+    uri: Uri,
+    signed: Signed,
 }
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
 
 /// Gives a failure after the head the id of its request.
 fn named<T>(result: Result<T, Failure>, id: RequestId) -> Result<T, Failure> {
@@ -269,25 +293,16 @@ fn named<T>(result: Result<T, Failure>, id: RequestId) -> Result<T, Failure> {
 
 fn request(
     method: Method,
-    target: &str,
+    uri: Uri,
     parts: Parts,
     service: &Service,
-    signed: Signed,
     id: RequestId,
-) -> Result<Request<RequestBody>, Failure> {
-    const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
-    const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
+) -> Request<RequestBody> {
     let Parts { mut headers, body, document, .. } = parts;
-    // `http::Uri` keeps every byte of a path and query; `url::Url` would not.
-    let uri: Uri = target.parse().map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
+    let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
     headers.insert(header::HOST, service.host.clone());
-    headers.insert(header::DATE, signed.date);
-    headers.insert(header::AUTHORIZATION, signed.authorization);
     headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
-    headers.insert(CLIENT_REQUEST_ID, answer::value(&id.to_string())?);
-    if let Some(sha256) = signed.content_sha256 {
-        headers.insert(CONTENT_SHA256, sha256);
-    }
+    headers.insert(CLIENT_REQUEST_ID, id);
     if document {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -298,7 +313,7 @@ fn request(
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    Ok(request)
+    request
 }
 
 struct Loaded {
@@ -345,10 +360,10 @@ impl Backend for Oci {
         }
         let fill = |parts: &mut Parts, _: &Service| {
             if let Some(range) = &request.range {
-                parts.headers.insert(header::RANGE, answer::value(&range.header())?);
+                parts.headers.insert(header::RANGE, answer::value(range.header())?);
             }
             if let Some(etag) = &request.if_match {
-                parts.headers.insert(header::IF_MATCH, answer::value(etag)?);
+                parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
             }
             Ok(())
         };
@@ -401,7 +416,7 @@ impl Backend for Oci {
     ) -> Answer<'a, ()> {
         let fill = move |parts: &mut Parts, _: &Service| {
             if let Some(etag) = if_match {
-                parts.headers.insert(header::IF_MATCH, answer::value(etag)?);
+                parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
             }
             Ok(())
         };
@@ -489,7 +504,7 @@ fn query(parameters: &[(&str, Option<&str>)]) -> String {
 fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::with_capacity(16);
     let mut put = |name: &'static str, text: &str| -> Result<(), Failure> {
-        headers.insert(HeaderName::from_static(name), answer::value(text)?);
+        headers.insert(HeaderName::from_static(name), answer::value(text.to_owned())?);
         Ok(())
     };
     match &request.mode {
@@ -518,7 +533,7 @@ fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
                 .message(format!("{name:?} cannot name user metadata"))
                 .source(e)
         })?;
-        headers.insert(name, answer::value(text)?);
+        headers.insert(name, answer::value(text.to_owned())?);
     }
     Ok(headers)
 }
