@@ -12,6 +12,7 @@ use crate::transport::Transport;
 use crate::url::{Scheme, StoreUrl};
 use futures_core::stream::BoxStream;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -212,13 +213,10 @@ impl Client {
 
     /// Polls `work` inside the runtime it belongs to.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let Some(runtime) = self.foreign_runtime()? else { return work.await };
-        let mut work = Box::pin(work);
-        poll_fn(|cx| {
-            let _entered = runtime.enter();
-            work.as_mut().poll(cx)
-        })
-        .await
+        match self.foreign_runtime()? {
+            None => work.await,
+            Some(runtime) => entered(runtime, Box::pin(work)).await,
+        }
     }
 
     fn backend(
@@ -235,6 +233,18 @@ impl Client {
                 .into()),
         }
     }
+}
+
+/// Polls `work` inside `runtime`, whichever thread polls it.
+pub(crate) async fn entered<T>(
+    runtime: Handle,
+    mut work: Pin<Box<impl Future<Output = T> + Send>>,
+) -> T {
+    poll_fn(|cx| {
+        let _entered = runtime.enter();
+        work.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// What one store has of its own: settings of level *store*, and a scope.

@@ -6,7 +6,7 @@ use crate::backend::{
     Backend, Bucket, Checksum, GetRange, GetReply, GetRequest, LazyMeta, ListPage, ListRequest,
     ObjectMeta, PutMode, PutRequest,
 };
-use crate::client::Client;
+use crate::client::{Client, entered};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure, Result};
 use crate::timing::{Operation, RequestId, Scope, Sink};
@@ -263,6 +263,17 @@ pub enum ListEntry {
     Prefix(String),
 }
 
+/// Awaits a call where it is, in the caller's runtime, or inside the one it belongs to. A macro, since handing a future
+/// over would move it, and it is large.
+macro_rules! on_runtime {
+    ($client:expr, $call:expr) => {
+        match $client.foreign_runtime()? {
+            None => $call.await,
+            Some(runtime) => entered(runtime, Box::pin($call)).await,
+        }
+    };
+}
+
 impl Store {
     pub(crate) fn new(
         client: Client,
@@ -295,7 +306,7 @@ impl Store {
     /// What the object is, without its bytes.
     pub async fn head(&self, key: &str) -> Result<ObjectMeta> {
         let call = self.begin(Operation::Head, key, None)?;
-        self.0.client.run(self.head_call(call)).await
+        on_runtime!(self.0.client, self.head_call(call))
     }
 
     /// Reads an object, or a range of it. The future ends with the head of the answer; the bytes follow.
@@ -304,7 +315,7 @@ impl Store {
     /// object reads as empty.
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult> {
         let call = self.begin(Operation::Get, key, options.deadline)?;
-        self.0.client.run(self.get_call(call, key, options)).await
+        on_runtime!(self.0.client, self.get_call(call, key, options))
     }
 
     /// The objects whose names begin with `prefix`, in byte order of their names, page by page.
@@ -337,14 +348,14 @@ impl Store {
     ) -> Result<ObjectMeta> {
         let call = self.begin(Operation::Put, key, options.deadline)?;
         let body = body.into();
-        self.0.client.run(self.put_call(call, body, options)).await
+        on_runtime!(self.0.client, self.put_call(call, body, options))
     }
 
     /// Removes an object. One that is not there is `NotFound`; but where the answer was lost and the object is gone, it is
     /// taken to have been this call's doing.
     pub async fn delete(&self, key: &str, options: DeleteOptions) -> Result<()> {
         let call = self.begin(Operation::Delete, key, None)?;
-        self.0.client.run(self.delete_call(call, options)).await
+        on_runtime!(self.0.client, self.delete_call(call, options))
     }
 
     pub(crate) async fn create_bucket(&self) -> Result<()> {
@@ -369,7 +380,12 @@ impl Store {
         self.0.client.run(run).await
     }
 
-    fn begin(&self, operation: Operation, key: &str, deadline: Option<Duration>) -> Result<Call> {
+    fn begin(
+        &self,
+        operation: Operation,
+        key: &str,
+        deadline: Option<Duration>,
+    ) -> Result<Box<Call>> {
         let Shared { client, backend, sink, .. } = &*self.0;
         client.check_open()?;
         Ok(Call::begin(backend, client.policy(), sink, operation, self.full(key), deadline))
@@ -387,13 +403,18 @@ impl Store {
         meta
     }
 
-    async fn head_call(&self, mut call: Call) -> Result<ObjectMeta> {
+    async fn head_call(&self, mut call: Box<Call>) -> Result<ObjectMeta> {
         let key = Arc::clone(call.key());
         let head = call.run(Repeat::Freely, |attempt| self.0.backend.head(&key, attempt)).await;
         call.end(head).map(|meta| self.relative(meta))
     }
 
-    async fn get_call(&self, mut call: Call, key: &str, options: GetOptions) -> Result<GetResult> {
+    async fn get_call(
+        &self,
+        mut call: Box<Call>,
+        key: &str,
+        options: GetOptions,
+    ) -> Result<GetResult> {
         let request = GetRequest {
             key: Arc::clone(call.key()),
             range: options.range,
@@ -410,7 +431,7 @@ impl Store {
                 return Box::pin(self.without_bytes(call, request, failure)).await;
             }
         };
-        let GetReply { meta, size, etag, range, body } = reply;
+        let GetReply { meta, size, etag, range, body } = *reply;
         let whole = range == (0..size);
         let verify = options.verify.unwrap_or(self.0.verify) && whole;
         let checksum = if verify { meta.get(key).checksum } else { None };
@@ -421,7 +442,7 @@ impl Store {
     /// A read that failed, unless it was of an empty object: a ranged read of one answers 416.
     async fn without_bytes(
         &self,
-        mut call: Call,
+        mut call: Box<Call>,
         request: GetRequest,
         failure: Failure,
     ) -> Result<GetResult> {
@@ -432,7 +453,7 @@ impl Store {
         }
         match call.run(Repeat::Freely, |attempt| self.0.backend.head(&request.key, attempt)).await {
             Ok(meta) if meta.size == 0 => {
-                let body = ObjectBody::empty(call, request);
+                let body = ObjectBody::empty(*call, request);
                 let meta = self.relative(meta);
                 Ok(GetResult { key: meta.key.clone(), meta: meta.into(), range: 0..0, body })
             }
@@ -443,7 +464,7 @@ impl Store {
 
     async fn put_call(
         &self,
-        mut call: Call,
+        mut call: Box<Call>,
         body: Bytes,
         options: PutOptions,
     ) -> Result<ObjectMeta> {
@@ -535,7 +556,7 @@ impl Store {
         ))
     }
 
-    async fn delete_call(&self, mut call: Call, options: DeleteOptions) -> Result<()> {
+    async fn delete_call(&self, mut call: Box<Call>, options: DeleteOptions) -> Result<()> {
         let key = Arc::clone(call.key());
         let deleted = self.delete_settled(&mut call, &key, options.if_match.as_deref()).await;
         call.end(deleted)

@@ -40,17 +40,17 @@ enum State {
 }
 
 struct Reading {
-    call: Call,
+    call: Box<Call>,
     body: Body,
 }
 
-type Resumed = (Call, Result<GetReply, Failure>);
+type Resumed = (Box<Call>, Result<Box<GetReply>, Failure>);
 
 impl ObjectBody {
     /// The `body` of the answer to `request`: those bytes of the object that had this ETag. `verify` holds the checksum
     /// they must come to, for whole objects.
     pub(crate) fn new(
-        call: Call,
+        call: Box<Call>,
         mut request: GetRequest,
         body: Body,
         range: Range<u64>,

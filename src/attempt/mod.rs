@@ -94,10 +94,11 @@ impl Call {
         operation: Operation,
         key: Arc<str>,
         deadline: Option<Duration>,
-    ) -> Call {
+    ) -> Box<Call> {
         let timer = CallTimer::start(sink, operation);
         let begun = timer.started();
-        Call {
+        // Boxed, since it is handed from the call to the body.
+        Box::new(Call {
             backend: Arc::clone(backend),
             policy: Arc::clone(policy),
             operation,
@@ -110,7 +111,7 @@ impl Call {
             attempts: 0,
             tries: 0,
             gauge: Some(policy.gauges.call()),
-        }
+        })
     }
 
     /// Tries until it succeeds or there is nothing left to try with.

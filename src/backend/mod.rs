@@ -23,7 +23,7 @@ use std::time::SystemTime;
 /// One try at an operation.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    pub(crate) timer: AttemptTimer,
+    pub(crate) timer: Box<AttemptTimer>,
     /// Wants a connection that was not used before.
     pub(crate) fresh: bool,
 }
@@ -38,7 +38,7 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Looks at a 401; whether something was mended, so that the request may go once more.
     fn after_unauthorized(&self, failure: &Failure) -> Again;
 
-    fn get<'a>(&'a self, request: &'a GetRequest, attempt: Attempt) -> Answer<'a, GetReply>;
+    fn get<'a>(&'a self, request: &'a GetRequest, attempt: Attempt) -> Answer<'a, Box<GetReply>>;
     fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> Answer<'a, ObjectMeta>;
     fn put<'a>(&'a self, request: &'a PutRequest, attempt: Attempt) -> Answer<'a, ObjectMeta>;
     fn delete<'a>(

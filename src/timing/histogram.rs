@@ -43,7 +43,10 @@ impl Unit {
     }
 
     const fn magnitude(self) -> u32 {
-        self.lowest().ilog2()
+        match self {
+            Unit::Nanoseconds => const { Unit::Nanoseconds.lowest().ilog2() },
+            Unit::Bytes => const { Unit::Bytes.lowest().ilog2() },
+        }
     }
 
     /// The counter a value belongs to.
@@ -132,11 +135,11 @@ impl Histogram {
     #[inline]
     pub(super) fn record(&self, value: u64, slot: Slot, allowance: &Allowance) {
         let index = self.unit.index_of(value);
-        let counter = self.shard(slot, allowance).and_then(|shard| {
-            let page = shard.page(index / PAGE, self.vital, allowance)?;
-            Some((shard, &page[index % PAGE]))
-        });
-        let Some((shard, counter)) = counter else { return allowance.note_dropped() };
+        let Some(shard) = self.shard(slot, allowance) else { return allowance.note_dropped() };
+        let Some(page) = shard.page(index / PAGE, self.vital, allowance) else {
+            return allowance.note_dropped();
+        };
+        let counter = &page[index % PAGE];
         if slot.is_exclusive() {
             counter.store(counter.load(Relaxed) + 1, Relaxed);
             shard.sum.store(shard.sum.load(Relaxed).wrapping_add(value), Relaxed);
@@ -157,13 +160,20 @@ impl Histogram {
     #[inline]
     fn shard(&self, slot: Slot, allowance: &Allowance) -> Option<&Shard> {
         let cell = &self.shards[slot.0];
-        if let Some(shard) = cell.get() {
-            return Some(shard);
+        match cell.get() {
+            Some(shard) => Some(shard),
+            None => self.first_shard(cell, allowance),
         }
-        if !allowance.take(size_of::<Shard>(), self.vital) {
-            return None;
-        }
-        Some(cell.get_or_init(Box::default))
+    }
+
+    #[cold]
+    fn first_shard<'a>(
+        &self,
+        cell: &'a OnceLock<Box<Shard>>,
+        allowance: &Allowance,
+    ) -> Option<&'a Shard> {
+        let taken = allowance.take(size_of::<Shard>(), self.vital);
+        taken.then(|| &**cell.get_or_init(Box::default))
     }
 
     /// Adds what has been recorded so far to `counts` (indexed as `Unit::index_of` says); returns sum, min and max.
@@ -213,14 +223,21 @@ impl Shard {
     #[inline]
     fn page(&self, number: usize, vital: bool, allowance: &Allowance) -> Option<&Page> {
         let cell = &self.pages[number];
-        if let Some(page) = cell.get() {
-            return Some(page);
+        match cell.get() {
+            Some(page) => Some(page),
+            None => first_page(cell, vital, allowance),
         }
-        if !allowance.take(size_of::<Page>(), vital) {
-            return None;
-        }
-        Some(cell.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE])))
     }
+}
+
+#[cold]
+fn first_page<'a>(
+    cell: &'a OnceLock<Box<Page>>,
+    vital: bool,
+    allowance: &Allowance,
+) -> Option<&'a Page> {
+    let taken = allowance.take(size_of::<Page>(), vital);
+    taken.then(|| &**cell.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE])))
 }
 
 /// The shard a thread writes: one of its own while there are any, else the shared one.

@@ -99,9 +99,10 @@ impl RequestId {
     /// Its 32 digits.
     pub(crate) fn hex(self) -> [u8; 32] {
         let mut digits = [0; 32];
-        for (index, digit) in digits.iter_mut().enumerate() {
-            let half = if index < 16 { self.process } else { self.number };
-            *digit = b"0123456789abcdef"[(half >> (60 - 4 * (index % 16)) & 15) as usize];
+        let bytes = self.process.to_be_bytes().into_iter().chain(self.number.to_be_bytes());
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
         }
         digits
     }
@@ -142,13 +143,14 @@ impl AttemptEvent<'_> {
 }
 
 impl AttemptTimer {
-    pub(crate) fn start(sink: &Sink, operation: Operation) -> AttemptTimer {
+    pub(crate) fn start(sink: &Sink, operation: Operation) -> Box<AttemptTimer> {
         AttemptTimer::start_at(sink, operation, if sink.is_on() { now_ns() } else { 0 })
     }
 
     /// An attempt that began at `start`, a reading of `now_ns`.
-    pub(crate) fn start_at(sink: &Sink, operation: Operation, start: u64) -> AttemptTimer {
-        AttemptTimer {
+    /// Boxed, since it is handed from layer to layer.
+    pub(crate) fn start_at(sink: &Sink, operation: Operation, start: u64) -> Box<AttemptTimer> {
+        Box::new(AttemptTimer {
             sink: sink.clone(),
             operation,
             connection: Connection::None,
@@ -162,11 +164,11 @@ impl AttemptTimer {
             upload: 0,
             socket: None,
             client_request_id: RequestId::next(),
-        }
+        })
     }
 
     /// A timer for another attempt, recorded in the same scopes.
-    pub(crate) fn another(&self, operation: Operation) -> AttemptTimer {
+    pub(crate) fn another(&self, operation: Operation) -> Box<AttemptTimer> {
         AttemptTimer::start(&self.sink, operation)
     }
 

@@ -65,7 +65,7 @@ pub(crate) struct Body {
 #[derive(Debug)]
 struct Exchange {
     lease: Lease,
-    timer: AttemptTimer,
+    timer: Box<AttemptTimer>,
     /// Whether what arrives is payload rather than an error's text.
     payload: bool,
 }
@@ -74,7 +74,7 @@ impl Body {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
-        timer: AttemptTimer,
+        timer: Box<AttemptTimer>,
         outcome: Outcome,
         stall: Duration,
         request_id: Option<HeaderValue>,

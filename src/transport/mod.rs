@@ -29,16 +29,16 @@ pub(crate) use body::{Body, RequestBody};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Gauges;
-use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
+use crate::timing::{AttemptTimer, Connection, Outcome, SocketTimes, after, now_ns};
 use connect::Connector;
 use hyper::body::Body as _;
 use hyper::{HeaderMap, Request, StatusCode};
-use pool::{HostPool, Lease};
+use pool::{Guard, HostPool};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime;
 
@@ -175,16 +175,44 @@ impl Transport {
     /// Sends one request. The timer is recorded when the answer's body has ended, or on failure here.
     ///
     /// `fresh` asks for a connection that was not used before.
+    ///
+    /// One function and not several: each layer of futures moves the request and the answer once more.
     pub(crate) async fn send(
         &self,
         endpoint: &Endpoint,
         request: Request<RequestBody>,
-        mut timer: AttemptTimer,
+        mut timer: Box<AttemptTimer>,
         fresh: bool,
     ) -> Result<Response, Failure> {
-        let sent = self.exchange(endpoint, request, &mut timer, fresh).await;
-        match sent {
-            Ok((response, lease)) => {
+        let pool = self.pool(endpoint);
+        let leased = pool.lease(&self.connector, &endpoint.origin, &mut timer, fresh).await;
+        let mut lease = match leased {
+            Ok(lease) => lease,
+            Err(mut failure) => {
+                failure.unsent = true;
+                timer.finish(failure.outcome());
+                return Err(failure);
+            }
+        };
+        timer.connected(if lease.is_reused() { Connection::Reused } else { Connection::New });
+        lease.times().begin();
+        timer.watch(lease.times());
+        let body = request.body().size_hint().exact().unwrap_or(0);
+        lease.uploads(body);
+        let answered = {
+            let (sender, guard, times) = lease.parts();
+            let mut answer = pin!(sender.send_request(request));
+            let mut since = timer.mark();
+            poll_fn(|cx| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(answer.map_err(|e| broken(e, "before an answer came")));
+                }
+                self.poll_nothing(cx, guard, times, body, &mut since).map(Err)
+            })
+            .await
+        };
+        match answered {
+            Ok(response) => {
                 let (head, incoming) = response.into_parts();
                 let outcome = Outcome::of_status(head.status.as_u16());
                 let request_id = head.headers.get("opc-request-id").cloned();
@@ -192,72 +220,38 @@ impl Transport {
                     Body::new(incoming, lease, timer, outcome, self.limits.stall, request_id);
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
-            Err(failure) => {
+            Err(mut failure) => {
+                failure.stale_connection = failure.kind == ErrorKind::Reset
+                    && lease.is_reused()
+                    && lease.times().first_read().is_none();
                 timer.finish(failure.outcome());
                 Err(failure)
             }
         }
     }
 
-    async fn exchange(
+    /// Ready when the request has waited for too long. The clock runs from the last byte written, which may come later
+    /// than this poll.
+    fn poll_nothing(
         &self,
-        endpoint: &Endpoint,
-        request: Request<RequestBody>,
-        timer: &mut AttemptTimer,
-        fresh: bool,
-    ) -> Result<(hyper::Response<hyper::body::Incoming>, Lease), Failure> {
-        let pool = self.pool(endpoint);
-        let leased = pool.lease(&self.connector, &endpoint.origin, timer, fresh).await;
-        let mut lease = leased.map_err(|mut failure| {
-            failure.unsent = true;
-            failure
-        })?;
-        timer.connected(if lease.is_reused() { Connection::Reused } else { Connection::New });
-        lease.times().begin();
-        timer.watch(lease.times());
-        match self.await_head(&mut lease, request, timer).await {
-            Ok(response) => Ok((response, lease)),
-            Err(mut failure) => {
-                failure.stale_connection = failure.kind == ErrorKind::Reset
-                    && lease.is_reused()
-                    && lease.times().first_read().is_none();
-                Err(failure)
+        cx: &mut Context<'_>,
+        guard: &mut Guard,
+        times: &SocketTimes,
+        body: u64,
+        since: &mut u64,
+    ) -> Poll<Failure> {
+        if *since == 0 {
+            *since = now_ns();
+        }
+        loop {
+            let sent = times.written() >= body;
+            let limit = if sent { self.limits.first_byte } else { self.limits.stall };
+            ready!(guard.poll_passed(cx, after(*since, limit)));
+            match times.last_write() {
+                Some(written) if written > *since => *since = written,
+                _ => return Poll::Ready(self.nothing(sent)),
             }
         }
-    }
-
-    async fn await_head(
-        &self,
-        lease: &mut Lease,
-        request: Request<RequestBody>,
-        timer: &AttemptTimer,
-    ) -> Result<hyper::Response<hyper::body::Incoming>, Failure> {
-        let body = request.body().size_hint().exact().unwrap_or(0);
-        lease.uploads(body);
-        let (sender, guard, times) = lease.parts();
-        let mut answer = pin!(sender.send_request(request));
-        let mut since = timer.mark();
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(|e| broken(e, "before an answer came")));
-            }
-            if since == 0 {
-                since = now_ns();
-            }
-            // The clock runs from the last byte written, which may come later than this poll.
-            loop {
-                let sent = times.written() >= body;
-                let limit = if sent { self.limits.first_byte } else { self.limits.stall };
-                if guard.poll_passed(cx, after(since, limit)).is_pending() {
-                    return Poll::Pending;
-                }
-                match times.last_write() {
-                    Some(written) if written > since => since = written,
-                    _ => return Poll::Ready(Err(self.nothing(sent))),
-                }
-            }
-        })
-        .await
     }
 
     fn nothing(&self, sent: bool) -> Failure {

@@ -115,7 +115,7 @@ fn retry_after(text: &str) -> Option<Duration> {
 }
 
 /// Checks status, Content-Range, length and ETag of a read (contracts §4.2).
-pub(super) fn get(request: &GetRequest, response: Response) -> Result<GetReply, Failure> {
+pub(super) fn get(request: &GetRequest, response: Response) -> Result<Box<GetReply>, Failure> {
     let Response { status, headers, mut body } = response;
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
@@ -129,7 +129,7 @@ pub(super) fn get(request: &GetRequest, response: Response) -> Result<GetReply, 
                 _ => {}
             }
             let meta = LazyMeta::new(size, headers, meta);
-            Ok(GetReply { meta, size, etag, range, body: body.counted() })
+            Ok(Box::new(GetReply { meta, size, etag, range, body: body.counted() }))
         }
         Err(failure) => Err(body.fail(failure)),
     }
@@ -185,11 +185,19 @@ fn range_of(
 
 /// `bytes a-b/n`, with the end made exclusive.
 fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
-    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last, size): (u64, u64, u64) =
-        (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
-    (first <= last && last < size).then(|| (first..last + 1, size))
+    let (first, rest) = leading_number(text.strip_prefix("bytes ")?.as_bytes())?;
+    let (last, rest) = leading_number(rest.strip_prefix(b"-")?)?;
+    let (size, rest) = leading_number(rest.strip_prefix(b"/")?)?;
+    (rest.is_empty() && first <= last && last < size).then(|| (first..last + 1, size))
+}
+
+/// The number that a text begins with, and what follows it.
+fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = text[..digits].iter().try_fold(0u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })?;
+    (digits > 0).then(|| (number, &text[digits..]))
 }
 
 /// What an answer's headers say of the object.

@@ -354,7 +354,11 @@ impl Backend for Oci {
         }
     }
 
-    fn get<'a>(&'a self, request: &'a GetRequest, mut attempt: Attempt) -> Answer<'a, GetReply> {
+    fn get<'a>(
+        &'a self,
+        request: &'a GetRequest,
+        mut attempt: Attempt,
+    ) -> Answer<'a, Box<GetReply>> {
         if let Some(asked) = request.range.as_ref().and_then(GetRange::asked) {
             attempt.timer.asked(asked);
         }
