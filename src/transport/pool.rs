@@ -64,7 +64,7 @@ impl HostPool {
         timer: &mut AttemptTimer,
         fresh: bool,
     ) -> Result<Lease, Failure> {
-        let permit = self.permit().await?;
+        let permit = self.permit(timer).await?;
         let now = if timer.is_on() { timer.mark() } else { now_ns() };
         if fresh {
             // One that is idle makes room for the new one: the permit covers both.
@@ -89,12 +89,14 @@ impl HostPool {
         Ok(self.leased(Pooled { sender, times, guard }, false, permit))
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+    async fn permit(&self, timer: &mut AttemptTimer) -> Result<OwnedSemaphorePermit, Failure> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         let freed = Arc::clone(&self.permits).acquire_owned();
-        match Box::pin(tokio::time::timeout(self.patience, freed)).await {
+        let waited = Box::pin(tokio::time::timeout(self.patience, freed)).await;
+        timer.lap(Phase::Pool);
+        match waited {
             Ok(permit) => permit.map_err(|_| Failure::new(ErrorKind::Misuse).message("the client was shut down")),
             Err(_) => Err(Failure::new(ErrorKind::Timeout)
                 .message(format!(
