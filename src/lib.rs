@@ -65,3 +65,8 @@ pub use url::{Scheme, StoreUrl};
 
 /// What each request says it comes from.
 pub(crate) const USER_AGENT: &str = concat!("storescope/", env!("CARGO_PKG_VERSION"), " (rust)");
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
