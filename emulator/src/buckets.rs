@@ -122,8 +122,7 @@ pub(crate) fn new_bucket(
     details: &Map<String, Value>,
     now: SystemTime,
 ) -> Result<BucketInfo, ApiError> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !(1..=256).contains(&name.len()) || !name.bytes().all(legal) {
+    if !is_legal_name(name) {
         return Err(ApiError::bad_request(
             "InvalidBucketName",
             format!("The bucket name '{name}' has other than letters, digits, '-', '_' and '.'"),
@@ -139,6 +138,12 @@ pub(crate) fn new_bucket(
     };
     apply(&mut bucket, details);
     Ok(bucket)
+}
+
+/// The rules of a bucket's name.
+pub(crate) fn is_legal_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=256).contains(&name.len()) && name.bytes().all(legal)
 }
 
 /// Takes over the settings that are given; a null (Java's SDK sends them) is none.

@@ -23,7 +23,7 @@ pub(crate) const USER: &str = "ocid1.user.oc1..aaaaaaaaemulatoruser";
 pub(crate) const COMPARTMENT: &str = "ocid1.compartment.oc1..aaaaaaaaemulatorcompartment";
 
 /// How long a fresh session token lives; the service's own live as long.
-const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+const TOKEN_LIFE: Duration = Duration::from_hours(1);
 
 /// The verifier's side: which public key a `keyId` stands for.
 pub(crate) struct Identity {

@@ -7,21 +7,122 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
+use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 
-use crate::content::{Blob, Content, Folder};
+use crate::content::{Blob, Content, Folder, Piece, read_at};
 
 /// Bytes that are gathered before they are written to a file.
 const WRITE: usize = 1 << 20;
 /// A body's buffer is made at once up to this size, and grows beyond it as bytes come.
 const MAX_RESERVE: u64 = 1 << 30;
 
-/// The digests to take beside MD5 and CRC32C.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Digests {
-    pub(crate) sha256: bool,
-    pub(crate) sha384: bool,
+/// A checksum that clients send or ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Crc32,
+    Crc32c,
+    Crc64Nvme,
+    Sha1,
+    Sha256,
+    Sha384,
+}
+
+impl Algorithm {
+    pub(crate) const ALL: [Algorithm; 6] = [
+        Algorithm::Crc32,
+        Algorithm::Crc32c,
+        Algorithm::Crc64Nvme,
+        Algorithm::Sha1,
+        Algorithm::Sha256,
+        Algorithm::Sha384,
+    ];
+
+    /// In small letters, as in the names of headers.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Algorithm::Crc32 => "crc32",
+            Algorithm::Crc32c => "crc32c",
+            Algorithm::Crc64Nvme => "crc64nvme",
+            Algorithm::Sha1 => "sha1",
+            Algorithm::Sha256 => "sha256",
+            Algorithm::Sha384 => "sha384",
+        }
+    }
+
+    /// In letters of any size.
+    pub(crate) fn named(name: &str) -> Option<Algorithm> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+    }
+
+    fn crc(self) -> Option<CrcAlgorithm> {
+        match self {
+            Algorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
+            Algorithm::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
+            Algorithm::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
+            Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha384 => None,
+        }
+    }
+
+    /// The checksum of two bodies that follow each other, of theirs; only a CRC has one.
+    pub(crate) fn combine(
+        self,
+        first: &[u8],
+        second: &[u8],
+        second_length: u64,
+    ) -> Option<Vec<u8>> {
+        let number = |crc: &[u8]| crc.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let crc = self.crc()?;
+        let both = crc_fast::checksum_combine(crc, number(first), number(second), second_length);
+        Some(both.to_be_bytes()[8 - first.len()..].to_vec())
+    }
+
+    /// The checksum of a few bytes.
+    pub(crate) fn of(self, bytes: &[u8]) -> Vec<u8> {
+        let mut hasher = Hasher::new(self);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+}
+
+/// One checksum in the making.
+enum Hasher {
+    Crc(Box<crc_fast::Digest>, usize),
+    Sha(digest::Context),
+}
+
+impl Hasher {
+    fn new(algorithm: Algorithm) -> Hasher {
+        let sha = match algorithm {
+            Algorithm::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Algorithm::Sha384 => &digest::SHA384,
+            _ => &digest::SHA256,
+        };
+        match algorithm.crc() {
+            Some(crc) => {
+                let width = if algorithm == Algorithm::Crc64Nvme { 8 } else { 4 };
+                Hasher::Crc(Box::new(crc_fast::Digest::new(crc)), width)
+            }
+            None => Hasher::Sha(digest::Context::new(sha)),
+        }
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        match self {
+            Hasher::Crc(crc, _) => crc.update(data),
+            Hasher::Sha(sha) => sha.update(data),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Hasher::Crc(crc, width) => crc.finalize().to_be_bytes()[8 - width..].to_vec(),
+            Hasher::Sha(sha) => sha.finish().as_ref().to_vec(),
+        }
+    }
 }
 
 /// A whole body.
@@ -30,8 +131,43 @@ pub(crate) struct Received {
     pub(crate) content: Content,
     pub(crate) md5: [u8; 16],
     pub(crate) crc32c: u32,
-    pub(crate) sha256: Option<Vec<u8>>,
-    pub(crate) sha384: Option<Vec<u8>>,
+    digests: Vec<(Algorithm, Vec<u8>)>,
+}
+
+impl Received {
+    /// A checksum that was asked for.
+    pub(crate) fn digest(&self, algorithm: Algorithm) -> Option<&[u8]> {
+        self.digests.iter().find(|(taken, _)| *taken == algorithm).map(|(_, digest)| &**digest)
+    }
+
+    /// The same in base64.
+    pub(crate) fn base64(&self, algorithm: Algorithm) -> Option<String> {
+        self.digest(algorithm).map(|digest| STANDARD.encode(digest))
+    }
+}
+
+impl Received {
+    /// What a content is that came another way: its bytes are read once to be hashed.
+    pub(crate) async fn again(content: Content, digests: &[Algorithm]) -> io::Result<Received> {
+        let mut intake = Intake::begin(None, 0, digests)?;
+        tokio::task::spawn_blocking(move || {
+            for piece in content.whole().pieces {
+                match piece {
+                    Piece::Memory(bytes) => intake.hash(&bytes),
+                    Piece::File { blob, range } => {
+                        let file = blob.open()?;
+                        for start in range.clone().step_by(WRITE) {
+                            let end = range.end.min(start + WRITE as u64);
+                            intake.hash(&read_at(&file, start..end)?);
+                        }
+                    }
+                }
+            }
+            Ok(Received { content, ..intake.hashed(Content::default()) })
+        })
+        .await
+        .map_err(io::Error::other)?
+    }
 }
 
 /// A body of which more may come.
@@ -39,8 +175,7 @@ pub(crate) struct Intake {
     sink: Sink,
     md5: Md5,
     crc32c: u32,
-    sha256: Option<digest::Context>,
-    sha384: Option<digest::Context>,
+    hashers: Vec<(Algorithm, Hasher)>,
 }
 
 enum Sink {
@@ -49,11 +184,12 @@ enum Sink {
 }
 
 impl Intake {
-    /// Begins a body of about `length` bytes, in `folder` if there is one.
+    /// Begins a body of about `length` bytes, in `folder` if there is one. MD5 and CRC32C are
+    /// always taken, and the others that are named.
     pub(crate) fn begin(
         folder: Option<&Arc<Folder>>,
         length: u64,
-        digests: Digests,
+        digests: &[Algorithm],
     ) -> io::Result<Intake> {
         let sink = match folder {
             None => Sink::Memory(BytesMut::with_capacity(length.min(MAX_RESERVE) as usize)),
@@ -62,22 +198,16 @@ impl Intake {
                 Sink::Disk { blob, file: Some(file), buffer: BytesMut::new() }
             }
         };
-        let context = |wanted: bool, algorithm| wanted.then(|| digest::Context::new(algorithm));
         Ok(Intake {
             sink,
             md5: Md5::new(),
             crc32c: 0,
-            sha256: context(digests.sha256, &digest::SHA256),
-            sha384: context(digests.sha384, &digest::SHA384),
+            hashers: digests.iter().map(|taken| (*taken, Hasher::new(*taken))).collect(),
         })
     }
 
     pub(crate) async fn write(&mut self, data: &Bytes) -> io::Result<()> {
-        self.md5.update(data);
-        self.crc32c = crc32c::crc32c_append(self.crc32c, data);
-        for context in self.sha256.iter_mut().chain(&mut self.sha384) {
-            context.update(data);
-        }
+        self.hash(data);
         match &mut self.sink {
             Sink::Memory(bytes) => bytes.extend_from_slice(data),
             Sink::Disk { blob, buffer, .. } => {
@@ -94,18 +224,29 @@ impl Intake {
     /// The body is whole: it is on disk when this returns, if it is kept there.
     pub(crate) async fn finish(mut self) -> io::Result<Received> {
         self.sink.flush(true).await?;
-        let content = match self.sink {
+        let content = match std::mem::replace(&mut self.sink, Sink::Memory(BytesMut::new())) {
             Sink::Memory(bytes) => bytes.freeze().into(),
             Sink::Disk { blob, .. } => blob.into_content(),
         };
-        let finish = |context: digest::Context| context.finish().as_ref().to_vec();
-        Ok(Received {
+        Ok(self.hashed(content))
+    }
+
+    fn hash(&mut self, data: &[u8]) {
+        self.md5.update(data);
+        self.crc32c = crc32c::crc32c_append(self.crc32c, data);
+        for (_, hasher) in &mut self.hashers {
+            hasher.update(data);
+        }
+    }
+
+    fn hashed(self, content: Content) -> Received {
+        let digests = self.hashers.into_iter();
+        Received {
             content,
             md5: self.md5.finalize().into(),
             crc32c: self.crc32c,
-            sha256: self.sha256.map(finish),
-            sha384: self.sha384.map(finish),
-        })
+            digests: digests.map(|(taken, hasher)| (taken, hasher.finish())).collect(),
+        }
     }
 }
 
@@ -125,5 +266,34 @@ impl Sink {
         });
         *file = Some(written.await.map_err(io::Error::other)??);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_of_known_text() {
+        // The check values of the catalogue of CRCs, and FIPS 180's.
+        for (algorithm, text, hex) in [
+            (Algorithm::Crc32, "123456789", "cbf43926"),
+            (Algorithm::Crc32c, "123456789", "e3069283"),
+            (Algorithm::Crc64Nvme, "123456789", "ae8b14860a799888"),
+            (Algorithm::Sha1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        ] {
+            let digest: Vec<_> =
+                algorithm.of(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(digest.concat(), hex);
+        }
+    }
+
+    #[test]
+    fn checksums_of_parts_make_that_of_the_whole() {
+        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
+            let whole = algorithm.combine(&algorithm.of(b"1234"), &algorithm.of(b"56789"), 5);
+            assert_eq!(whole, Some(algorithm.of(b"123456789")));
+        }
+        assert_eq!(Algorithm::Sha1.combine(&[0; 20], &[0; 20], 1), None);
     }
 }

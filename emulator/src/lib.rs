@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An emulator of OCI Object Storage: signatures are checked, latency follows a model, faults are
-//! injected, and each request is recorded with the times of its bytes.
+//! An emulator of OCI Object Storage and of its S3 API: signatures are checked, latency follows a
+//! model, faults are injected, and each request is recorded with the times of its bytes.
 //!
-//! It owns a server on loopback (plain, TLS and admin listeners), a store in memory, and a folder
-//! with the keys and the configuration by which Oracle's own clients find it. It parses requests
-//! and verifies signatures with no code of the client's but the signature crate, and its record
-//! shares nothing with the client's histograms: it is there to judge them.
+//! It owns a server on loopback (plain and TLS listeners of either API, an admin listener), one
+//! store for both in memory or in a folder, and a folder with the keys and the configuration by
+//! which Oracle's own clients find it. It parses requests of the native API and verifies their
+//! signatures with no code of the client's but the signature crate, and its record shares nothing
+//! with the client's histograms: it is there to judge them.
 //!
 //! ```text
 //!            listener ─ (TLS) ─ Socket: times, counts, cuts ─ hyper http1
 //!                                                              │
 //!            record ◄── Connection ◄──────────────────────── service
 //!                                                              ├─ identity   who asks
+//!                                                              ├─ s3         the other API (s3s)
 //!                                                              ├─ fault      what goes wrong
 //!                                                              ├─ storage    what is there
 //!                                                              └─ latency    when to answer
@@ -53,6 +55,7 @@ mod objects;
 mod pars;
 mod record;
 mod reply;
+mod s3;
 mod service;
 mod storage;
 mod target;
@@ -70,6 +73,7 @@ use std::time::{Duration, Instant};
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use s3s::service::S3Service;
 use serde::{Deserialize, Serialize};
 use storescope_model::{Model, ModelError};
 use tokio::sync::oneshot;
@@ -158,7 +162,7 @@ impl std::fmt::Debug for Emulator {
 pub struct Ready {
     /// The native API.
     pub oci: OciReady,
-    /// The S3 API, where it is served.
+    /// The S3 API.
     pub s3: Option<S3Ready>,
     /// Base URL of the admin API.
     pub admin: String,
@@ -239,6 +243,10 @@ pub struct Builder {
     model: Model,
     seed: u64,
     state: Option<PathBuf>,
+    s3_port: u16,
+    s3_tls_port: u16,
+    s3_dialect_oci: bool,
+    s3_regions: Vec<(String, String)>,
     clock_offset: i64,
     threads: usize,
     namespace: String,
@@ -257,6 +265,10 @@ impl Default for Builder {
             model: Model::default(),
             seed: 0,
             state: None,
+            s3_port: 0,
+            s3_tls_port: 0,
+            s3_dialect_oci: false,
+            s3_regions: Vec::new(),
             clock_offset: 0,
             threads: 2,
             namespace: NAMESPACE.to_owned(),
@@ -293,6 +305,36 @@ impl Builder {
     #[must_use]
     pub fn admin_port(mut self, port: u16) -> Builder {
         self.admin_port = port;
+        self
+    }
+
+    /// The port of the S3 API's plain listener; 0, the default, is any.
+    #[must_use]
+    pub fn s3_port(mut self, port: u16) -> Builder {
+        self.s3_port = port;
+        self
+    }
+
+    /// The port of the S3 API's TLS listener; 0, the default, is any.
+    #[must_use]
+    pub fn s3_tls_port(mut self, port: u16) -> Builder {
+        self.s3_tls_port = port;
+        self
+    }
+
+    /// Whether the S3 API refuses what OCI's refuses: `aws-chunked` bodies, and DeleteObjects
+    /// with a CRC32 or without MD5, SHA-256 or CRC32C. Off by default.
+    #[must_use]
+    pub fn s3_dialect_oci(mut self, oci: bool) -> Builder {
+        self.s3_dialect_oci = oci;
+        self
+    }
+
+    /// Says that a bucket lies in another region: an S3 request for it that is signed for any
+    /// other gets 301 `PermanentRedirect` with `x-amz-bucket-region`.
+    #[must_use]
+    pub fn s3_bucket_region(mut self, bucket: &str, region: &str) -> Builder {
+        self.s3_regions.push((bucket.to_owned(), region.to_owned()));
         self
     }
 
@@ -368,9 +410,11 @@ impl Builder {
     pub fn start(self) -> Result<Emulator, StartError> {
         self.model.check()?;
         let (folder, temporary) = self.state_folder()?;
-        let [plain, tls, admin] =
-            [self.port, self.tls_port, self.admin_port].map(|port| self.listen(port));
-        let (plain, tls, admin) = (plain?, tls?, admin?);
+        let plain = self.listen(self.port)?;
+        let tls = self.listen(self.tls_port)?;
+        let admin = self.listen(self.admin_port)?;
+        let s3_plain = self.listen(self.s3_port)?;
+        let s3_tls = self.listen(self.s3_tls_port)?;
         let clock = Clock::new(self.clock_offset);
         let ca_file = folder.join("ca.pem");
         let acceptor = TlsAcceptor::from(identity::tls_config(&ca_file, self.address)?);
@@ -390,6 +434,8 @@ impl Builder {
             last_request: AtomicU64::new(0),
             last_connection: AtomicU64::new(0),
         });
+        let keys = s3::Keys::generate();
+        let s3 = s3::service(&server, &keys, self.s3_dialect_oci, self.s3_regions);
         let ready = Ready {
             oci: OciReady {
                 endpoint: url("http", &plain)?,
@@ -401,7 +447,13 @@ impl Builder {
                 config_file: identity::config_file(&folder).display().to_string(),
                 profile: "DEFAULT".to_owned(),
             },
-            s3: None,
+            s3: Some(S3Ready {
+                endpoint: url("http", &s3_plain)?,
+                tls_endpoint: url("https", &s3_tls)?,
+                region: REGION.to_owned(),
+                access_key_id: keys.access_key_id.clone(),
+                secret_access_key: keys.secret_access_key.clone(),
+            }),
             admin: url("http", &admin)?,
             record: record_file.display().to_string(),
         };
@@ -414,14 +466,16 @@ impl Builder {
         let listeners = {
             let _entered = runtime.enter();
             let tokio = tokio::net::TcpListener::from_std;
-            (tokio(plain)?, tokio(tls)?, tokio(admin)?)
+            (tokio(plain)?, tokio(tls)?, tokio(s3_plain)?, tokio(s3_tls)?, tokio(admin)?)
         };
         let thread = std::thread::Builder::new().name("emulator-runtime".into()).spawn({
             let server = server.clone();
             move || {
-                let (plain, tls, admin) = listeners;
-                runtime.spawn(accept(plain, server.clone(), None));
-                runtime.spawn(accept(tls, server.clone(), Some(acceptor)));
+                let (plain, tls, s3_plain, s3_tls, admin) = listeners;
+                runtime.spawn(accept(plain, server.clone(), None, None));
+                runtime.spawn(accept(tls, server.clone(), None, Some(acceptor.clone())));
+                runtime.spawn(accept(s3_plain, server.clone(), Some(s3.clone()), None));
+                runtime.spawn(accept(s3_tls, server.clone(), Some(s3), Some(acceptor)));
                 runtime.spawn(accept_admin(admin, Admin(server)));
                 // An error is an emulator that is gone.
                 let _ = runtime.block_on(stopped);
@@ -481,6 +535,7 @@ fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {
 async fn accept(
     listener: tokio::net::TcpListener,
     server: Arc<Server>,
+    s3: Option<S3Service>,
     acceptor: Option<TlsAcceptor>,
 ) {
     loop {
@@ -495,12 +550,12 @@ async fn accept(
         };
         // A socket that is gone already is found out by its first read.
         let _ = stream.set_nodelay(true);
-        let (server, acceptor) = (server.clone(), acceptor.clone());
+        let (server, s3, acceptor) = (server.clone(), s3.clone(), acceptor.clone());
         tokio::spawn(async move {
             match acceptor {
-                None => serve(stream, server, false).await,
+                None => serve(stream, server, s3, false).await,
                 Some(acceptor) => match acceptor.accept(stream).await {
-                    Ok(stream) => serve(stream, server, true).await,
+                    Ok(stream) => serve(stream, server, s3, true).await,
                     Err(error) => tracing::debug!(%error, "TLS handshake failed"),
                 },
             }
@@ -509,11 +564,17 @@ async fn accept(
 }
 
 /// Serves one connection to its end.
-async fn serve<T: Transport + Send + 'static>(stream: T, server: Arc<Server>, tls: bool) {
+async fn serve<T: Transport + Send + 'static>(
+    stream: T,
+    server: Arc<Server>,
+    s3: Option<S3Service>,
+    tls: bool,
+) {
     let number = server.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
     let connection = Arc::new(Connection::new(number, tls, server.clock, server.record.clone()));
     let socket = Socket::new(stream, connection.clone(), server.timer.clone());
-    let service = service_fn(move |request| server.clone().serve(connection.clone(), request));
+    let service =
+        service_fn(move |request| server.clone().serve(connection.clone(), request, s3.clone()));
     let served = hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
         .serve_connection(TokioIo::new(socket), service)

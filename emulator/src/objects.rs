@@ -16,7 +16,7 @@ use crate::buckets::page_name;
 use crate::clock::rfc3339;
 use crate::content::Content;
 use crate::fault::Plan;
-use crate::intake::{Digests, Received};
+use crate::intake::{Algorithm, Received};
 use crate::reply::{ApiError, Reply};
 use crate::storage::{
     Checksums, Condition, Headers, ListQuery, Object, Storage, check_if_match, matches,
@@ -27,7 +27,7 @@ use crate::target::{BucketName, Target};
 const MAX_LIMIT: usize = 1000;
 
 /// Content headers that are kept with an object and sent again; `opc-meta-*` are kept too.
-const KEPT: [HeaderName; 5] =
+pub(crate) const KEPT: [HeaderName; 5] =
     [CONTENT_TYPE, CONTENT_LANGUAGE, CONTENT_ENCODING, CONTENT_DISPOSITION, CACHE_CONTROL];
 
 /// Query parameters of GetObject that replace a header of the answer.
@@ -39,6 +39,11 @@ const OVERRIDES: [(&str, HeaderName); 6] = [
     ("httpResponseCacheControl", CACHE_CONTROL),
     ("httpResponseExpires", EXPIRES),
 ];
+
+/// Digests that are kept because they came or were asked for, and their header. CRC32C is always
+/// kept.
+const DIGESTS: [(Algorithm, &str); 2] =
+    [(Algorithm::Sha256, "opc-content-sha256"), (Algorithm::Sha384, "opc-content-sha384")];
 
 /// The value of a request header, if it is text.
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -82,12 +87,12 @@ pub(crate) fn condition(headers: &HeaderMap) -> Result<Condition, ApiError> {
 }
 
 /// Which digests of a body are to be taken: those that were sent or asked for.
-pub(crate) fn digests(headers: &HeaderMap) -> Digests {
-    let asked = text(headers, "opc-checksum-algorithm");
-    Digests {
-        sha256: asked == Some("SHA256") || headers.contains_key("opc-content-sha256"),
-        sha384: asked == Some("SHA384") || headers.contains_key("opc-content-sha384"),
-    }
+pub(crate) fn digests(headers: &HeaderMap) -> Vec<Algorithm> {
+    let asked = text(headers, "opc-checksum-algorithm").and_then(Algorithm::named);
+    let wanted = |(algorithm, name): &(Algorithm, &str)| {
+        asked == Some(*algorithm) || headers.contains_key(*name)
+    };
+    DIGESTS.into_iter().filter(wanted).map(|(algorithm, _)| algorithm).collect()
 }
 
 pub(crate) fn put(
@@ -179,18 +184,12 @@ pub(crate) fn check_received(
     check_algorithm(text(headers, "opc-checksum-algorithm"))?;
     check_digest(headers, "opc-content-crc32c", &base64_crc(received.crc32c))?;
     let mut kept = Vec::new();
-    for (algorithm, name, digest) in [
-        ("sha256", "opc-content-sha256", &received.sha256),
-        ("sha384", "opc-content-sha384", &received.sha384),
-    ] {
-        // A SHA-256 may have been taken for the signature alone.
-        if let Some(digest) = digest
-            && (headers.contains_key(name)
-                || text(headers, "opc-checksum-algorithm") == Some(&algorithm.to_uppercase()))
-        {
-            let computed = STANDARD.encode(digest);
+    // Of those that were taken, a SHA-256 may have been for the signature alone.
+    for algorithm in digests(headers) {
+        for (_, name) in DIGESTS.iter().filter(|(listed, _)| *listed == algorithm) {
+            let computed = received.base64(algorithm).unwrap_or_default();
             check_digest(headers, name, &computed)?;
-            kept.push((algorithm.to_owned(), computed));
+            kept.push((algorithm.name().to_owned(), computed));
         }
     }
     Ok(kept)
@@ -451,20 +450,16 @@ pub(crate) fn list_versions(
 
 fn list_query(target: &Target) -> Result<ListQuery, ApiError> {
     let owned = |name| target.query(name).map(str::to_owned);
-    let delimited = match target.query("delimiter") {
-        None => false,
-        Some("/") => true,
-        Some(_) => {
-            return Err(ApiError::bad_request("InvalidParameter", "The only delimiter is '/'"));
-        }
-    };
+    if target.query("delimiter").is_some_and(|delimiter| delimiter != "/") {
+        return Err(ApiError::bad_request("InvalidParameter", "The only delimiter is '/'"));
+    }
     Ok(ListQuery {
         prefix: owned("prefix").unwrap_or_default(),
         start: owned("start"),
         start_after: owned("startAfter"),
         end: owned("end"),
         limit: limit(target)?,
-        delimited,
+        delimiter: owned("delimiter"),
     })
 }
 

@@ -10,6 +10,7 @@
 //! refused before its body was read is answered at once, and the connection closed, if the client
 //! waits for a 100; else the body is read and dropped first.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +22,8 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, DATE, HeaderName, 
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use s3s::service::S3Service;
 use storescope_model::{Model, Sampler};
 use storescope_sign::{Authorization, Rule};
 
@@ -31,7 +32,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::fault::{Answer, Faults, Plan};
 use crate::identity::Identity;
-use crate::intake::{Digests, Intake, Received};
+use crate::intake::{Algorithm, Intake, Received};
 use crate::record::{Record, RecordLine};
 use crate::reply::{ApiError, Reply};
 use crate::storage::Storage;
@@ -66,14 +67,15 @@ pub(crate) struct Server {
 /// A connection that ends without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Broken(&'static str);
+pub(crate) struct Broken(pub(crate) &'static str);
 
 impl Server {
-    /// Answers one request of a connection.
+    /// Answers one request of a connection, by the native API or by the other one.
     pub(crate) async fn serve(
         self: Arc<Server>,
         connection: Arc<Connection>,
         request: Request<Incoming>,
+        s3: Option<S3Service>,
     ) -> Result<Response<PacedBody>, Broken> {
         let head_read_ns = connection.last_read_ns();
         let first = connection.is_first_request();
@@ -87,13 +89,22 @@ impl Server {
             connection: &connection,
             id,
             parts: &parts,
-            body,
+            body: Arc::new(Mutex::new(body)),
+            reused: !first,
+            throttled: drawn.throttled,
             plan: Plan::default(),
         };
-        let has_body = !exchange.body.is_end_stream();
-        let reply = match exchange.act(!first, drawn.throttled).await? {
+        let has_body = !exchange.body().is_end_stream();
+        let acted = match &s3 {
+            None => exchange.act().await?.map(|reply| reply.for_method(&parts.method)),
+            Some(s3) => exchange.act_by_s3(s3).await?,
+        };
+        let reply = match acted {
             Ok(reply) => reply,
-            Err(error) => exchange.refuse(error.into()).await?,
+            Err(error) => {
+                let reply = exchange.refuse(error.into()).await?;
+                if s3.is_some() { reply } else { reply.for_method(&parts.method) }
+            }
         };
         let plan = exchange.plan;
         if plan.drop_response {
@@ -105,7 +116,6 @@ impl Server {
             let read_ns = if has_body { connection.last_read_ns() } else { head_read_ns };
             self.timer.sleep_until(self.clock.instant(read_ns) + wait).await;
         }
-        let reply = reply.for_method(&parts.method);
         let length = reply.body.len();
         connection.answer(id, reply.status.as_u16(), length, plan.truncate);
         let pace = Pace {
@@ -114,10 +124,10 @@ impl Server {
             stall: plan.stall.filter(|(after, _)| *after < length),
             corrupt: plan.corrupt,
         };
-        Ok(self.respond(reply, &parts, pace))
+        Ok(self.respond(reply, &parts, pace, s3.is_some()))
     }
 
-    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace) -> Response<PacedBody> {
+    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace, is_s3: bool) -> Response<PacedBody> {
         let Reply { status, headers, body, unsent, close } = reply;
         let mut response = Response::new(PacedBody::new(body, pace, self.timer.clone()));
         *response.status_mut() = status;
@@ -125,7 +135,12 @@ impl Server {
         let own = response.headers_mut();
         let text = |text: String| HeaderValue::try_from(text).expect("dates and ids are ASCII");
         own.insert(DATE, text(httpdate::fmt_http_date(self.clock.wall())));
-        own.insert("opc-request-id", text(request_id()));
+        let request_id = text(request_id());
+        if is_s3 {
+            own.insert("x-amz-request-id", request_id.clone());
+            own.insert("x-amz-id-2", request_id.clone());
+        }
+        own.insert("opc-request-id", request_id);
         if let Some(id) = parts.headers.get(CLIENT_REQUEST_ID) {
             own.insert(CLIENT_REQUEST_ID, id.clone());
         }
@@ -152,7 +167,8 @@ fn line(
     };
     RecordLine {
         id,
-        client_request_id: header("opc-client-request-id"),
+        client_request_id: header("opc-client-request-id")
+            .or_else(|| header("amz-sdk-invocation-id")),
         connection: connection.number,
         tls: connection.tls,
         user_agent: header("user-agent"),
@@ -170,7 +186,7 @@ fn line(
 }
 
 /// The target byte for byte: hyper and http::Uri keep it.
-fn raw_target(parts: &Parts) -> &str {
+pub(crate) fn raw_target(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
@@ -182,30 +198,38 @@ fn request_id() -> String {
 }
 
 /// A request while it is worked on.
-struct Exchange<'a> {
-    server: &'a Arc<Server>,
-    connection: &'a Connection,
-    id: u64,
-    parts: &'a Parts,
-    body: Incoming,
-    plan: Plan,
+pub(crate) struct Exchange<'a> {
+    pub(crate) server: &'a Arc<Server>,
+    pub(crate) connection: &'a Arc<Connection>,
+    pub(crate) id: u64,
+    pub(crate) parts: &'a Parts,
+    /// Shared with the S3 service while that reads it.
+    pub(crate) body: Arc<Mutex<Incoming>>,
+    /// Whether the connection has served a request before.
+    pub(crate) reused: bool,
+    /// Whether the model's request rate is exceeded.
+    pub(crate) throttled: bool,
+    pub(crate) plan: Plan,
 }
 
 impl Exchange<'_> {
+    pub(crate) fn body(&self) -> MutexGuard<'_, Incoming> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Verifies, asks the faults, and does the operation.
-    async fn act(
-        &mut self,
-        reused: bool,
-        throttled: bool,
-    ) -> Result<Result<Reply, ApiError>, Broken> {
+    async fn act(&mut self) -> Result<Result<Reply, ApiError>, Broken> {
         let target = Target::parse(raw_target(self.parts));
         let rule = target.route.rule(&self.parts.method);
         let authorization = match self.authorize(&target, rule) {
             Ok(authorization) => authorization,
             Err(error) => return Ok(Err(error)),
         };
-        self.plan =
-            self.server.faults.plan(self.parts.method.as_str(), raw_target(self.parts), reused);
+        self.plan = self.server.faults.plan(
+            self.parts.method.as_str(),
+            raw_target(self.parts),
+            self.reused,
+        );
         if self.plan.reset {
             self.connection.reset();
             return Err(Broken("the connection is reset by a fault"));
@@ -213,12 +237,8 @@ impl Exchange<'_> {
         if let Some(answer) = self.plan.answer.take() {
             return self.refuse(answer.into()).await.map(Ok);
         }
-        if throttled {
-            return Ok(Err(ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "TooManyRequests",
-                "The model's request rate is exceeded",
-            )));
+        if self.throttled {
+            return Ok(Err(too_many_requests()));
         }
         if rule == Rule::BodyExcluded {
             return self.upload(&target, authorization.as_ref()).await;
@@ -293,8 +313,10 @@ impl Exchange<'_> {
         }
         let headers = &self.parts.headers;
         let mut digests = objects::digests(headers);
-        digests.sha256 |= authorization.is_some_and(signs_body);
-        let received = match self.receive(digests).await? {
+        if authorization.is_some_and(signs_body) && !digests.contains(&Algorithm::Sha256) {
+            digests.push(Algorithm::Sha256);
+        }
+        let received = match self.receive(&digests).await? {
             Ok(received) => received,
             Err(error) => return Ok(Err(error)),
         };
@@ -335,7 +357,7 @@ impl Exchange<'_> {
     ) -> Result<Reply, ApiError> {
         let (Server { storage, clock, .. }, headers) = (&**self.server, &self.parts.headers);
         self.check_body(authorization, || {
-            let sha256 = received.sha256.as_deref().and_then(|sha256| sha256.try_into().ok());
+            let sha256 = received.digest(Algorithm::Sha256).and_then(|hash| hash.try_into().ok());
             sha256.expect("it is taken where a body is signed")
         })?;
         match &target.route {
@@ -439,8 +461,11 @@ impl Exchange<'_> {
     }
 
     /// Takes in the body of an upload; it breaks off with its connection.
-    async fn receive(&mut self, digests: Digests) -> Result<Result<Received, ApiError>, Broken> {
-        let length = self.body.size_hint().lower();
+    async fn receive(
+        &mut self,
+        digests: &[Algorithm],
+    ) -> Result<Result<Received, ApiError>, Broken> {
+        let length = self.body().size_hint().lower();
         if length > MAX_PUT {
             return Ok(Err(too_large(MAX_PUT)));
         }
@@ -458,7 +483,7 @@ impl Exchange<'_> {
 
     /// Reads a small body whole; it breaks off with its connection.
     async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
-        let length = self.body.size_hint().lower();
+        let length = self.body().size_hint().lower();
         if length > most {
             return Ok(Err(too_large(most)));
         }
@@ -473,7 +498,9 @@ impl Exchange<'_> {
     }
 
     async fn next_data(&mut self) -> Result<Option<Bytes>, Broken> {
-        while let Some(frame) = self.body.frame().await {
+        while let Some(frame) =
+            std::future::poll_fn(|cx| Pin::new(&mut *self.body()).poll_frame(cx)).await
+        {
             let frame = frame.map_err(|_| Broken("the request broke off"))?;
             if let Ok(data) = frame.into_data() {
                 let length = data.len() as u64;
@@ -485,14 +512,14 @@ impl Exchange<'_> {
     }
 
     /// Makes an answer that comes before the body was read fit for its connection.
-    async fn refuse(&mut self, mut reply: Reply) -> Result<Reply, Broken> {
+    pub(crate) async fn refuse(&mut self, mut reply: Reply) -> Result<Reply, Broken> {
         let waits = self
             .parts
             .headers
             .get("expect")
             .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let mut drained = 0;
-        while !self.body.is_end_stream() {
+        while !self.body().is_end_stream() {
             if waits || drained > MAX_DRAIN {
                 reply.close = true;
                 self.connection.linger();
@@ -503,6 +530,14 @@ impl Exchange<'_> {
         }
         Ok(reply)
     }
+}
+
+pub(crate) fn too_many_requests() -> ApiError {
+    ApiError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooManyRequests",
+        "The model's request rate is exceeded",
+    )
 }
 
 fn signs_body(authorization: &Authorization) -> bool {

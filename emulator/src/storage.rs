@@ -149,6 +149,9 @@ pub(crate) struct Upload<C = Content> {
     pub(crate) storage_tier: String,
     /// The checksum that its parts are to have, by algorithm in small letters.
     pub(crate) checksum: Option<String>,
+    /// Whether the object's checksum is that of all bytes, not that of the parts' checksums.
+    #[serde(default)]
+    pub(crate) checksum_of_whole: bool,
     /// What was asked at the beginning, and must hold at the end.
     pub(crate) condition: Condition,
     #[serde(with = "header_list")]
@@ -165,6 +168,7 @@ impl<C> Upload<C> {
             created: self.created,
             storage_tier: self.storage_tier,
             checksum: self.checksum,
+            checksum_of_whole: self.checksum_of_whole,
             condition: self.condition,
             headers: self.headers,
             parts: parts
@@ -249,8 +253,8 @@ pub(crate) struct ListQuery {
     /// The first name that is not listed.
     pub(crate) end: Option<String>,
     pub(crate) limit: usize,
-    /// Whether names are rolled up at the next `/` after the prefix.
-    pub(crate) delimited: bool,
+    /// Names are rolled up at the next of these after the prefix.
+    pub(crate) delimiter: Option<String>,
 }
 
 /// A page: objects and prefixes share the limit, and no prefix is cut by a page's end.
@@ -761,21 +765,44 @@ fn list(objects: &BTreeMap<String, Arc<Object>>, query: &ListQuery) -> Page {
             page.next = Some(name.clone());
             break;
         }
-        let slash = name[query.prefix.len()..].find('/').filter(|_| query.delimited);
-        from = match slash {
+        from = match rolled(name, query) {
             None => {
                 page.objects.push((name.clone(), object.clone()));
                 Bound::Excluded(name.clone())
             }
-            Some(slash) => {
-                let rolled = &name[..query.prefix.len() + slash];
-                page.prefixes.push(format!("{rolled}/"));
-                // '0' follows '/': the first name that is not below the prefix.
-                Bound::Included(format!("{rolled}0"))
+            Some(rolled) => {
+                page.prefixes.push(rolled.to_owned());
+                match after_all(rolled) {
+                    Some(next) => Bound::Included(next),
+                    None => break,
+                }
             }
         };
     }
     page
+}
+
+/// The prefix into which a name is rolled up.
+fn rolled<'a>(name: &'a str, query: &ListQuery) -> Option<&'a str> {
+    let delimiter = query.delimiter.as_deref()?;
+    let at = name[query.prefix.len()..].find(delimiter)?;
+    Some(&name[..query.prefix.len() + at + delimiter.len()])
+}
+
+/// The first text that is greater than all which begin so. UTF-8 orders as its characters do.
+pub(crate) fn after_all(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    loop {
+        // Past the surrogates, which are no characters.
+        let next = match text.pop()? {
+            '\u{d7ff}' => Some('\u{e000}'),
+            last => char::from_u32(u32::from(last) + 1),
+        };
+        if let Some(next) = next {
+            text.push(next);
+            return Some(text);
+        }
+    }
 }
 
 /// The greatest of the lower bounds.
@@ -793,5 +820,23 @@ fn borrow(bound: &Bound<String>) -> Bound<&str> {
         Bound::Included(name) => Bound::Included(name),
         Bound::Excluded(name) => Bound::Excluded(name),
         Bound::Unbounded => Bound::Unbounded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_a_prefix() {
+        for (prefix, next) in [
+            ("a/", Some("a0")),
+            ("ü", Some("ý")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ] {
+            assert_eq!(after_all(prefix).as_deref(), next, "{prefix}");
+        }
     }
 }

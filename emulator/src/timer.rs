@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn stopping_ends_the_waits() {
         let (timer, thread) = Timer::start().unwrap();
-        let wait = timer.wait_until(Instant::now() + Duration::from_secs(3600));
+        let wait = timer.wait_until(Instant::now() + Duration::from_hours(1));
         drop((thread, timer));
         assert!(wait.blocking_recv().is_err());
     }

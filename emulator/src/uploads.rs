@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::buckets::{page_name, parse_json};
 use crate::clock::rfc3339;
 use crate::content::Content;
-use crate::intake::Received;
+use crate::intake::{Algorithm, Received};
 use crate::objects::{
     base64_crc, check_algorithm, check_name, check_received, check_tier, condition, default_tier,
     limit, new_etag, new_object, text, written,
@@ -27,7 +27,7 @@ use crate::storage::{Object, Part, Storage, Upload};
 use crate::target::{BucketName, Target};
 
 /// The greatest number of a part.
-const MAX_PART: u32 = 10_000;
+pub(crate) const MAX_PART: u32 = 10_000;
 
 /// CreateMultipartUpload.
 pub(crate) fn create(
@@ -70,6 +70,7 @@ pub(crate) fn create(
             None => default_tier(storage, bucket)?,
         },
         checksum: checksum.map(str::to_ascii_lowercase),
+        checksum_of_whole: false,
         condition: condition(headers)?,
         headers: content
             .chain(metadata_headers(details.metadata.unwrap_or_default()))
@@ -315,29 +316,34 @@ pub(crate) fn assemble(
     Ok(Object {
         md5: format!("{}-{}", STANDARD.encode(md5), chosen.len()),
         crc32c,
-        checksums: upload
-            .checksum
-            .iter()
-            .filter_map(|algorithm| Some((algorithm.clone(), composite(algorithm, chosen)?)))
-            .collect(),
+        checksums: checksum(upload, chosen).into_iter().collect(),
         ..new_object(content, &upload.storage_tier, upload.headers.clone(), now)
     })
 }
 
-/// The digest of the parts' digests, `-` and their number; none if a part has none.
-fn composite(algorithm: &str, chosen: &BTreeMap<u32, Arc<Part>>) -> Option<String> {
-    let algorithm_of_all = match algorithm {
-        "sha256" => &aws_lc_rs::digest::SHA256,
-        "sha384" => &aws_lc_rs::digest::SHA384,
-        _ => return None,
-    };
+/// The checksum of an object that was asked for when its upload began: of all bytes, or the
+/// checksum of the parts' checksums, `-` and their number. None if a part has none.
+fn checksum(upload: &Upload, chosen: &BTreeMap<u32, Arc<Part>>) -> Option<(String, String)> {
+    let name = upload.checksum.as_ref()?;
+    let algorithm = Algorithm::named(name)?;
     let mut digests = Vec::new();
     for part in chosen.values() {
-        let (_, value) = part.checksums.iter().find(|(name, _)| name == algorithm)?;
-        digests.extend(STANDARD.decode(value).ok()?);
+        let (_, value) = part.checksums.iter().find(|(kept, _)| kept == name)?;
+        digests.push((STANDARD.decode(value).ok()?, part.size));
     }
-    let digest = aws_lc_rs::digest::digest(algorithm_of_all, &digests);
-    Some(format!("{}-{}", STANDARD.encode(digest), chosen.len()))
+    let value = if upload.checksum_of_whole {
+        let whole = digests.into_iter().try_fold(None::<Vec<u8>>, |all, (digest, size)| {
+            Some(Some(match all {
+                None => digest,
+                Some(all) => algorithm.combine(&all, &digest, size)?,
+            }))
+        });
+        STANDARD.encode(whole??)
+    } else {
+        let all: Vec<u8> = digests.into_iter().flat_map(|(digest, _)| digest).collect();
+        format!("{}-{}", STANDARD.encode(algorithm.of(&all)), chosen.len())
+    };
+    Some((name.clone(), value))
 }
 
 /// AbortMultipartUpload.

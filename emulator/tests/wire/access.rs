@@ -19,7 +19,7 @@ fn open(client: &mut Client, method: &str, target: &str, body: &[u8]) -> Respons
 }
 
 fn in_an_hour() -> String {
-    let later = SystemTime::now() + Duration::from_secs(3600);
+    let later = SystemTime::now() + Duration::from_hours(1);
     jiff::Timestamp::try_from(later).unwrap().to_string()
 }
 

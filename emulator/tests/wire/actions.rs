@@ -116,7 +116,7 @@ fn a_slow_copy_is_in_progress_and_can_be_canceled() {
         let accepted = act(client, "copyObject", copy(json!({})));
         format!("/workRequests/{}", accepted.header("opc-work-request-id").unwrap())
     };
-    emulator.admin().set_copy_delay(Duration::from_secs(3600));
+    emulator.admin().set_copy_delay(Duration::from_hours(1));
     let work = begin(&mut client);
     let told = client.get(&work);
     assert_eq!(told.json()["status"], "IN_PROGRESS");

@@ -11,5 +11,6 @@ mod faults;
 mod latency;
 mod lists;
 mod records;
+mod s3;
 mod signatures;
 mod uploads;

@@ -1,0 +1,608 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The S3 API, on the same buckets and objects as the native one, by the crate `s3s`: it routes,
+//! checks SigV4 (header, presigned, chunked) and reads and writes XML; what is done is here.
+//!
+//! ```text
+//!  Exchange ─► s3s: signature ─► check: region, clock, dialect, faults ─► operation ─► Reply
+//!      ▲                                                                      │
+//!      └── body, counted, shared so that what is not read can be drained      └─ bytes as Payload
+//! ```
+//!
+//! An ETag is the MD5 in hex, with `-N` of an object made of N parts; both APIs' conditions know
+//! both kinds of ETag. User metadata is `x-amz-meta-*` here and `opc-meta-*` there.
+#![allow(clippy::wildcard_imports, reason = "one input and one output an operation")]
+
+mod lists;
+mod objects;
+mod uploads;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::*;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use serde_json::{Map, Value};
+
+use crate::buckets;
+use crate::connection::Connection;
+use crate::content::Payload;
+use crate::fault::Plan;
+use crate::identity::{COMPARTMENT, REGION, USER};
+use crate::objects::text;
+use crate::reply::{ApiError, Reply};
+use crate::service::{Broken, Exchange, Server, raw_target, too_many_requests};
+use crate::storage::Storage;
+use crate::target::{BucketName as Name, Target};
+
+/// How far a request's date may be from the emulator's clock.
+const SKEW: Duration = Duration::from_mins(15);
+
+/// The one pair of keys that is served.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+}
+
+impl Keys {
+    pub(crate) fn generate() -> Keys {
+        let mut bytes = [0_u8; 40];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+        let id: Vec<String> = bytes[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        Keys { access_key_id: id.concat(), secret_access_key: URL_SAFE_NO_PAD.encode(&bytes[10..]) }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == self.access_key_id {
+            return Ok(self.secret_access_key.as_str().into());
+        }
+        Err(S3ErrorCode::InvalidAccessKeyId.into())
+    }
+}
+
+/// The service that connections of this API are given. It holds the server, not the other way.
+pub(crate) fn service(
+    server: &Arc<Server>,
+    keys: &Keys,
+    oci_dialect: bool,
+    regions: Vec<(String, String)>,
+) -> S3Service {
+    let api = Arc::new(Shared {
+        server: server.clone(),
+        oci_dialect,
+        regions: regions.into_iter().collect(),
+    });
+    let mut builder = S3ServiceBuilder::new(Api(api.clone()));
+    builder.set_auth(keys.clone());
+    builder.set_access(Api(api));
+    builder.set_validation(Names);
+    builder.build()
+}
+
+/// Bucket names by OCI's rules: both APIs name the same buckets.
+struct Names;
+
+impl NameValidation for Names {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        buckets::is_legal_name(name)
+    }
+}
+
+struct Api(Arc<Shared>);
+
+struct Shared {
+    server: Arc<Server>,
+    oci_dialect: bool,
+    /// Buckets of other regions.
+    regions: HashMap<String, String>,
+}
+
+/// What an exchange and the service that works for it tell each other.
+#[derive(Clone)]
+struct Ticket(Arc<TicketState>);
+
+struct TicketState {
+    target: String,
+    reused: bool,
+    throttled: bool,
+    plan: Mutex<Plan>,
+    /// The request's body broke off.
+    broken: AtomicBool,
+}
+
+impl Ticket {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The request's body on its way to the service: counted for the record.
+struct Tap {
+    body: Arc<Mutex<Incoming>>,
+    connection: Arc<Connection>,
+    id: u64,
+    ticket: Ticket,
+}
+
+impl http_body::Body for Tap {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.connection.amend(self.id, |line| line.bytes_in += length);
+            }
+            Some(Err(_)) => self.ticket.0.broken.store(true, Ordering::Relaxed),
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
+    }
+}
+
+impl Exchange<'_> {
+    /// Lets the service do it, and makes its answer ours. Its errors are answers already.
+    pub(crate) async fn act_by_s3(
+        &mut self,
+        s3: &S3Service,
+    ) -> Result<Result<Reply, ApiError>, Broken> {
+        let ticket = Ticket(Arc::new(TicketState {
+            target: raw_target(self.parts).to_owned(),
+            reused: self.reused,
+            throttled: self.throttled,
+            plan: Mutex::default(),
+            broken: AtomicBool::new(false),
+        }));
+        let body = Tap {
+            body: self.body.clone(),
+            connection: self.connection.clone(),
+            id: self.id,
+            ticket: ticket.clone(),
+        };
+        let mut request =
+            http::Request::from_parts(self.parts.clone(), s3s::Body::http_body_unsync(body));
+        request.extensions_mut().insert(ticket.clone());
+        let answered = s3.call(request).await;
+        if ticket.0.broken.load(Ordering::Relaxed) {
+            return Err(Broken("the request broke off"));
+        }
+        self.plan = std::mem::take(&mut *ticket.plan());
+        if self.plan.reset {
+            self.connection.reset();
+            return Err(Broken("the connection is reset by a fault"));
+        }
+        let Ok(response) = answered else {
+            return Err(Broken("the S3 service failed"));
+        };
+        let reply = reply(response, &self.parts.method).await?;
+        self.refuse(reply).await.map(Ok)
+    }
+}
+
+/// An answer of the service as one of ours.
+async fn reply(response: s3s::HttpResponse, method: &Method) -> Result<Reply, Broken> {
+    let (mut parts, body) = response.into_parts();
+    let mut reply = Reply::empty(parts.status);
+    let is_empty = method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
+    if !is_empty {
+        reply.body = match parts.extensions.remove::<Payload>() {
+            Some(payload) => payload,
+            None => {
+                let collected = body.collect().await;
+                collected.map_err(|_| Broken("an answer cannot be written"))?.to_bytes().into()
+            }
+        };
+    }
+    // Of a HEAD the length is told; of a body hyper counts it.
+    if !(method == Method::HEAD && parts.status.is_success()) {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    parts.headers.remove(TRANSFER_ENCODING);
+    reply.headers = parts.headers;
+    Ok(reply)
+}
+
+#[async_trait::async_trait]
+impl S3Access for Api {
+    /// What must be right beside the signature, and what faults there are.
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let bucket = cx.s3_path().get_bucket_name().map(str::to_owned);
+        let operation = cx.s3_op().name().to_owned();
+        if cx.credentials().is_none() {
+            self.0.check_public(bucket.as_deref(), &operation)?;
+        } else {
+            self.0.check_date(cx.headers())?;
+            self.0.check_region(bucket.as_deref(), &operation, cx.headers(), cx.uri())?;
+        }
+        let method = cx.method().as_str().to_owned();
+        if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
+            self.0.check_faults(ticket, &method)?;
+        }
+        self.0.check_dialect(&operation, cx.headers())
+    }
+}
+
+impl Shared {
+    fn storage(&self) -> &Storage {
+        &self.server.storage
+    }
+
+    fn now(&self) -> SystemTime {
+        self.server.clock.wall()
+    }
+
+    fn name(&self, bucket: &str) -> Name {
+        Name { namespace: self.storage().namespace().to_owned(), name: bucket.to_owned() }
+    }
+
+    fn check_public(&self, bucket: Option<&str>, operation: &str) -> S3Result<()> {
+        let info = bucket.and_then(|bucket| self.storage().bucket(&self.name(bucket)).ok());
+        let settings = info.map(|info| info.settings).unwrap_or_default();
+        let reads = ["GetObject", "HeadObject"].contains(&operation);
+        let lists = ["ListObjects", "ListObjectsV2", "HeadBucket"].contains(&operation);
+        match settings.get("publicAccessType").and_then(Value::as_str) {
+            Some("ObjectRead") if reads || lists => Ok(()),
+            Some("ObjectReadWithoutList") if reads => Ok(()),
+            _ => Err(S3Error::with_message(S3ErrorCode::AccessDenied, "A signature is required")),
+        }
+    }
+
+    fn check_date(&self, headers: &HeaderMap) -> S3Result<()> {
+        // A presigned request has its date in the query, where the service has judged it.
+        let Some(date) = text(headers, "x-amz-date") else { return Ok(()) };
+        let date = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", date)
+            .and_then(|date| date.to_datetime())
+            .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC))
+            .map_err(|_| {
+                S3Error::with_message(S3ErrorCode::AccessDenied, "x-amz-date is no date")
+            })?;
+        let (date, now) = (SystemTime::from(date.timestamp()), self.now());
+        let off = now.duration_since(date).or_else(|_| date.duration_since(now));
+        if off.unwrap_or_default() > SKEW {
+            return Err(S3Error::with_message(
+                S3ErrorCode::RequestTimeTooSkewed,
+                "The difference between the request time and the current time is too large.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A request must be signed for the region of its bucket.
+    fn check_region(
+        &self,
+        bucket: Option<&str>,
+        operation: &str,
+        headers: &HeaderMap,
+        uri: &http::Uri,
+    ) -> S3Result<()> {
+        let elsewhere = bucket.and_then(|bucket| self.regions.get(bucket)).map(String::as_str);
+        let region = elsewhere.unwrap_or(REGION);
+        let signed = signed_region(headers, uri);
+        if signed.as_deref() == Some(region) || operation == "GetBucketLocation" {
+            return Ok(());
+        }
+        let mut error = match elsewhere {
+            Some(region) => S3Error::with_message(
+                S3ErrorCode::PermanentRedirect,
+                format!("The bucket is in the region {region}: sign for it"),
+            ),
+            None => S3Error::with_message(
+                S3ErrorCode::AuthorizationHeaderMalformed,
+                format!(
+                    "The authorization header is malformed; the region '{}' is wrong; expecting \
+                     '{region}'",
+                    signed.unwrap_or_default()
+                ),
+            ),
+        };
+        let mut told = HeaderMap::new();
+        let value = HeaderValue::try_from(region).map_err(S3Error::internal_error)?;
+        told.insert("x-amz-bucket-region", value);
+        told.insert("content-type", HeaderValue::from_static("application/xml"));
+        error.set_headers(told);
+        Err(error)
+    }
+
+    fn check_faults(&self, ticket: &Ticket, method: &str) -> S3Result<()> {
+        let plan = self.server.faults.plan(method, &ticket.0.target, ticket.0.reused);
+        let answer = plan.answer.clone();
+        let reset = plan.reset;
+        *ticket.plan() = plan;
+        if reset {
+            return Err(S3ErrorCode::InternalError.into());
+        }
+        if let Some(answer) = answer {
+            let status = StatusCode::from_u16(answer.status).unwrap_or_default();
+            let mut error = error(ApiError::new(status, &answer.code, answer.message));
+            if let Some(seconds) = answer.retry_after {
+                let retry_after = [("retry-after", seconds.to_string())];
+                error.set_headers(header_map(&retry_after)?);
+            }
+            return Err(error);
+        }
+        if ticket.0.throttled {
+            return Err(error(too_many_requests()));
+        }
+        Ok(())
+    }
+
+    /// What OCI's S3 API refuses and others take.
+    fn check_dialect(&self, operation: &str, headers: &HeaderMap) -> S3Result<()> {
+        if !self.oci_dialect {
+            return Ok(());
+        }
+        let refuse = |code, message| Err(S3Error::with_message(code, message));
+        let chunked = text(headers, "x-amz-content-sha256")
+            .is_some_and(|hash| hash.starts_with("STREAMING-"));
+        if chunked {
+            return refuse(S3ErrorCode::NotImplemented, "AWS chunked encoding not supported.");
+        }
+        let sent = |name| headers.contains_key(name);
+        let good = ["content-md5", "x-amz-checksum-sha256", "x-amz-checksum-crc32c"];
+        if operation == "DeleteObjects"
+            && (sent("x-amz-checksum-crc32") || !good.into_iter().any(sent))
+        {
+            return refuse(
+                S3ErrorCode::InvalidRequest,
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-sha256 \
+                 OR x-amz-checksum-crc32c",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The region for which a request is signed, in its header or its query.
+fn signed_region(headers: &HeaderMap, uri: &http::Uri) -> Option<String> {
+    let target = Target::parse(uri.path_and_query().map_or("", |target| target.as_str()));
+    let credential = match text(headers, AUTHORIZATION.as_str()) {
+        Some(header) => header.split("Credential=").nth(1)?.split(',').next()?,
+        None => target.query("X-Amz-Credential")?,
+    };
+    credential.split('/').nth(2).map(str::to_owned)
+}
+
+/// An error of the store as this API tells it.
+fn error(error: ApiError) -> S3Error {
+    let (code, status) = match error.code.as_str() {
+        "BucketNotFound" => ("NoSuchBucket", error.status),
+        "ObjectNotFound" => ("NoSuchKey", error.status),
+        "UploadNotFound" => ("NoSuchUpload", error.status),
+        "IfMatchFailed" | "IfNoneMatchFailed" => ("PreconditionFailed", error.status),
+        "BucketAlreadyExists" => ("BucketAlreadyOwnedByYou", error.status),
+        "InvalidUploadPart" => ("InvalidPart", error.status),
+        "InvalidObjectName" => ("KeyTooLongError", error.status),
+        "NotRestored" => ("InvalidObjectState", StatusCode::FORBIDDEN),
+        "PreauthenticatedRequestStillExists" => ("BucketNotEmpty", error.status),
+        "TooManyRequests" => ("SlowDown", StatusCode::SERVICE_UNAVAILABLE),
+        "InternalServerError" => ("InternalError", error.status),
+        "NotAuthenticated" => ("AccessDenied", error.status),
+        other => (other, error.status),
+    };
+    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
+    let mut told = S3Error::with_message(code, error.message);
+    told.set_status_code(status);
+    told
+}
+
+fn header_map(headers: &[(&'static str, String)]) -> S3Result<HeaderMap> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let value = HeaderValue::try_from(value).map_err(S3Error::internal_error)?;
+            Ok((http::HeaderName::from_static(name), value))
+        })
+        .collect()
+}
+
+/// The plan of the faults for a request.
+fn plan<T>(request: &S3Request<T>) -> Plan {
+    request.extensions.get::<Ticket>().map(|ticket| ticket.plan().clone()).unwrap_or_default()
+}
+
+/// Fills the checksum fields of an output.
+macro_rules! set_checksums {
+    ($output:expr, $checksums:expr) => {
+        for (algorithm, value) in $checksums {
+            let value = Some(value.clone());
+            match algorithm.as_str() {
+                "crc32" => $output.checksum_crc32 = value,
+                "crc32c" => $output.checksum_crc32c = value,
+                "crc64nvme" => $output.checksum_crc64nvme = value,
+                "sha1" => $output.checksum_sha1 = value,
+                "sha256" => $output.checksum_sha256 = value,
+                _ => {}
+            }
+        }
+    };
+}
+use set_checksums;
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+#[async_trait::async_trait]
+impl S3 for Api {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+        let buckets = self.0.storage().buckets(None).into_iter().map(|info| Bucket {
+            creation_date: Some(info.created.into()),
+            name: Some(info.name),
+            bucket_region: Some(REGION.to_owned()),
+        });
+        let owner = Owner { display_name: Some(USER.to_owned()), id: Some(USER.to_owned()) };
+        Ok(S3Response::new(ListBucketsOutput {
+            buckets: Some(buckets.collect()),
+            owner: Some(owner),
+            ..Default::default()
+        }))
+    }
+
+    async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> Answer<CreateBucketOutput> {
+        let name = request.input.bucket;
+        buckets::new_bucket(&name, COMPARTMENT, &Map::new(), self.0.now())
+            .and_then(|bucket| self.0.storage().create_bucket(bucket))
+            .map_err(error)?;
+        Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")) }))
+    }
+
+    async fn delete_bucket(
+        &self,
+        request: S3Request<DeleteBucketInput>,
+    ) -> Answer<DeleteBucketOutput> {
+        let name = self.0.name(&request.input.bucket);
+        self.0.storage().delete_bucket(&name, None).map_err(error)?;
+        Ok(S3Response::with_status(DeleteBucketOutput {}, StatusCode::NO_CONTENT))
+    }
+
+    async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
+        let bucket = request.input.bucket;
+        self.0.storage().bucket(&self.0.name(&bucket)).map_err(error)?;
+        let region = self.0.regions.get(&bucket).map_or(REGION, String::as_str);
+        Ok(S3Response::new(HeadBucketOutput {
+            bucket_region: Some(region.to_owned()),
+            ..Default::default()
+        }))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> Answer<GetBucketLocationOutput> {
+        let bucket = request.input.bucket;
+        self.0.storage().bucket(&self.0.name(&bucket)).map_err(error)?;
+        let region = self.0.regions.get(&bucket).map_or(REGION, String::as_str);
+        Ok(S3Response::new(GetBucketLocationOutput {
+            location_constraint: Some(region.to_owned().into()),
+        }))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        request: S3Request<GetBucketVersioningInput>,
+    ) -> Answer<GetBucketVersioningOutput> {
+        self.0.storage().bucket(&self.0.name(&request.input.bucket)).map_err(error)?;
+        Ok(S3Response::new(GetBucketVersioningOutput::default()))
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+        objects::get(&self.0, request)
+    }
+
+    async fn head_object(&self, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+        objects::head(&self.0, request)
+    }
+
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        objects::put(&self.0, request).await
+    }
+
+    async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+        objects::copy(&self.0, request)
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> Answer<DeleteObjectOutput> {
+        objects::delete(&self.0, request)
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> Answer<DeleteObjectsOutput> {
+        objects::delete_many(&self.0, request)
+    }
+
+    async fn list_objects(
+        &self,
+        request: S3Request<ListObjectsInput>,
+    ) -> Answer<ListObjectsOutput> {
+        lists::list(&self.0, request)
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> Answer<ListObjectsV2Output> {
+        lists::list_v2(&self.0, request)
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
+        uploads::create(&self.0, request)
+    }
+
+    async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+        uploads::put_part(&self.0, request).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> Answer<UploadPartCopyOutput> {
+        uploads::copy_part(&self.0, request).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
+        uploads::complete(&self.0, request)
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
+        uploads::abort(&self.0, request)
+    }
+
+    async fn list_parts(&self, request: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
+        uploads::list_parts(&self.0, request)
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        uploads::list(&self.0, request)
+    }
+}

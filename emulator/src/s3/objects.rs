@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Objects by the S3 API: get, head, put, copy, delete.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_core::Stream as _;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE};
+use s3s::dto::*;
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+use super::{Answer, Shared, Ticket, error, header_map, plan, set_checksums};
+use crate::actions::copied;
+use crate::intake::{Algorithm, Intake, Received};
+use crate::objects::{KEPT, check_name, default_tier, new_object, text};
+use crate::reply::ApiError;
+use crate::storage::{Checksums, Condition, Headers, Object as Stored, matches};
+
+/// Most bytes of one PUT and of one CopyObject.
+const MAX_BYTES: u64 = 5 << 30;
+/// Most keys of one DeleteObjects.
+const MAX_KEYS: usize = 1000;
+
+pub(super) fn etag(stored: &Stored) -> ETag {
+    ETag::Strong(stored.s3_etag())
+}
+
+/// What GetObject and HeadObject tell of an object beside its content headers.
+fn described(stored: &Stored, headers: &HeaderMap) -> S3Result<HeaderMap> {
+    let mut told = header_map(&[
+        ("accept-ranges", "bytes".to_owned()),
+        ("etag", format!("\"{}\"", stored.s3_etag())),
+        ("last-modified", httpdate::fmt_http_date(stored.modified)),
+    ])?;
+    for (name, value) in &stored.headers {
+        if let Some(key) = name.as_str().strip_prefix("opc-meta-") {
+            let name = HeaderName::try_from(format!("x-amz-meta-{key}"));
+            told.append(name.map_err(S3Error::internal_error)?, value.clone());
+        }
+    }
+    // Those of a range are not known.
+    let asked = text(headers, "x-amz-checksum-mode").filter(|_| !headers.contains_key(RANGE));
+    if asked.is_some_and(|mode| mode.eq_ignore_ascii_case("enabled")) {
+        for (algorithm, value) in &stored.checksums {
+            let name = HeaderName::try_from(format!("x-amz-checksum-{algorithm}"));
+            let value = HeaderValue::try_from(value).map_err(S3Error::internal_error)?;
+            told.insert(name.map_err(S3Error::internal_error)?, value);
+            let kind = HeaderValue::from_static(checksum_type(value_is_composite(stored)));
+            told.insert("x-amz-checksum-type", kind);
+        }
+    }
+    Ok(told)
+}
+
+fn value_is_composite(stored: &Stored) -> bool {
+    stored.checksums.iter().any(|(_, value)| value.contains('-'))
+}
+
+pub(super) fn checksum_type(composite: bool) -> &'static str {
+    if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT }
+}
+
+/// One of the content headers that were kept.
+fn kept(stored: &Stored, name: &HeaderName) -> Option<String> {
+    let (_, value) = stored.headers.iter().find(|(kept, _)| kept == name)?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+/// Finds an object that is to be read and judges the conditions.
+fn find(
+    api: &Shared,
+    (bucket, key): (&str, &str),
+    version: Option<&str>,
+    headers: &HeaderMap,
+) -> S3Result<Arc<Stored>> {
+    let stored = api.storage().get(&api.name(bucket), key).map_err(error)?;
+    if version.is_some_and(|version| version != stored.version && version != "null") {
+        return Err(S3ErrorCode::NoSuchVersion.into());
+    }
+    check_read(&stored, headers, "")?;
+    Ok(stored)
+}
+
+/// The conditions of a read; those of a copy's source have a prefix.
+pub(super) fn check_read(stored: &Stored, headers: &HeaderMap, prefix: &str) -> S3Result<()> {
+    let sent = |name: &str| text(headers, &format!("{prefix}{name}"));
+    let date = |name| sent(name).and_then(|date| httpdate::parse_http_date(date).ok());
+    // Headers have whole seconds.
+    let told = httpdate::fmt_http_date(stored.modified);
+    let modified = httpdate::parse_http_date(&told).unwrap_or(SystemTime::UNIX_EPOCH);
+    let failed = || Err(S3ErrorCode::PreconditionFailed.into());
+    match sent("if-match") {
+        Some(wanted) if !stored.is_named_by(wanted) => return failed(),
+        None if date("if-unmodified-since").is_some_and(|date| modified > date) => return failed(),
+        _ => {}
+    }
+    let unchanged = match sent("if-none-match") {
+        Some(known) => matches(known, &stored.s3_etag()) || matches(known, &stored.etag),
+        None => date("if-modified-since").is_some_and(|date| modified <= date),
+    };
+    if !unchanged {
+        return Ok(());
+    }
+    if !prefix.is_empty() {
+        return failed();
+    }
+    let mut error = S3Error::new(S3ErrorCode::NotModified);
+    error.set_headers(header_map(&[("etag", format!("\"{}\"", stored.s3_etag()))])?);
+    Err(error)
+}
+
+pub(super) fn get(api: &Shared, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+    let (input, headers, plan) = (&request.input, &request.headers, plan(&request));
+    let version = input.version_id.as_deref();
+    let stored = find(api, (&input.bucket, &input.key), version, headers)?;
+    if stored.is_archived(api.now()) {
+        return Err(S3ErrorCode::InvalidObjectState.into());
+    }
+    let range = match &input.range {
+        Some(range) if !plan.ignore_range => Some(range.check(stored.size).map_err(|_| {
+            let mut error = S3Error::new(S3ErrorCode::InvalidRange);
+            let told = [("content-range", format!("bytes */{}", stored.size))];
+            error.set_headers(header_map(&told).unwrap_or_default());
+            error
+        })?),
+        _ => None,
+    };
+    let told = u64::from(plan.wrong_content_range);
+    let content_range = range.as_ref().map(|range| {
+        format!("bytes {}-{}/{}", range.start + told, range.end - 1 + told, stored.size)
+    });
+    let payload = stored.content.payload(range.unwrap_or(0..stored.size));
+    let mut response = S3Response::new(GetObjectOutput {
+        content_length: Some(payload.len() as i64),
+        content_range,
+        content_type: kept(&stored, &CONTENT_TYPE),
+        content_encoding: kept(&stored, &CONTENT_ENCODING),
+        content_language: kept(&stored, &http::header::CONTENT_LANGUAGE),
+        content_disposition: kept(&stored, &http::header::CONTENT_DISPOSITION),
+        cache_control: kept(&stored, &http::header::CACHE_CONTROL),
+        ..Default::default()
+    });
+    response.headers = described(&stored, headers)?;
+    response.extensions.insert(payload);
+    Ok(response)
+}
+
+pub(super) fn head(api: &Shared, request: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+    let (input, headers) = (&request.input, &request.headers);
+    let version = input.version_id.as_deref();
+    let stored = find(api, (&input.bucket, &input.key), version, headers)?;
+    let mut response = S3Response::new(HeadObjectOutput {
+        content_length: Some(stored.size as i64),
+        content_type: kept(&stored, &CONTENT_TYPE),
+        content_encoding: kept(&stored, &CONTENT_ENCODING),
+        content_language: kept(&stored, &http::header::CONTENT_LANGUAGE),
+        content_disposition: kept(&stored, &http::header::CONTENT_DISPOSITION),
+        cache_control: kept(&stored, &http::header::CACHE_CONTROL),
+        ..Default::default()
+    });
+    response.headers = described(&stored, headers)?;
+    Ok(response)
+}
+
+/// The headers that are kept with what is put.
+pub(super) fn kept_headers(headers: &HeaderMap) -> Headers {
+    let mut kept = Headers::new();
+    for (name, value) in headers {
+        if let Some(key) = name.as_str().strip_prefix("x-amz-meta-") {
+            let name = HeaderName::try_from(format!("opc-meta-{key}"));
+            kept.extend(name.ok().map(|name| (name, value.clone())));
+        } else if *name == CONTENT_ENCODING {
+            // `aws-chunked` is of the transfer, not of the object.
+            let text = value.to_str().unwrap_or_default();
+            let text: Vec<_> =
+                text.split(',').map(str::trim).filter(|one| *one != "aws-chunked").collect();
+            let value = HeaderValue::try_from(text.join(",")).ok();
+            kept.extend(value.filter(|v| !v.is_empty()).map(|value| (name.clone(), value)));
+        } else if KEPT.contains(name) {
+            kept.push((name.clone(), value.clone()));
+        }
+    }
+    if !headers.contains_key(CONTENT_TYPE) {
+        kept.push((CONTENT_TYPE, HeaderValue::from_static("binary/octet-stream")));
+    }
+    kept
+}
+
+/// What a write asks for.
+pub(super) fn condition(headers: &HeaderMap) -> S3Result<Condition> {
+    let absent = match text(headers, "if-none-match") {
+        None => false,
+        Some("*") => true,
+        Some(_) => return Err(S3ErrorCode::NotImplemented.into()),
+    };
+    Ok(Condition { if_match: text(headers, "if-match").map(str::to_owned), absent })
+}
+
+/// The error of a conditional write; of an object that is not there, no ETag can match.
+pub(super) fn write_error(api: &Shared, bucket: &str, key: &str, failed: ApiError) -> S3Error {
+    let absent = || api.storage().get(&api.name(bucket), key).is_err();
+    if failed.code == "IfMatchFailed" && absent() {
+        return S3ErrorCode::NoSuchKey.into();
+    }
+    error(failed)
+}
+
+pub(super) async fn put(
+    api: &Shared,
+    mut request: S3Request<PutObjectInput>,
+) -> Answer<PutObjectOutput> {
+    let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
+    check_name(&key).map_err(error)?;
+    let tier = default_tier(api.storage(), &api.name(&bucket)).map_err(error)?;
+    let condition = condition(&request.headers)?;
+    let (body, length) = (request.input.body.take(), request.input.content_length);
+    let (received, checksums) = receive(api, &request, body, length, None).await?;
+    let stored = Stored {
+        md5: STANDARD.encode(received.md5),
+        crc32c: received.crc32c,
+        checksums,
+        ..new_object(received.content, &tier, kept_headers(&request.headers), api.now())
+    };
+    let stored = api
+        .storage()
+        .put(&api.name(&bucket), &key, stored, &condition)
+        .map_err(|failed| write_error(api, &bucket, &key, failed))?;
+    let mut output = PutObjectOutput { e_tag: Some(etag(&stored)), ..Default::default() };
+    set_checksums!(output, &stored.checksums);
+    Ok(S3Response::new(output))
+}
+
+/// Takes in a body and compares it with the checksums that came before or after it; those are
+/// returned, and `also`.
+pub(super) async fn receive<T>(
+    api: &Shared,
+    request: &S3Request<T>,
+    body: Option<StreamingBlob>,
+    length: Option<i64>,
+    also: Option<Algorithm>,
+) -> S3Result<(Received, Checksums)> {
+    let headers = &request.headers;
+    // A chunked body's own length stands apart; it may come without a Content-Length.
+    let decoded = text(headers, "x-amz-decoded-content-length").and_then(|n| n.parse().ok());
+    let length = decoded.or(length.map(i64::unsigned_abs));
+    let length = length.ok_or(S3ErrorCode::MissingContentLength)?;
+    if length > MAX_BYTES {
+        return Err(S3ErrorCode::EntityTooLarge.into());
+    }
+    let wanted = wanted(headers, also);
+    let storage = |failed| error(ApiError::storage(failed));
+    let mut intake = Intake::begin(api.storage().folder(), length, &wanted).map_err(storage)?;
+    if let Some(mut body) = body {
+        while let Some(data) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
+            let data = data.map_err(|failed| broken(request, &*failed))?;
+            intake.write(&data).await.map_err(storage)?;
+        }
+    }
+    let received = intake.finish().await.map_err(storage)?;
+    if received.content.len() != length {
+        return Err(S3ErrorCode::IncompleteBody.into());
+    }
+    check_md5(headers, &STANDARD.encode(received.md5))?;
+    let mut checksums = Checksums::new();
+    for algorithm in wanted {
+        let computed = received.base64(algorithm).unwrap_or_default();
+        let name = format!("x-amz-checksum-{}", algorithm.name());
+        let trailer = request.trailing_headers.as_ref().and_then(|trailers| {
+            trailers.read(|trailers| text(trailers, &name).map(str::to_owned)).flatten()
+        });
+        let sent = text(headers, &name).map(str::to_owned).or(trailer);
+        if sent.is_some_and(|sent| sent != computed) {
+            return Err(S3Error::with_message(
+                S3ErrorCode::BadDigest,
+                format!(
+                    "The {} you specified did not match the calculated checksum.",
+                    algorithm.name().to_uppercase()
+                ),
+            ));
+        }
+        checksums.push((algorithm.name().to_owned(), computed));
+    }
+    Ok((received, checksums))
+}
+
+/// The checksums to take: those that are sent before or after the body or asked for.
+fn wanted(headers: &HeaderMap, also: Option<Algorithm>) -> Vec<Algorithm> {
+    let trailers = text(headers, "x-amz-trailer").unwrap_or_default().to_ascii_lowercase();
+    let asked = text(headers, "x-amz-sdk-checksum-algorithm").and_then(Algorithm::named);
+    let is_wanted = |algorithm: &Algorithm| {
+        let name = format!("x-amz-checksum-{}", algorithm.name());
+        headers.contains_key(&name)
+            || trailers.split(',').any(|trailer| trailer.trim() == name)
+            || [asked, also].contains(&Some(*algorithm))
+    };
+    Algorithm::ALL.into_iter().filter(is_wanted).collect()
+}
+
+/// A body that is not the one that was signed.
+fn broken<T>(request: &S3Request<T>, why: &(dyn std::error::Error + Send + Sync)) -> S3Error {
+    let chunked = text(&request.headers, "x-amz-content-sha256")
+        .is_some_and(|hash| hash.starts_with("STREAMING-"));
+    let broke_off = request
+        .extensions
+        .get::<Ticket>()
+        .is_some_and(|ticket| ticket.0.broken.load(std::sync::atomic::Ordering::Relaxed));
+    let code = match (broke_off, chunked) {
+        (true, _) => S3ErrorCode::IncompleteBody,
+        (false, true) => S3ErrorCode::SignatureDoesNotMatch,
+        (false, false) => {
+            let mut error = S3Error::with_message(
+                S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()),
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            );
+            error.set_status_code(http::StatusCode::BAD_REQUEST);
+            return error;
+        }
+    };
+    S3Error::with_message(code, why.to_string())
+}
+
+fn check_md5(headers: &HeaderMap, computed: &str) -> S3Result<()> {
+    let Some(sent) = text(headers, "content-md5") else { return Ok(()) };
+    if STANDARD.decode(sent).map_or(0, |md5| md5.len()) != 16 {
+        return Err(S3ErrorCode::InvalidDigest.into());
+    }
+    if sent != computed {
+        return Err(S3Error::with_message(
+            S3ErrorCode::BadDigest,
+            "The Content-MD5 you specified did not match what we received.",
+        ));
+    }
+    Ok(())
+}
+
+/// The object that a copy reads.
+pub(super) fn source(
+    api: &Shared,
+    source: &CopySource,
+    headers: &HeaderMap,
+) -> S3Result<Arc<Stored>> {
+    let CopySource::Bucket { bucket, key, version_id } = source else {
+        return Err(S3ErrorCode::NotImplemented.into());
+    };
+    let stored = api.storage().get(&api.name(bucket), key).map_err(error)?;
+    if version_id.as_deref().is_some_and(|version| version != stored.version) {
+        return Err(S3ErrorCode::NoSuchVersion.into());
+    }
+    check_read(&stored, headers, "x-amz-copy-source-")?;
+    if stored.is_archived(api.now()) {
+        return Err(S3ErrorCode::InvalidObjectState.into());
+    }
+    Ok(stored)
+}
+
+pub(super) fn copy(api: &Shared, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+    let (input, headers) = (&request.input, &request.headers);
+    check_name(&input.key).map_err(error)?;
+    let found = source(api, &input.copy_source, headers)?;
+    if found.size > MAX_BYTES {
+        return Err(S3Error::with_message(
+            S3ErrorCode::InvalidRequest,
+            format!(
+                "The specified copy source is larger than the maximum allowable size for a copy \
+                 source: {MAX_BYTES}"
+            ),
+        ));
+    }
+    let directive = input.metadata_directive.as_ref().map(MetadataDirective::as_str);
+    let replaced = directive == Some(MetadataDirective::REPLACE);
+    let same = matches!(&input.copy_source, CopySource::Bucket { bucket, key, .. }
+        if **bucket == *input.bucket && **key == *input.key);
+    if same && !replaced {
+        return Err(S3Error::with_message(
+            S3ErrorCode::InvalidRequest,
+            "An object is copied to itself only with other metadata",
+        ));
+    }
+    let kept = if replaced { kept_headers(headers) } else { found.headers.clone() };
+    let name = api.name(&input.bucket);
+    let tier = default_tier(api.storage(), &name).map_err(error)?;
+    let stored = api
+        .storage()
+        .put(&name, &input.key, copied(&found, &tier, kept, api.now()), &condition(headers)?)
+        .map_err(|failed| write_error(api, &input.bucket, &input.key, failed))?;
+    let mut result = CopyObjectResult {
+        e_tag: Some(etag(&stored)),
+        last_modified: Some(stored.modified.into()),
+        ..Default::default()
+    };
+    set_checksums!(result, &stored.checksums);
+    Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+}
+
+/// DeleteObject: what is not there is deleted already.
+pub(super) fn delete(
+    api: &Shared,
+    request: S3Request<DeleteObjectInput>,
+) -> Answer<DeleteObjectOutput> {
+    let name = api.name(&request.input.bucket);
+    let if_match = text(&request.headers, "if-match");
+    match api.storage().delete(&name, &request.input.key, if_match) {
+        Err(failed) if failed.code != "ObjectNotFound" => Err(error(failed)),
+        _ => Ok(S3Response::new(DeleteObjectOutput::default())),
+    }
+}
+
+pub(super) fn delete_many(
+    api: &Shared,
+    request: S3Request<DeleteObjectsInput>,
+) -> Answer<DeleteObjectsOutput> {
+    let name = api.name(&request.input.bucket);
+    api.storage().bucket(&name).map_err(error)?;
+    let Delete { objects, quiet } = request.input.delete;
+    if objects.is_empty() || objects.len() > MAX_KEYS {
+        return Err(S3ErrorCode::MalformedXML.into());
+    }
+    let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+    for object in objects {
+        let if_match = object.e_tag.as_ref().map(ETag::value);
+        match api.storage().delete(&name, &object.key, if_match) {
+            Err(failed) if failed.code != "ObjectNotFound" => {
+                let failed = error(failed);
+                errors.push(Error {
+                    code: Some(failed.code().as_str().to_owned()),
+                    key: Some(object.key),
+                    message: failed.message().map(str::to_owned),
+                    ..Default::default()
+                });
+            }
+            _ => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
+        }
+    }
+    Ok(S3Response::new(DeleteObjectsOutput {
+        deleted: (quiet != Some(true)).then_some(deleted),
+        errors: Some(errors),
+        ..Default::default()
+    }))
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The S3 API on the wire, signed here by hand: what clients that were not made here do not try.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::{digest, hmac};
+use storescope_emulator::{Action, Builder, Emulator, Fault, S3Ready};
+use storescope_model::Model;
+
+use crate::client::{BUCKET, Client, object};
+
+const HASH: &str = "x-amz-content-sha256";
+
+/// A client that signs for a region and sends one request a connection.
+struct S3 {
+    ready: S3Ready,
+    region: String,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The `Code` of an error.
+    fn code(&self) -> (u16, String) {
+        let code = self.text().split("<Code>").nth(1).unwrap().split('<').next().unwrap();
+        (self.status, code.to_owned())
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+impl S3 {
+    fn new(emulator: &Emulator) -> S3 {
+        let ready = emulator.ready().s3.clone().unwrap();
+        S3 { region: ready.region.clone(), ready }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], b"").unwrap()
+    }
+
+    fn put(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.request("PUT", path, headers, body).unwrap()
+    }
+
+    /// Signs and sends; `None` if the connection ends without an answer.
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<Answer> {
+        let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
+        let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let host = self.ready.endpoint.trim_start_matches("http://").to_owned();
+        let mut all = vec![
+            ("host".to_owned(), host.clone()),
+            ("x-amz-date".to_owned(), time.clone()),
+            (HASH.to_owned(), sha256(body)),
+        ];
+        for (name, value) in headers {
+            all.retain(|(known, _)| known != name);
+            all.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        all.sort();
+        let find = |name: &str| all.iter().find(|(key, _)| key == name).unwrap().1.clone();
+        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+        let signed = names.join(";");
+        let lines: Vec<_> = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let (raw, query) = path.split_once('?').unwrap_or((path, ""));
+        let request =
+            format!("{method}\n{raw}\n{query}\n{}\n{signed}\n{}", lines.concat(), find(HASH));
+        let time = find("x-amz-date");
+        let scope = format!("{}/{}/s3/aws4_request", &time[..8], self.region);
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
+        let mut key = format!("AWS4{}", self.ready.secret_access_key).into_bytes();
+        for part in scope.split('/').chain([text.as_str()]) {
+            let signing = hmac::Key::new(hmac::HMAC_SHA256, &key);
+            key = hmac::sign(&signing, part.as_bytes()).as_ref().to_vec();
+        }
+        let sent: Vec<_> = all.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n{}\
+             authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, \
+             Signature={}\r\n\r\n",
+            body.len(),
+            sent.concat(),
+            self.ready.access_key_id,
+            hex(&key),
+        );
+        send(&host, &head, body)
+    }
+}
+
+fn send(host: &str, head: &str, body: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        head += &line;
+    }
+    let mut answer =
+        Answer { status: head.split(' ').nth(1)?.parse().ok()?, head, body: Vec::new() };
+    reader.read_to_end(&mut answer.body).ok()?;
+    Some(answer)
+}
+
+fn start(builder: Builder) -> (Emulator, S3, Client) {
+    let emulator = builder.bucket("demo").start().unwrap();
+    let (s3, client) = (S3::new(&emulator), Client::new(&emulator, "DEFAULT"));
+    (emulator, s3, client)
+}
+
+#[test]
+fn both_apis_have_the_same_objects() {
+    let (emulator, s3, mut client) = start(Emulator::builder());
+    let headers = [("content-type", "text/plain"), ("x-amz-meta-a", "b")];
+    assert_eq!(s3.put("/demo/x", &headers, b"hello").status, 200);
+    let got = client.get(&object("x"));
+    assert_eq!((got.text(), got.header("opc-meta-a")), ("hello", Some("b")));
+    assert_eq!(got.header("content-type"), Some("text/plain"));
+    client.request("PUT", &object("y"), &[("opc-meta-c", "d")], b"there");
+    let got = s3.get("/demo/y");
+    assert_eq!((got.text(), got.header("x-amz-meta-c")), ("there", Some("d")));
+    let native = client.get(&object("y")).header("etag").unwrap().to_owned();
+    for etag in [native.as_str(), got.header("etag").unwrap()] {
+        let headers = [("if-match", etag)];
+        assert_eq!(s3.request("GET", "/demo/y", &headers, b"").unwrap().status, 200);
+    }
+    let listed = s3.get("/demo?list-type=2");
+    assert!(listed.text().contains("<Key>x</Key>") && listed.text().contains("<Key>y</Key>"));
+    let lines = emulator.record();
+    let put = &lines[0];
+    assert_eq!((put.method.as_str(), put.target.as_str()), ("PUT", "/demo/x"));
+    assert_eq!((put.status, put.bytes_in), (Some(200), 5));
+    assert!(lines.iter().any(|line| line.target == "/demo/y" && line.bytes_out == 5));
+}
+
+#[test]
+fn who_does_not_sign_well_is_refused() {
+    let (emulator, mut s3, mut client) = start(Emulator::builder());
+    client.put("x", b"hello");
+    let host = s3.ready.endpoint.trim_start_matches("http://").to_owned();
+    let open = || {
+        let head = format!("GET /demo/x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        send(&host, &head, b"").unwrap()
+    };
+    assert_eq!(open().code(), (403, "AccessDenied".to_owned()));
+    client.request("POST", BUCKET, &[], br#"{"publicAccessType":"ObjectRead"}"#);
+    assert_eq!(open().text(), "hello");
+    let old = [("x-amz-date", "20200101T000000Z")];
+    let refused = s3.request("GET", "/demo/x", &old, b"").unwrap();
+    assert_eq!(refused.code(), (403, "RequestTimeTooSkewed".to_owned()));
+    let other = sha256(b"other");
+    let refused = s3.put("/demo/y", &[(HASH, &other)], b"hello");
+    assert_eq!(refused.code(), (400, "XAmzContentSHA256Mismatch".to_owned()));
+    let key = std::mem::replace(&mut s3.ready.secret_access_key, "wrong".into());
+    assert_eq!(s3.get("/demo/x").code(), (403, "SignatureDoesNotMatch".to_owned()));
+    s3.ready.secret_access_key = key;
+    s3.ready.access_key_id = "nobody".into();
+    assert_eq!(s3.get("/demo/x").code(), (403, "InvalidAccessKeyId".to_owned()));
+    assert_eq!(client.get(&object("y")).status, 404);
+    let refusals = emulator.record().iter().filter(|line| line.status == Some(403)).count();
+    assert_eq!(refusals, 4);
+}
+
+#[test]
+fn a_bucket_of_another_region_redirects() {
+    let builder = Emulator::builder().bucket("far").s3_bucket_region("far", "eu-frankfurt-1");
+    let (_emulator, mut s3, _client) = start(builder);
+    let refused = s3.get("/far?list-type=2");
+    assert_eq!(refused.code(), (301, "PermanentRedirect".to_owned()));
+    assert_eq!(refused.header("x-amz-bucket-region"), Some("eu-frankfurt-1"));
+    let head = s3.request("HEAD", "/far", &[], b"").unwrap();
+    assert_eq!((head.status, head.header("x-amz-bucket-region")), (301, Some("eu-frankfurt-1")));
+    s3.region = "eu-frankfurt-1".into();
+    assert_eq!(s3.get("/far?list-type=2").status, 200);
+    let refused = s3.get("/demo?list-type=2");
+    assert_eq!(refused.code(), (400, "AuthorizationHeaderMalformed".to_owned()));
+    assert_eq!(refused.header("x-amz-bucket-region"), Some("us-ashburn-1"));
+}
+
+#[test]
+fn the_dialect_of_oci_refuses_what_oci_refuses() {
+    let body = b"<Delete><Object><Key>a</Key></Object></Delete>";
+    let md5 = {
+        use base64::Engine as _;
+        use md5::Digest as _;
+        base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(body))
+    };
+    for (oci, refused) in [(false, 200), (true, 400)] {
+        let (_emulator, s3, _client) = start(Emulator::builder().s3_dialect_oci(oci));
+        let delete =
+            |headers: &[(&str, &str)]| s3.request("POST", "/demo?delete=", headers, body).unwrap();
+        assert_eq!(delete(&[("x-amz-checksum-crc32", "AAAAAA==")]).status, refused);
+        assert_eq!(delete(&[]).status, refused);
+        assert_eq!(delete(&[("content-md5", &md5)]).status, 200);
+        let chunked = [
+            (HASH, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            ("x-amz-decoded-content-length", "5"),
+            ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ];
+        let chunks = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
+        let put = s3.put("/demo/a", &chunked, chunks);
+        let expected = if oci { 501 } else { 200 };
+        assert_eq!(put.status, expected, "{}", put.text());
+    }
+}
+
+#[test]
+fn faults_and_ceilings_are_the_same() {
+    let model = Model::from_toml("requests_per_second = 5.0\n").unwrap();
+    let (emulator, s3, mut client) = start(Emulator::builder());
+    client.put("x", b"0123456789");
+    emulator.fault(Fault::new(Action::Reset).contains("/demo/x").count(1));
+    assert!(s3.request("GET", "/demo/x", &[], b"").is_none());
+    emulator.fault(Fault::new(Action::Throttle { requests: 1, retry_after: Some(2) }));
+    let refused = s3.get("/demo/x");
+    assert_eq!(refused.code(), (503, "SlowDown".to_owned()));
+    assert_eq!(refused.header("retry-after"), Some("2"));
+    emulator.fault(Fault::new(Action::Corrupt { offset: 3 }).count(1));
+    assert_eq!(s3.get("/demo/x").body[3], b'3' ^ 0xff);
+    emulator.fault(Fault::new(Action::Truncate { after: 4 }).count(1));
+    assert_eq!(s3.get("/demo/x").text(), "0123");
+    emulator.fault(Fault::new(Action::DropResponse).method("PUT").count(1));
+    assert!(s3.request("PUT", "/demo/z", &[], b"done").is_none());
+    assert_eq!(s3.get("/demo/z").text(), "done");
+    emulator.admin().set_model(&model).unwrap();
+    let codes: Vec<_> = (0..20).map(|_| s3.get("/demo/x").status).collect();
+    assert_eq!(codes[..5], [200; 5]);
+    assert!(codes.contains(&503), "{codes:?}");
+}
+
+#[test]
+fn conditions_and_checksums_of_writes() {
+    let (_emulator, s3, _client) = start(Emulator::builder());
+    let put = |headers: &[(&str, &str)]| s3.put("/demo/x", headers, b"hello");
+    assert_eq!(put(&[("if-match", "\"x\"")]).code(), (404, "NoSuchKey".to_owned()));
+    assert_eq!(put(&[("if-none-match", "*")]).status, 200);
+    assert_eq!(put(&[("if-none-match", "*")]).code(), (412, "PreconditionFailed".to_owned()));
+    assert_eq!(put(&[("if-match", "\"x\"")]).code(), (412, "PreconditionFailed".to_owned()));
+    for (name, good) in [
+        ("x-amz-checksum-crc32", "NhCmhg=="),
+        ("x-amz-checksum-crc32c", "mnG7TA=="),
+        ("x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="),
+        ("x-amz-checksum-sha1", "qvTGHdzF6KLavt4PO0gs2a6pQ00="),
+        ("content-md5", "XUFAKrxLKna5cZ2REBfFkg=="),
+    ] {
+        assert_eq!(put(&[(name, good)]).status, 200, "{name}");
+        let bad = good.replacen(char::is_alphabetic, "1", 1);
+        assert_eq!(put(&[(name, &bad)]).code(), (400, "BadDigest".to_owned()), "{name}");
+    }
+    let mode = [("x-amz-checksum-mode", "ENABLED")];
+    put(&[("x-amz-checksum-crc32c", "mnG7TA==")]);
+    let head = s3.request("HEAD", "/demo/x", &mode, b"").unwrap();
+    assert_eq!(head.header("x-amz-checksum-crc32c"), Some("mnG7TA=="));
+    let etag = head.header("etag").unwrap().to_owned();
+    let known = [("if-none-match", etag.as_str())];
+    let same = s3.request("GET", "/demo/x", &known, b"").unwrap();
+    assert_eq!((same.status, same.body.len()), (304, 0));
+    let beyond = s3.request("GET", "/demo/x", &[("range", "bytes=5-")], b"").unwrap();
+    assert_eq!(beyond.code(), (416, "InvalidRange".to_owned()));
+}
