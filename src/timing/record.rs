@@ -440,7 +440,7 @@ mod tests {
         let snapshot = root.snapshot();
         for level in [Level::Attempt, Level::Call] {
             let dropped = snapshot.get(&key(level, Outcome::Cancelled, Phase::Total));
-            assert_eq!(dropped.map(|d| d.count()), Some(1), "{level}");
+            assert_eq!(dropped.map(crate::timing::Distribution::count), Some(1), "{level}");
         }
     }
 
