@@ -241,7 +241,9 @@ impl GetRange {
         let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
         match self {
             GetRange::Bounded(range) => {
-                ["bytes=", first.format(range.start), "-", last.format(range.end - 1)].concat()
+                // No object is as large, and not every server reads more than 63 bits.
+                let end = last.format((range.end - 1).min(i64::MAX as u64));
+                ["bytes=", first.format(range.start), "-", end].concat()
             }
             GetRange::From(start) => ["bytes=", first.format(*start), "-"].concat(),
             GetRange::Last(bytes) => ["bytes=-", last.format(*bytes)].concat(),

@@ -84,7 +84,12 @@ enum BodySource {
 impl BodySource {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         match self {
-            BodySource::Stream(stream) => stream.as_mut().poll_next(cx),
+            BodySource::Stream(stream) => loop {
+                match ready!(stream.as_mut().poll_next(cx)) {
+                    Some(Ok(data)) if data.is_empty() => {}
+                    next => return Poll::Ready(next),
+                }
+            },
             BodySource::Http(incoming) => loop {
                 match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
                     // Trailers are no bytes.

@@ -4,7 +4,7 @@
 use super::answer;
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
-use crate::timing::{AttemptTimer, Operation, Phase, Sink};
+use crate::timing::{AttemptTimer, Operation, Phase, RequestId, Sink};
 use crate::transport::{Origin, RequestBody, Transport};
 use aws_sdk_s3::error::{BoxError, ConnectorError};
 use aws_smithy_runtime_api::client::http::{
@@ -62,7 +62,8 @@ impl Connector {
         let (timer, fresh) = slot.with(|slotted| (slotted.timer.take(), slotted.fresh));
         // A request of the SDK's own, for credentials, belongs to no attempt.
         let mut timer = timer.unwrap_or_else(|| AttemptTimer::start(&Sink::off(), Operation::Get));
-        let (origin, request) = match translated(request) {
+        let id = timer.client_request_id();
+        let (origin, request) = match translated(request, id) {
             Ok(translated) => translated,
             Err(failure) => {
                 timer.discard();
@@ -103,7 +104,10 @@ impl HttpConnector for Connector {
 }
 
 /// The SDK's request as one of ours: origin form, a Host, and our name.
-fn translated(request: HttpRequest) -> Result<(Origin, Request<RequestBody>), Failure> {
+fn translated(
+    request: HttpRequest,
+    id: RequestId,
+) -> Result<(Origin, Request<RequestBody>), Failure> {
     let malformed = |e: BoxError| {
         Failure::new(ErrorKind::Protocol)
             .message("the SDK made a request that is none")
@@ -121,7 +125,10 @@ fn translated(request: HttpRequest) -> Result<(Origin, Request<RequestBody>), Fa
     let mut headers: HeaderMap = parts.headers;
     let host = HeaderValue::from_str(origin.authority()).map_err(|e| malformed(e.into()))?;
     headers.insert(HOST, host);
+    // Neither is signed.
     headers.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
+    headers.insert(super::CLIENT_REQUEST_ID, id);
     let method: Method = parts.method;
     let mut request = Request::new(RequestBody::new(Payload::from(bytes)));
     *request.method_mut() = method;

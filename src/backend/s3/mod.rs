@@ -67,8 +67,8 @@ const ABILITIES: Abilities = Abilities {
     parts: 10_000,
 };
 
-/// What the SDK sends with each request to tell it from others; ours, so that a server's log names our attempts.
-const INVOCATION_ID: &str = "amz-sdk-invocation-id";
+/// The attempt's name, as on OCI, whose S3 API knows it, too.
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
 
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl S3 {
         headers.insert(header::HOST, service.host.clone());
         headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
         let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
-        headers.insert(INVOCATION_ID, id);
+        headers.insert(CLIENT_REQUEST_ID, id);
         if method == Method::PUT {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
@@ -249,11 +249,8 @@ impl S3 {
         let slot = Slot::new(timer, fresh);
         let answered = async {
             let service = self.service().await?;
-            let (travelling, name) = (slot.clone(), id.clone());
-            let named: Named = Box::new(move |request| {
-                request.headers_mut().insert(INVOCATION_ID, name.clone());
-                request.add_extension(travelling.clone());
-            });
+            let travelling = slot.clone();
+            let named: Named = Box::new(move |request| request.add_extension(travelling.clone()));
             let bucket = self.url.bucket().unwrap_or_default();
             Box::pin(send(service, bucket, named)).await.map_err(|error| refused(error, &slot))
         };
@@ -268,7 +265,7 @@ impl S3 {
     }
 }
 
-/// Gives an SDK's request the name of its attempt.
+/// Gives an SDK's request its attempt.
 type Named = Box<dyn Fn(&mut HttpRequest) + Send + Sync>;
 
 /// One of our own requests.
