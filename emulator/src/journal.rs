@@ -8,7 +8,7 @@
 //!
 //! A change is done when its line is whole, so `kill -9` leaves each object old or new: a torn
 //! last line is cut off at the next start, a blob that no line names is removed, and the log is
-//! written anew as a snapshot. Lines are handed to the system, not synced: a machine that crashes
+//! written anew as a snapshot, as it is when it has grown long. Lines are handed to the system, not synced: a machine that crashes
 //! may lose its latest changes, but no object comes back with other bytes than were put, as blobs
 //! are synced before their line and a blob that is too short drops its object.
 
@@ -52,11 +52,16 @@ pub(crate) enum Change<C = Content> {
     DropPar { bucket: String, id: String },
 }
 
+/// A log shorter than this is not written anew before the next start.
+const SHORT: u64 = 16 << 20;
+
 /// The log, open for more.
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
     length: u64,
+    /// At this length it is written anew.
+    long: u64,
     /// An earlier line could neither be written nor be taken back.
     broken: bool,
 }
@@ -75,9 +80,25 @@ impl Journal {
         // Those that nothing names are removed here.
         drop(blobs);
         state.drop_broken();
-        let file = fresh(folder, &state)?;
-        let length = file.metadata()?.len();
-        Ok((Journal { file, length, broken: false }, state))
+        let (file, length) = fresh(folder, &state)?;
+        Ok((Journal { file, length, long: long(length), broken: false }, state))
+    }
+
+    /// Writes a log that has grown long anew, as a snapshot of the store.
+    pub(crate) fn shorten(&mut self, folder: &Folder, state: &State) {
+        if self.length < self.long {
+            return;
+        }
+        match fresh(folder, state) {
+            Ok((file, length)) => {
+                (self.file, self.length, self.long) = (file, length, long(length));
+            }
+            Err(error) => {
+                // There may be no room for two: the old one stays, and serves.
+                tracing::warn!(%error, "the journal cannot be written anew");
+                self.long = self.length.saturating_mul(2);
+            }
+        }
     }
 
     /// Writes a change; if that fails, the log is as it was.
@@ -147,7 +168,7 @@ fn parse(line: &[u8]) -> Option<Written> {
 }
 
 /// Writes the store as it is into a new log, which takes the place of the old one at once.
-fn fresh(folder: &Folder, state: &State) -> io::Result<File> {
+fn fresh(folder: &Folder, state: &State) -> io::Result<(File, u64)> {
     let draft = folder.path().join("journal.new");
     let mut file = BufWriter::new(File::create(&draft)?);
     for change in state.changes() {
@@ -155,8 +176,14 @@ fn fresh(folder: &Folder, state: &State) -> io::Result<File> {
     }
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
+    let length = file.metadata()?.len();
     std::fs::rename(draft, path(folder))?;
-    Ok(file)
+    Ok((file, length))
+}
+
+/// When a log is long that was of this length when it was new.
+fn long(length: u64) -> u64 {
+    SHORT.max(length.saturating_mul(4))
 }
 
 impl<C> Change<C> {

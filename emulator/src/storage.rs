@@ -553,6 +553,9 @@ impl Storage {
             journal.write(&change).map_err(ApiError::storage)?;
         }
         state.apply(change);
+        if let (Some(journal), Some(folder)) = (journal, &self.folder) {
+            journal.shorten(folder, state);
+        }
         Ok(told)
     }
 
