@@ -418,12 +418,12 @@ fn what_is_too_long_or_too_much_is_refused() {
     ] {
         assert_eq!(refusal.code(), (400, "KeyTooLongError".to_owned()));
     }
-    assert_eq!(s3.put("/demo/a", &[], &[1; 60_000]).status, 200);
+    assert_eq!(s3.put("/demo/a", &[], &vec![1; 60_000]).status, 200);
     for name in ["a", "b"] {
-        let refusal = s3.put(&format!("/demo/{name}"), &[], &[2; 60_000]);
+        let refusal = s3.put(&format!("/demo/{name}"), &[], &vec![2; 60_000]);
         assert_eq!(refusal.code(), (507, "InsufficientStorage".to_owned()));
     }
-    assert_eq!(s3.get("/demo/a").body, [1; 60_000]);
+    assert_eq!(s3.get("/demo/a").body, vec![1; 60_000]);
     assert_eq!(client.get(&object("b")).status, 404);
     // A body that is longer than it says: the rest is no part of it.
     let signed = s3.sign("PUT", "/demo/short", &[], (&sha256(b"hello"), 5));
