@@ -74,13 +74,23 @@ impl Journal {
     pub(crate) fn open(folder: &Arc<Folder>) -> io::Result<(Journal, State)> {
         let mut state = State::default();
         let blobs: HashMap<u64, Arc<Blob>> = folder.blobs()?.into_iter().collect();
-        for change in read(&path(folder))? {
+        let (changes, whole) = read(&path(folder))?;
+        for change in changes {
             state.apply(change.with_contents(&|extents: &Vec<Extent>| find(&blobs, extents)));
         }
         // Those that nothing names are removed here.
         drop(blobs);
-        state.drop_broken();
-        let (file, length) = fresh(folder, &state)?;
+        let dropped = state.drop_broken();
+        let (file, length) = match fresh(folder, &state) {
+            Ok(fresh) => fresh,
+            // On a full disk there may be no room for two: the old one serves, as far as it is
+            // whole. Where objects were dropped it would bring them back.
+            Err(error) if whole > 0 && !dropped => {
+                tracing::warn!(%error, "the journal cannot be written anew: the old one is kept");
+                (kept(folder, whole)?, whole)
+            }
+            Err(error) => return Err(error),
+        };
         Ok((Journal { file, length, long: long(length), broken: false }, state))
     }
 
@@ -132,14 +142,15 @@ fn find(blobs: &HashMap<u64, Arc<Blob>>, extents: &[Extent]) -> Content {
         .collect()
 }
 
-/// The changes up to the first line that is not whole.
-fn read(path: &Path) -> io::Result<Vec<Written>> {
+/// The changes of a log, and the bytes that they take: what comes after them is torn.
+fn read(path: &Path) -> io::Result<(Vec<Written>, u64)> {
     let mut lines = match File::open(path) {
         Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(error),
     };
     let mut changes = Vec::new();
+    let mut whole = 0;
     let mut bytes = Vec::new();
     while lines.read_until(b'\n', &mut bytes)? > 0 {
         let Some(change) = parse(&bytes) else {
@@ -147,9 +158,10 @@ fn read(path: &Path) -> io::Result<Vec<Written>> {
             break;
         };
         changes.push(change);
+        whole += bytes.len() as u64;
         bytes.clear();
     }
-    Ok(changes)
+    Ok((changes, whole))
 }
 
 /// `CRC32C in hex, space, JSON, LF`.
@@ -170,15 +182,28 @@ fn parse(line: &[u8]) -> Option<Written> {
 /// Writes the store as it is into a new log, which takes the place of the old one at once.
 fn fresh(folder: &Folder, state: &State) -> io::Result<(File, u64)> {
     let draft = folder.path().join("journal.new");
-    let mut file = BufWriter::new(File::create(&draft)?);
-    for change in state.changes() {
-        file.write_all(&line(&change)?)?;
-    }
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    let length = file.metadata()?.len();
-    std::fs::rename(draft, path(folder))?;
-    Ok((file, length))
+    let write = || {
+        let mut file = BufWriter::new(File::create(&draft)?);
+        for change in state.changes() {
+            file.write_all(&line(&change)?)?;
+        }
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        let length = file.metadata()?.len();
+        std::fs::rename(&draft, path(folder))?;
+        Ok((file, length))
+    };
+    write().inspect_err(|_| {
+        // Half of it takes room that others need; if it stays, it is only that.
+        let _ = std::fs::remove_file(&draft);
+    })
+}
+
+/// The log as it is, cut where it is torn.
+fn kept(folder: &Folder, whole: u64) -> io::Result<File> {
+    let file = File::options().write(true).open(path(folder))?;
+    file.set_len(whole)?;
+    Ok(file)
 }
 
 /// When a log is long that was of this length when it was new.

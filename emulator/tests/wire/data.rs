@@ -107,6 +107,35 @@ fn one_emulator_at_a_time_uses_a_folder() {
     assert_eq!(client.get(&object("a")).text(), "hello");
 }
 
+/// As on a full disk: what cannot be made is the new journal.
+#[test]
+fn a_folder_without_room_for_a_new_journal_serves() {
+    let data = tempfile::tempdir().unwrap();
+    let (emulator, mut client) = start(data.path());
+    client.put("a", b"hello");
+    client.put("b", b"there");
+    client.request("DELETE", &object("b"), &[], b"");
+    emulator.stop();
+    std::fs::create_dir(data.path().join("journal.new")).unwrap();
+    let journal = data.path().join("journal");
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, [&whole[..], b"torn in the mid"].concat()).unwrap();
+    for number in 0..2 {
+        let (emulator, mut client) = start(data.path());
+        assert_eq!(client.get(&object("a")).text(), "hello");
+        assert_eq!(client.get(&object("b")).status, 404);
+        let name = format!("new{number}");
+        client.put(&name, name.as_bytes());
+        emulator.stop();
+    }
+    std::fs::remove_dir(data.path().join("journal.new")).unwrap();
+    let (_emulator, mut client) = start(data.path());
+    for (name, body) in [("a", "hello"), ("new0", "new0"), ("new1", "new1")] {
+        assert_eq!(client.get(&object(name)).text(), body);
+    }
+    assert_eq!(blobs(data.path()), 3);
+}
+
 #[test]
 fn the_journal_does_not_grow_for_ever() {
     let data = tempfile::tempdir().unwrap();
