@@ -30,14 +30,14 @@ const EXAMPLES: &str = "Examples:
   storescope bench oci://lake@ns/big.root --size 1MiB   measure a real one
   storescope ls oci://lake@ns/ -l
   storescope cat oci://lake@ns/notes.txt --range 0-99
-  storescope serve --model oci-native                   an OCI Object Storage on this machine";
+  storescope serve --model oci-native                   an OCI and S3 object store on this machine";
 
 /// Measure an object store, and see where the time goes.
 #[derive(Debug, Parser)]
 #[command(
     name = "storescope",
     version,
-    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STORESCOPE_COMMIT"), ", features: oci)"),
+    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STORESCOPE_COMMIT"), ", features: oci; serve: oci, s3)"),
     after_help = EXIT_CODES,
     after_long_help = examples_and_codes(),
     arg_required_else_help = true
@@ -60,7 +60,7 @@ enum Command {
     Cat(objects::Cat),
     /// Tell what an object is.
     Stat(objects::Stat),
-    /// Run a local OCI Object Storage: signatures checked, latency by a model, faults on demand.
+    /// Run a local object store, OCI's API and S3's: signatures checked, latency by a model, faults on demand.
     Serve(serve::Serve),
     /// Write completions for a shell to standard output.
     Completions {
