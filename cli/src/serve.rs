@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use storescope::config::parse_size;
 use storescope_emulator::{Builder, Emulator};
@@ -24,6 +25,10 @@ use tokio::signal::unix::{SignalKind, signal};
   storescope serve --bucket near --bucket far --s3-bucket-region far=eu-frankfurt-1
   storescope serve | jq -r .oci.endpoint")]
 pub(crate) struct Serve {
+    /// Address that all listeners bind to. Nobody but this machine reaches the default.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+
     /// Port of the plain listener of the native API; 0 is any.
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -127,6 +132,7 @@ impl Serve {
 
     fn builder(&self) -> Result<Builder, Exit> {
         let mut builder = Emulator::builder()
+            .address(self.address)
             .port(self.port)
             .tls_port(self.tls_port)
             .s3_port(self.s3_port)
