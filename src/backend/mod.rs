@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::timing::{AttemptTimer, RequestId};
 use crate::transport::Body;
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -92,15 +92,21 @@ impl From<std::ops::RangeFrom<u64>> for GetRange {
 
 impl GetRange {
     /// The value of a Range header.
-    pub(crate) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> HeaderValue {
         let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
-        match self {
-            GetRange::Bounded(range) => {
-                ["bytes=", first.format(range.start), "-", last.format(range.end - 1)].concat()
-            }
-            GetRange::From(start) => ["bytes=", first.format(*start), "-"].concat(),
-            GetRange::Last(bytes) => ["bytes=-", last.format(*bytes)].concat(),
+        let (first, last) = match self {
+            GetRange::Bounded(range) => (first.format(range.start), last.format(range.end - 1)),
+            GetRange::From(start) => (first.format(*start), ""),
+            GetRange::Last(bytes) => ("", last.format(*bytes)),
+        };
+        // Room for two numbers of 20 digits.
+        let mut text = [0; 48];
+        let mut length = 0;
+        for part in ["bytes=", first, "-", last] {
+            text[length..length + part.len()].copy_from_slice(part.as_bytes());
+            length += part.len();
         }
+        HeaderValue::from_bytes(&text[..length]).expect("digits can stand in a header")
     }
 
     /// How many bytes are asked for, where that is known without the size.
@@ -150,7 +156,8 @@ pub(crate) struct LazyMeta {
     size: u64,
     headers: HeaderMap,
     parse: fn(&str, u64, &HeaderMap) -> ObjectMeta,
-    parsed: OnceLock<ObjectMeta>,
+    /// Boxed: the whole is moved from layer to layer.
+    parsed: OnceLock<Box<ObjectMeta>>,
 }
 
 impl LazyMeta {
@@ -164,7 +171,7 @@ impl LazyMeta {
 
     /// What is known of the object, under the name that its reader knows it by.
     pub(crate) fn get(&self, key: &str) -> &ObjectMeta {
-        self.parsed.get_or_init(|| (self.parse)(key, self.size, &self.headers))
+        self.parsed.get_or_init(|| Box::new((self.parse)(key, self.size, &self.headers)))
     }
 }
 
@@ -174,7 +181,7 @@ impl From<ObjectMeta> for LazyMeta {
             size: meta.size,
             headers: HeaderMap::new(),
             parse: |_, _, _| ObjectMeta::default(),
-            parsed: OnceLock::from(meta),
+            parsed: OnceLock::from(Box::new(meta)),
         }
     }
 }
