@@ -128,13 +128,17 @@ impl Call {
             self.policy.budget.earn();
             let timer = AttemptTimer::start_at(&self.sink, self.operation, start);
             let id = timer.client_request_id();
-            let mut tried = attempt(Attempt { timer, fresh });
-            if tracing::enabled!(tracing::Level::DEBUG) {
+            let attempted = Attempt { timer, fresh };
+            let tried = if tracing::enabled!(tracing::Level::DEBUG) {
                 let span = tracing::debug_span!(
                     "attempt", operation = %self.operation, key = %self.key, client_request_id = %id
                 );
-                tried = Box::pin(tried.instrument(span));
-            }
+                // It may begin before it is polled.
+                let tried = span.in_scope(|| attempt(attempted));
+                Box::pin(tried.instrument(span))
+            } else {
+                attempt(attempted)
+            };
             let mut failure = match self.within_deadline(tried, id).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,

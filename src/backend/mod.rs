@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, RequestId};
 use crate::transport::Body;
-use hyper::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -239,17 +239,25 @@ impl From<std::ops::RangeFrom<u64>> for GetRange {
 
 impl GetRange {
     /// The value of a Range header.
-    pub(crate) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> HeaderValue {
         let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
-        match self {
+        let (first, last) = match self {
             GetRange::Bounded(range) => {
                 // No object is as large, and not every server reads more than 63 bits.
-                let end = last.format((range.end - 1).min(i64::MAX as u64));
-                ["bytes=", first.format(range.start), "-", end].concat()
+                let end = (range.end - 1).min(i64::MAX as u64);
+                (first.format(range.start), last.format(end))
             }
-            GetRange::From(start) => ["bytes=", first.format(*start), "-"].concat(),
-            GetRange::Last(bytes) => ["bytes=-", last.format(*bytes)].concat(),
+            GetRange::From(start) => (first.format(*start), ""),
+            GetRange::Last(bytes) => ("", last.format(*bytes)),
+        };
+        // Room for two numbers of 20 digits.
+        let mut text = [0; 48];
+        let mut length = 0;
+        for part in ["bytes=", first, "-", last] {
+            text[length..length + part.len()].copy_from_slice(part.as_bytes());
+            length += part.len();
         }
+        HeaderValue::from_bytes(&text[..length]).expect("digits can stand in a header")
     }
 
     /// How many bytes are asked for, where that is known without the size.
@@ -299,7 +307,8 @@ pub(crate) struct LazyMeta {
     size: u64,
     headers: HeaderMap,
     parse: fn(&str, u64, &HeaderMap) -> ObjectMeta,
-    parsed: OnceLock<ObjectMeta>,
+    /// Boxed: the whole is moved from layer to layer.
+    parsed: OnceLock<Box<ObjectMeta>>,
 }
 
 impl LazyMeta {
@@ -313,7 +322,7 @@ impl LazyMeta {
 
     /// What is known of the object, under the name that its reader knows it by.
     pub(crate) fn get(&self, key: &str) -> &ObjectMeta {
-        self.parsed.get_or_init(|| (self.parse)(key, self.size, &self.headers))
+        self.parsed.get_or_init(|| Box::new((self.parse)(key, self.size, &self.headers)))
     }
 }
 
@@ -323,7 +332,7 @@ impl From<ObjectMeta> for LazyMeta {
             size: meta.size,
             headers: HeaderMap::new(),
             parse: |_, _, _| ObjectMeta::default(),
-            parsed: OnceLock::from(meta),
+            parsed: OnceLock::from(Box::new(meta)),
         }
     }
 }

@@ -446,8 +446,7 @@ impl Backend for S3 {
             let mut ours = Ours::new(Method::GET, &request.key);
             match &request.range {
                 Some(range) => {
-                    let range = HeaderValue::from_maybe_shared(Bytes::from(range.header()));
-                    ours.unsigned.insert(header::RANGE, range.expect("digits"));
+                    ours.unsigned.insert(header::RANGE, range.header());
                 }
                 None if self.config.verify => ours.checked(),
                 None => {}
@@ -683,7 +682,7 @@ impl Backend for S3 {
                         .part_number(*number as i32)
                         .copy_source(source(from_bucket, from))
                         .set_copy_source_if_match(from_etag.clone())
-                        .copy_source_range(GetRange::Bounded(range.clone()).header())
+                        .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
                         .customize()
                         .mutate_request(named)
                         .send()
