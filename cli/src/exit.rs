@@ -30,7 +30,7 @@ impl Exit {
     }
 
     /// Many things were asked for, and this was one that failed: each was told.
-    pub(crate) fn of_many(self) -> Exit {
+    pub(crate) fn of_many() -> Exit {
         Exit::failed("")
     }
 

@@ -17,6 +17,7 @@ use storescope::{Client, DeleteOptions, Store, StoreUrl};
 
 /// Remove objects. With -r, all whose names begin with NAME/, by as few requests as the store takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "Examples:
   storescope rm oci://lake@ns/notes.txt
   storescope rm -r oci://lake@ns/2025/              2025/…; 2025.txt and 2025b/… stay

@@ -125,7 +125,7 @@ impl Tally {
             return Err(error.into());
         }
         match self.first.lock().expect("no holder panics").take() {
-            Some(exit) if self.many.load(Relaxed) => Err(exit.of_many()),
+            Some(_) if self.many.load(Relaxed) => Err(Exit::of_many()),
             Some(exit) => Err(exit),
             None => Ok(()),
         }

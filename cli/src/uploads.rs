@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn ages() {
         assert_eq!(parse_age("1d"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(parse_age("0.5d"), Ok(Duration::from_secs(43_200)));
-        assert_eq!(parse_age("12h"), Ok(Duration::from_secs(43_200)));
+        assert_eq!(parse_age("0.5d"), Ok(Duration::from_hours(12)));
+        assert_eq!(parse_age("12h"), Ok(Duration::from_hours(12)));
         assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
         for bad in ["d", "1", "-1d", "1w"] {
             assert!(parse_age(bad).is_err(), "{bad}");

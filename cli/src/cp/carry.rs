@@ -106,11 +106,11 @@ impl Carrier {
 
     async fn carried(&self, job: &Job) -> Result<Outcome, Exit> {
         let Job { from, to, known, of_tree } = job;
-        if self.how.no_clobber && equal::exists(to, known.as_ref()).await? {
+        if self.how.no_clobber && equal::exists(to, known).await? {
             return Ok(Outcome::Skipped("exists"));
         }
         let may_skip = *of_tree && !self.how.force && !self.how.moving;
-        if may_skip && equal::is_equal(from, to, known.as_ref()).await? {
+        if may_skip && equal::is_equal(from, to, known).await? {
             return Ok(Outcome::Skipped("equal"));
         }
         let bytes = match (from, to) {

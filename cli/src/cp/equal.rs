@@ -2,7 +2,7 @@
 //! Whether a target holds what its source does: by size and checksum; by size and time where the store tells no
 //! checksum that can be compared.
 
-use super::plan::{Source, Target};
+use super::plan::{Known, Source, Target};
 use crate::exit::Exit;
 use md5::{Digest, Md5};
 use std::fs::{File, Metadata};
@@ -11,12 +11,11 @@ use std::path::Path;
 use std::time::SystemTime;
 use storescope::{Checksum, ObjectMeta, Store};
 
-/// Whether the target is there and holds what the source does. `known` is what a listing told of the target: nothing,
-/// or whether it is there.
+/// Whether the target is there and holds what the source does.
 pub(super) async fn is_equal(
     source: &Source,
     target: &Target,
-    known: Option<&Option<ObjectMeta>>,
+    known: &Known,
 ) -> Result<bool, Exit> {
     match (source, target) {
         (Source::File(path), Target::Object(store, key)) => {
@@ -39,10 +38,7 @@ pub(super) async fn is_equal(
 }
 
 /// Whether the target is there at all.
-pub(super) async fn exists(
-    target: &Target,
-    known: Option<&Option<ObjectMeta>>,
-) -> Result<bool, Exit> {
+pub(super) async fn exists(target: &Target, known: &Known) -> Result<bool, Exit> {
     match target {
         Target::Object(store, key) => Ok(there(store, key, known).await?.is_some()),
         Target::File(path) | Target::Folder(path) => Ok(path.symlink_metadata().is_ok()),
@@ -51,14 +47,11 @@ pub(super) async fn exists(
 }
 
 /// What the listing said, or a HEAD does.
-async fn there(
-    store: &Store,
-    key: &str,
-    known: Option<&Option<ObjectMeta>>,
-) -> Result<Option<ObjectMeta>, Exit> {
+async fn there(store: &Store, key: &str, known: &Known) -> Result<Option<ObjectMeta>, Exit> {
     match known {
-        Some(known) => Ok(known.clone()),
-        None => match store.head(key).await {
+        Known::There(meta) => Ok(Some(meta.as_ref().clone())),
+        Known::Absent => Ok(None),
+        Known::Nothing => match store.head(key).await {
             Ok(meta) => Ok(Some(meta)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),

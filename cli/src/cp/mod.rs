@@ -29,6 +29,7 @@ use storescope::Client;
 /// Copy files and objects: into a store, out of one, between stores. A target that ends in / (or is a folder, or a whole
 /// bucket) takes what is copied under its own name; parents are made where they lack.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "Examples:
   storescope cp table.parquet oci://lake@ns/2026/          becomes 2026/table.parquet
   storescope cp oci://lake@ns/2026/table.parquet .

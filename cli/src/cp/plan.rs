@@ -21,7 +21,7 @@ pub(crate) enum Source {
     /// A file of this machine.
     File(PathBuf),
     /// An object. Of one that was not listed nothing but the name is known: its size is 0, and it has no ETag.
-    Object(Store, ObjectMeta),
+    Object(Store, Box<ObjectMeta>),
 }
 
 /// Where bytes go.
@@ -42,10 +42,20 @@ pub(crate) enum Target {
 pub(crate) struct Job {
     pub(crate) from: Source,
     pub(crate) to: Target,
-    /// Whether the object is there already, and what it is, where a listing told.
-    pub(crate) known: Option<Option<ObjectMeta>>,
+    pub(crate) known: Known,
     /// Whether it is part of a tree.
     pub(crate) of_tree: bool,
+}
+
+/// What is known of the target before it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// Nothing.
+    Nothing,
+    /// A listing did not have it.
+    Absent,
+    /// A listing had it.
+    There(Box<ObjectMeta>),
 }
 
 /// A job, or the name of what cannot be one and why.
@@ -74,7 +84,7 @@ impl Target {
 
 impl Job {
     fn new(from: Source, to: Target) -> Job {
-        Job { from, to, known: None, of_tree: false }
+        Job { from, to, known: Known::Nothing, of_tree: false }
     }
 }
 
@@ -163,7 +173,7 @@ impl Plan {
             Place::Store(url) => {
                 let mut meta = ObjectMeta::default();
                 url.key().clone_into(&mut meta.key);
-                Source::Object(root(client, url)?, meta)
+                Source::Object(root(client, url)?, Box::new(meta))
             }
         };
         let step = self.target_of(client, source).map(|to| Job::new(from, to));
@@ -278,7 +288,7 @@ impl Plan {
                         to.map_err(|exit| (shown, exit)).map(|(to, known)| Job {
                             known,
                             of_tree: true,
-                            ..Job::new(Source::Object(store, meta), to)
+                            ..Job::new(Source::Object(store, Box::new(meta)), to)
                         })
                     }
                     Err(error) => Err((failed, error.into())),
@@ -303,24 +313,20 @@ enum Destination {
 }
 
 impl Destination {
-    async fn target(
-        &mut self,
-        meta: &ObjectMeta,
-        from: &str,
-    ) -> Result<(Target, Option<Option<ObjectMeta>>), Exit> {
+    async fn target(&mut self, meta: &ObjectMeta, from: &str) -> Result<(Target, Known), Exit> {
         let name = &meta.key[from.len()..];
         match self {
             Destination::Folder(folder) if name.is_empty() => {
-                Ok((Target::Folder(folder.clone()), None))
+                Ok((Target::Folder(folder.clone()), Known::Nothing))
             }
             Destination::Folder(folder) => {
                 let path = path_below(folder, name).map_err(Exit::failed)?;
                 match (name.ends_with('/'), meta.size) {
-                    (true, 0) => Ok((Target::Folder(path), None)),
+                    (true, 0) => Ok((Target::Folder(path), Known::Nothing)),
                     (true, size) => Err(Exit::failed(format!(
                         "the name {name:?} is that of a folder, but it has {size} bytes"
                     ))),
-                    (false, _) => Ok((Target::File(path), None)),
+                    (false, _) => Ok((Target::File(path), Known::Nothing)),
                 }
             }
             Destination::Store { listing, store, below, kept_out } => {
@@ -351,27 +357,29 @@ pub(crate) fn objects(
 }
 
 /// What is below the target, read beside the sources: both are in the order of names.
-struct Listing(Option<Pin<Box<Peekable<BoxStream<'static, storescope::Result<ObjectMeta>>>>>>);
+struct Listing(Option<Entries>);
+
+type Entries = Pin<Box<Peekable<BoxStream<'static, storescope::Result<ObjectMeta>>>>>;
 
 impl Listing {
     fn new(store: &Store, prefix: &str) -> Listing {
         Listing(Some(Box::pin(objects(store, prefix).boxed().peekable())))
     }
 
-    /// Whether a name is there; `None` where the listing does not tell. Names must be asked for in their order.
-    async fn look(&mut self, key: &str) -> Option<Option<ObjectMeta>> {
-        let entries = self.0.as_mut()?;
+    /// Whether a name is there, where the listing tells. Names must be asked for in their order.
+    async fn look(&mut self, key: &str) -> Known {
+        let Some(entries) = self.0.as_mut() else { return Known::Nothing };
         loop {
             match entries.as_mut().peek().await {
                 Some(Ok(meta)) if meta.key.as_str() < key => {
                     entries.next().await;
                 }
-                Some(Ok(meta)) if meta.key == key => return Some(Some(meta.clone())),
-                Some(Ok(_)) | None => return Some(None),
+                Some(Ok(meta)) if meta.key == key => return Known::There(Box::new(meta.clone())),
+                Some(Ok(_)) | None => return Known::Absent,
                 Some(Err(_)) => {
                     // Not everybody who may write may list: each name is looked for by itself.
                     self.0 = None;
-                    return None;
+                    return Known::Nothing;
                 }
             }
         }

@@ -52,8 +52,9 @@ fn content_type_and_metadata() {
         world.run(&["cp", &world.url("page.html"), &world.url_in("other", "kept")]).well();
         let kept = world.run(&["stat", "--json", &world.url_in("other", "kept")]).well();
         assert!(kept.out.contains("text/html") && kept.out.contains("\"run\": \"17\""), "{kept:?}");
+        let (from, to) = (world.url("page.html"), world.url("changed"));
         let changes = ["--content-type", "text/plain", "--metadata", "run=18"];
-        let args = [&["cp", &world.url("page.html"), &world.url("changed")][..], &changes].concat();
+        let args = [&["cp", &from, &to][..], &changes].concat();
         world.run(&args).well();
         let stat = world.stat("changed");
         assert_eq!(

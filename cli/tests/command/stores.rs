@@ -134,7 +134,7 @@ fn pre_authenticated(world: &World, access: &str) -> String {
     };
     let key = PrivateKey::from_pem(&std::fs::read(value("key_file")).unwrap(), None).unwrap();
     let key_id = format!("{}/{}/{}", value("tenancy"), value("user"), value("fingerprint"));
-    let later = jiff::Timestamp::now() + std::time::Duration::from_secs(3600);
+    let later = jiff::Timestamp::now() + std::time::Duration::from_hours(1);
     let body = serde_json::json!({
         "name": "test", "accessType": access, "timeExpires": later.to_string(),
         "bucketListingAction": "ListObjects",
@@ -155,11 +155,12 @@ fn pre_authenticated(world: &World, access: &str) -> String {
     let signed = Rule::Body.signed_headers();
     let signature = key.sign(signing_string(&request, signed).unwrap().as_bytes()).unwrap();
     let authorization = authorization(&key_id, signed, &signature);
-    let head: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let head = head.join("\r\n");
     let mut stream = TcpStream::connect(host).unwrap();
     write!(
         stream,
-        "POST {target} HTTP/1.1\r\nauthorization: {authorization}\r\nconnection: close\r\n{head}\r\n{body}"
+        "POST {target} HTTP/1.1\r\nauthorization: {authorization}\r\nconnection: close\r\n{head}\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();
