@@ -109,8 +109,10 @@ macro_rules! settings {
         },)+];
     };
     (@level client) => { false };
+    (@level client_secret) => { false };
     (@level $store:ident) => { true };
     (@secret secret) => { true };
+    (@secret client_secret) => { true };
     (@secret $open:ident) => { false };
 }
 
@@ -133,6 +135,9 @@ settings! {
     store part_concurrency: u32 = 4, [], "Parts of one write that are sent at once. A write holds at most one part more than these in memory.";
     store copy_part_size: u64 = 1 << 30, [], "On S3, larger objects are copied inside the service by parts of this size, at most 5 GiB.";
     client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE"], "A PEM file of certificate authorities to trust instead of the platform's.";
+    client_secret http_proxy: Option<Secret> = None, ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with http: `http://host:port` (CONNECT) or `socks5://host:port`, with `user:password@` where it asks for them. 127.0.0.1, ::1, localhost and 169.254.169.254 are never proxied.";
+    client_secret https_proxy: Option<Secret> = None, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with https.";
+    client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts, domains and networks that are not proxied, with commas between.";
     client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
     client stall_timeout: Duration = Duration::from_secs(30), [], "Time without a byte while a body is received and the caller wants it, or is sent.";
@@ -262,7 +267,6 @@ impl Value for PathStyle {
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    #[cfg(feature = "s3")]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

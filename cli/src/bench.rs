@@ -48,7 +48,7 @@ pub(crate) struct Bench {
     emulator: Option<String>,
 
     /// With --emulator: by its S3 API.
-    #[arg(long, requires = "emulator")]
+    #[arg(long)]
     s3: bool,
 
     /// What is measured: reads of ranges, or writes of new objects by one request each.
@@ -56,7 +56,7 @@ pub(crate) struct Bench {
     op: Op,
 
     /// With --emulator: the file to upload and read; without it, --object-size of random bytes.
-    #[arg(long, value_name = "FILE", requires = "emulator")]
+    #[arg(long, value_name = "FILE")]
     upload: Option<PathBuf>,
 
     /// With --emulator: the size of the object that is made.
@@ -134,6 +134,9 @@ enum Pattern {
 
 impl Bench {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
+        if self.emulator.is_none() && (self.s3 || self.upload.is_some()) {
+            return Err(Exit::usage("--s3 and --upload are of --emulator"));
+        }
         if let Some(out) = &self.out {
             std::fs::create_dir_all(out)
                 .map_err(|e| Exit::usage(format!("cannot make {}: {e}", out.display())))?;

@@ -34,17 +34,20 @@ const EXIT_CODES: &str = "Exit codes:
   130  interrupted";
 
 const EXAMPLES: &str = "Examples:
-  storescope bench --emulator s3-standard               measure a simulated store, nothing else needed
+  storescope bench --emulator s3-standard               measure a simulated store
   storescope bench oci://lake@ns/big.root --size 1MiB   measure a real one
   storescope ls oci://lake@ns/ -l
   storescope cat s3://lake/notes.txt --range 0-99
   storescope cp -r results oci://lake@ns/runs/17        a second run copies what has changed
   storescope serve --model oci-native                   OCI Object Storage and S3 on this machine
 
-URLs: oci://BUCKET@NAMESPACE/NAME (without @NAMESPACE it is asked for), s3://BUCKET/NAME, file:///PATH, and pre-authenticated
-requests, https://HOST/p/TOKEN/n/NAMESPACE/b/BUCKET/o/NAME. Names are literal: nothing in them is decoded.";
+URLs (names in them are literal: nothing is decoded):
+  oci://BUCKET@NAMESPACE/NAME   without @NAMESPACE the service is asked for it
+  s3://BUCKET/NAME
+  file:///PATH
+  https://HOST/p/TOKEN/n/NAMESPACE/b/BUCKET/o/NAME   a pre-authenticated request, percent-encoded";
 
-/// Measure an object store, and see where the time goes.
+/// Read, write and measure object stores, and see where the time goes.
 #[derive(Debug, Parser)]
 #[command(
     name = "storescope",
@@ -64,7 +67,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure ranged reads: latency by phase, percentiles, throughput.
+    /// Measure ranged reads, or writes: latency by phase, percentiles, throughput.
     Bench(bench::Bench),
     /// List objects, or buckets.
     Ls(objects::Ls),

@@ -7,6 +7,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use storescope::config::SETTINGS;
 use storescope::{Client, Config};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Settings given on the command line, over those of the environment.
 #[derive(Clone, Debug, Default)]
@@ -50,12 +53,17 @@ impl Settings {
     /// Warnings to standard error; with `-v`, every retry.
     pub(crate) fn start_log(&self) {
         let level = if self.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
+        // The emulator's S3 service calls every request that it refuses an error; its answer says so already.
+        let s3s = if self.verbose { LevelFilter::DEBUG } else { LevelFilter::OFF };
+        let targets = Targets::new().with_default(level).with_target("s3s", s3s);
         tracing_subscriber::fmt()
             .with_max_level(level)
             .with_writer(std::io::stderr)
             .with_target(false)
             .without_time()
             .compact()
+            .finish()
+            .with(targets)
             .init();
     }
 }

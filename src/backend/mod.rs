@@ -173,6 +173,8 @@ pub(crate) struct Abilities {
     pub(crate) rename: bool,
     /// Objects that one request removes; 0 where each takes one of its own.
     pub(crate) delete_many: usize,
+    /// What a copy demands of its target is judged by each server of the kind.
+    pub(crate) conditional_copies: bool,
     /// Objects larger than this are copied inside the service by parts, of at most so many bytes each.
     pub(crate) copies_parts_above: Option<u64>,
     /// The smallest part, but for the last.

@@ -4,7 +4,7 @@
 //! ```text
 //!  send(endpoint, request, timer)
 //!    │ pool.rs     permit of the host → newest idle connection, or a new one       phases: pool
-//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses → TLS (tls.rs)                        dns · connect · tls
+//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses, or a proxy (proxy.rs) → TLS (tls.rs)  dns · connect · tls
 //!    ▼
 //!  hyper connection task ── io.rs: the socket wrapper notes last write, first read         send · ttfb
 //!    ▼
@@ -22,6 +22,7 @@ mod connect;
 mod dns;
 mod io;
 mod pool;
+mod proxy;
 mod tls;
 
 pub(crate) use body::{Body, RequestBody};
@@ -108,6 +109,14 @@ impl Origin {
             },
             authority: authority.as_str().to_owned(),
         })
+    }
+
+    /// As a URL, with its port.
+    fn uri(&self) -> Option<hyper::Uri> {
+        let scheme = if self.https { "https" } else { "http" };
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{scheme}://{host}:{}/", self.port).parse().ok()
     }
 
     /// The Host header: as the URL has it, so with the port when there is one.

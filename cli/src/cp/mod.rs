@@ -30,6 +30,7 @@ use storescope::Client;
 /// bucket) takes what is copied under its own name; parents are made where they lack.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(override_usage = "storescope cp [OPTIONS] <SOURCE>... <TARGET>")]
 #[command(after_help = "Examples:
   storescope cp table.parquet oci://lake@ns/2026/          becomes 2026/table.parquet
   storescope cp oci://lake@ns/2026/table.parquet .
@@ -59,7 +60,7 @@ extension; between stores, content type and user metadata are kept.")]
 pub(crate) struct Cp {
     /// Files, folders (with -r), objects, prefixes (with -r), or - for standard input; then the target, or - for
     /// standard output.
-    #[arg(required = true, num_args = 2.., value_name = "SOURCE... TARGET", value_parser = place::parser(), hide_possible_values = true)]
+    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"], value_parser = place::parser())]
     places: Vec<Place>,
 
     /// Copy what is below folders and prefixes.
@@ -108,6 +109,7 @@ impl Cp {
 /// Move files and objects: as `cp`, then the sources are removed. Within a bucket an object is renamed: by one request
 /// on OCI, by a copy and a removal on S3.
 #[derive(Debug, Args)]
+#[command(override_usage = "storescope mv [OPTIONS] <SOURCE>... <TARGET>")]
 #[command(after_help = "Examples:
   storescope mv oci://lake@ns/new/a.csv oci://lake@ns/done/
   storescope mv -r oci://lake@ns/new oci://lake@ns/2026/11
@@ -116,7 +118,7 @@ impl Cp {
 A source is removed only after its copy is there, and only if it is still what was copied. What exists is replaced.")]
 pub(crate) struct Mv {
     /// Files, folders (with -r), objects, prefixes (with -r); then the target.
-    #[arg(required = true, num_args = 2.., value_name = "SOURCE... TARGET", value_parser = place::parser())]
+    #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"], value_parser = place::parser())]
     places: Vec<Place>,
 
     /// Move what is below folders and prefixes.

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use storescope::config::Secret;
+use storescope::{Client, Config, PutOptions, StoreOptions, blocking};
 use storescope_emulator::{Builder, Emulator};
 
 /// By which API.
@@ -144,6 +146,25 @@ impl World {
     /// Makes an object.
     pub(crate) fn object(&self, key: &str, bytes: &[u8]) {
         self.run_with(bytes, &["cp", "-", &self.url(key)]).well();
+    }
+
+    /// Makes an object whose name no command takes for one.
+    pub(crate) fn literal(&self, key: &str, bytes: &str) {
+        let ready = self.emulator.ready();
+        let config = match (self.api, &ready.s3) {
+            (Api::S3, Some(s3)) => Config::default()
+                .endpoint(s3.endpoint.clone())
+                .region(s3.region.clone())
+                .access_key_id(s3.access_key_id.clone())
+                .secret_access_key(Secret::from(s3.secret_access_key.clone())),
+            _ => Config::default()
+                .endpoint(ready.oci.endpoint.clone())
+                .config_file(PathBuf::from(&ready.oci.config_file)),
+        };
+        let client = Client::builder().config(config).build().unwrap();
+        let url = self.url("").parse().unwrap();
+        let store = blocking::Store::open(&client, &url, StoreOptions::new()).unwrap();
+        store.put(key, bytes.to_owned(), PutOptions::new()).unwrap();
     }
 
     pub(crate) fn cat(&self, key: &str) -> String {

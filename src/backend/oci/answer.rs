@@ -159,18 +159,20 @@ fn range_of(
             _ => Err(wrong(format!("{status} to a read without Range"))),
         };
     };
-    if status == StatusCode::OK {
+    // Some servers answer 200 and still send, and say so, what was asked for (`rclone serve s3`).
+    if status == StatusCode::OK && !headers.contains_key(header::CONTENT_RANGE) {
         let size = length.ok_or_else(|| lacks("Content-Length"))?;
         // The server ignored the Range, which is well if all was asked for.
         return match asked.of(size) {
             Some(range) if range == (0..size) => Ok((range, size)),
+            None if size == 0 && asked.means_empty() => Ok((0..0, 0)),
             _ => Err(wrong(format!(
                 "the server ignored the Range {} and sent all {size} bytes",
                 asked.header()
             ))),
         };
     }
-    if status != StatusCode::PARTIAL_CONTENT {
+    if !matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::OK) {
         return Err(wrong(format!("{status} to a read of a range")));
     }
     let content_range =
@@ -503,6 +505,12 @@ mod tests {
         assert_eq!(ask(Some(GetRange::Bounded(0..20)), 200, &whole).unwrap(), (0..15, 15));
         assert_eq!(ask(Some(GetRange::From(0)), 200, &whole).unwrap(), (0..15, 15));
         assert!(ask(Some(GetRange::Last(3)), 200, &whole).is_err());
+        let empty = [("content-length", "0")];
+        assert_eq!(ask(Some(GetRange::Last(3)), 200, &empty).unwrap(), (0..0, 0));
+        assert!(ask(Some(GetRange::From(3)), 200, &empty).is_err());
+        let told = [("content-range", "bytes 10-19/100"), ("content-length", "10")];
+        assert_eq!(ask(Some(GetRange::Bounded(10..20)), 200, &told).unwrap(), (10..20, 100));
+        assert!(ask(Some(GetRange::Bounded(11..20)), 200, &told).is_err());
         assert!(ask(None, 206, &whole).is_err());
     }
 

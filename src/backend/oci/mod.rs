@@ -42,6 +42,7 @@ const BATCH: usize = 1000;
 const ABILITIES: Abilities = Abilities {
     rename: true,
     delete_many: BATCH,
+    conditional_copies: true,
     copies_parts_above: None,
     least_part: 1,
     most_part: 50 << 30,

@@ -102,7 +102,7 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
     let mut meta = ObjectMeta {
         key: key.to_owned(),
         size,
-        etag: owned("etag"),
+        etag: text(headers, "etag").map(quoted),
         last_modified: text(headers, "last-modified")
             .and_then(|date| httpdate::parse_http_date(date).ok()),
         content_type: owned("content-type"),
@@ -121,6 +121,11 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
         }
     }
     meta
+}
+
+/// An ETag as HTTP has it: some servers leave the quotes out in one place or other.
+pub(super) fn quoted(etag: &str) -> String {
+    if etag.ends_with('"') { etag.to_owned() } else { format!("\"{etag}\"") }
 }
 
 pub(super) fn head(key: &str, headers: &HeaderMap) -> Option<ObjectMeta> {

@@ -61,6 +61,8 @@ const COPY_LIMIT: u64 = 5 << 30;
 const ABILITIES: Abilities = Abilities {
     rename: false,
     delete_many: 1000,
+    // AWS judges conditions of copies, most other servers pass over them.
+    conditional_copies: false,
     copies_parts_above: Some(COPY_LIMIT),
     least_part: 5 << 20,
     most_part: 5 << 30,
@@ -571,7 +573,7 @@ impl Backend for S3 {
             });
             let copied = copied.await.map_err(|failure| exists(failure, &request.mode))?;
             let etag = copied.copy_object_result.and_then(|result| result.e_tag);
-            Ok(Copied::Done(etag))
+            Ok(Copied::Done(etag.as_deref().map(answer::quoted)))
         })
     }
 
@@ -734,7 +736,7 @@ impl Backend for S3 {
                 key: request.upload.key.clone(),
                 size: request.size(),
                 checksum: whole.map(Checksum::Crc32c),
-                etag: made.e_tag,
+                etag: made.e_tag.as_deref().map(answer::quoted),
                 version: made.version_id,
                 ..ObjectMeta::default()
             })
@@ -931,7 +933,7 @@ fn page(
         objects.push(ObjectMeta {
             key,
             size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-            etag: object.e_tag,
+            etag: object.e_tag.as_deref().map(answer::quoted),
             last_modified: object.last_modified.as_ref().map(system_time),
             ..ObjectMeta::default()
         });
