@@ -2,6 +2,7 @@
 //! The options that every command has: one for each setting of the table, and where to write what was recorded.
 
 use crate::exit::Exit;
+use crate::progress::Show;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use storescope::config::SETTINGS;
@@ -16,6 +17,7 @@ pub(crate) struct Settings {
     given: Vec<(&'static str, String)>,
     scope_out: Option<PathBuf>,
     verbose: bool,
+    progress: bool,
 }
 
 /// Shown by `-h`; the others only by `--help`.
@@ -41,6 +43,11 @@ impl Settings {
         let Some(file) = &self.scope_out else { return Ok(()) };
         std::fs::write(file, client.metrics().snapshot().to_hlog())
             .map_err(|e| Exit::failed(format!("cannot write {}: {e}", file.display())))
+    }
+
+    /// How progress is told.
+    pub(crate) fn progress(&self) -> Show {
+        Show::new(self.progress)
     }
 
     /// Warnings to standard error; with `-v`, every retry.
@@ -100,6 +107,13 @@ impl clap::Args for Settings {
                     .help("Tell each retry")
                     .global(true),
             )
+            .arg(
+                Arg::new("progress")
+                    .long("progress")
+                    .action(ArgAction::SetTrue)
+                    .help("Tell how far it is, also where standard error is no terminal")
+                    .global(true),
+            )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -122,6 +136,7 @@ impl clap::FromArgMatches for Settings {
         }
         self.scope_out = matches.get_one::<PathBuf>("scope_out").cloned();
         self.verbose = matches.get_flag("verbose");
+        self.progress = matches.get_flag("progress");
         Ok(())
     }
 }
