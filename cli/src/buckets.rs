@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use clap::Args;
 use serde_json::json;
 use std::io::Write;
-use storescope::{Client, StoreOptions, StoreUrl};
+use storescope::{Client, ErrorKind, StoreOptions, StoreUrl};
 
 /// Make a bucket. On OCI it is made in the compartment of the settings, else in the tenancy's root.
 #[derive(Debug, Args)]
@@ -29,7 +29,12 @@ impl Mb {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
         let url = bucket(&self.url)?;
         session::run(settings, async |client: &Client| {
-            client.create_bucket(&url, StoreOptions::new()).await?;
+            match client.create_bucket(&url, StoreOptions::new()).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    return Err(Exit::failed(format!("{url} exists already")));
+                }
+                made => made?,
+            }
             told(self.json, "made", &url)
         })
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 use storescope::{
-    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta,
+    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta, Scheme,
     StoreOptions, StoreUrl,
 };
 
@@ -42,7 +42,7 @@ impl Ls {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
         session::run(settings, async |client: &Client| {
             let mut out = BufWriter::new(io::stdout().lock());
-            if self.url.bucket().is_none() {
+            if self.url.bucket().is_none() && self.url.scheme() != Scheme::File {
                 let mut buckets = client.buckets(&self.url, StoreOptions::new());
                 while let Some(bucket) = buckets.next().await {
                     self.write_bucket(&mut out, &bucket?)?;

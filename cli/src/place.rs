@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
-use storescope::{Client, Store, StoreOptions, StoreUrl};
+use storescope::{Client, Scheme, Store, StoreOptions, StoreUrl};
 
 /// A source or a target.
 #[derive(Clone, Debug)]
@@ -19,11 +19,18 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What has `scheme://` in front is a URL; all else is a path.
+    /// What has `scheme://` in front is a URL (`file://` one of a path); all else is a path.
     pub(crate) fn parse(text: OsString) -> Result<Place, storescope::Error> {
         match text.to_str() {
             Some("-") => Ok(Place::Standard),
-            Some(url) if has_scheme(url) => url.parse().map(Place::Store),
+            Some(url) if has_scheme(url) => {
+                let url: StoreUrl = url.parse()?;
+                Ok(match url.scheme() {
+                    // What files cannot have (content types, say) is nothing to fail for.
+                    Scheme::File => Place::Local(format!("/{}", url.key()).into()),
+                    _ => Place::Store(url),
+                })
+            }
             _ => Ok(Place::Local(text.into())),
         }
     }
@@ -130,6 +137,7 @@ mod tests {
         for path in ["a/b", "./oci://b", "a b://c", "://x", "/"] {
             assert!(matches!(place(path), Place::Local(_)), "{path}");
         }
+        assert!(matches!(place("file:///a b"), Place::Local(path) if path == Path::new("/a b")));
         assert!(Place::parse("ftp://h/x".into()).is_err());
         let bytes = OsStr::from_bytes(b"\xff").to_owned();
         assert!(matches!(Place::parse(bytes), Ok(Place::Local(_))));

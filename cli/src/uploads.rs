@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn ages() {
-        assert_eq!(parse_age("1d"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(parse_age("1d"), Ok(Duration::from_hours(24)));
         assert_eq!(parse_age("0.5d"), Ok(Duration::from_hours(12)));
         assert_eq!(parse_age("12h"), Ok(Duration::from_hours(12)));
         assert_eq!(parse_age("0s"), Ok(Duration::ZERO));

@@ -99,7 +99,9 @@ impl Carrier {
             }
             Err(exit) => {
                 self.hopeless.fetch_or(exit.is_everybodys(), Relaxed);
-                self.tally.failed(exit.about(&format!("{from} to {to}")), about);
+                // What the store said names the object: the source, or where it was to go.
+                let named = exit.message().contains(&from);
+                self.tally.failed(if named { exit } else { exit.about(&from) }, about);
             }
         }
     }

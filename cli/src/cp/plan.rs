@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream, Peekable};
 use futures_util::{Stream, StreamExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Scheme, Store};
+use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store};
 
 /// Where bytes come from.
 #[derive(Clone, Debug)]
@@ -109,14 +109,10 @@ impl Plan {
                 (Place::Local(_) | Place::Standard, Place::Local(_) | Place::Standard) => {
                     "neither is in a store: use the system's own tools"
                 }
-                (Place::Store(url), _)
-                    if url.bucket().is_none() && url.scheme() != Scheme::File =>
-                {
+                (Place::Store(url), _) if url.bucket().is_none() => {
                     "a service is no source: name a bucket"
                 }
-                (_, Place::Store(url))
-                    if url.bucket().is_none() && url.scheme() != Scheme::File =>
-                {
+                (_, Place::Store(url)) if url.bucket().is_none() => {
                     "a service is no target: name a bucket"
                 }
                 (Place::Store(from), Place::Store(to))

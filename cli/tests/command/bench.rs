@@ -11,7 +11,7 @@ fn measured(out: &str) -> Value {
 #[test]
 fn reads_and_writes_are_measured() {
     by_both(|world| {
-        world.object("in/x", &[7; 100_000]);
+        world.object("in/x", &vec![7; 100_000]);
         let args = ["bench", &world.url("in/"), "--size", "4KiB", "--count", "40", "--json"];
         let run = measured(&world.run(&args).well().out);
         assert_eq!((&run["requests"], &run["bytes"]), (&40.into(), &163_840.into()));

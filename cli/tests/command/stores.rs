@@ -171,6 +171,24 @@ fn pre_authenticated(world: &World, access: &str) -> String {
 }
 
 #[test]
+fn files_are_a_store_too() {
+    by_both(|world| {
+        world.object("t/a b", b"a");
+        world.object("t/c", b"c");
+        let folder = format!("file://{}/", world.path("there").display());
+        std::fs::create_dir(world.path("there")).unwrap();
+        world.run(&["cp", "-r", &world.url("t"), &folder]).well();
+        assert_eq!(world.read("there/a b"), b"a");
+        let again = world.run(&["cp", "-r", &world.url("t"), &folder, "--json"]).well();
+        assert_eq!(again.sum("copied"), (0, 2, 0));
+        let listed = world.run(&["ls", &folder]).well().out;
+        assert_eq!(listed.lines().count(), 2, "{listed}");
+        world.run(&["cp", &format!("{folder}c"), &world.url("back")]).well();
+        assert_eq!(world.cat("back"), "c");
+    });
+}
+
+#[test]
 fn help_and_completions_name_every_command() {
     let world = World::new(Api::Oci);
     let help = world.run(&["--help"]).well().out;
