@@ -24,7 +24,7 @@ test:
 	@scripts/stages format clippy docs edges build rust judges
 
 test-matrix:
-	@scripts/stages build rsa-provider truth
+	@scripts/stages build rsa-provider object-store truth
 
 lint:
 	@scripts/stages format clippy docs deny
