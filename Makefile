@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/ci/storescope
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram"
-	@echo "make test-matrix  the long suites: the other clients (ocifs, oci-cli, UploadManager, rclone, s5cmd, Oracle's"
+	@echo "make test-matrix  the long suites: features, object_store, the other clients (ocifs, oci-cli, UploadManager, rclone, s5cmd, Oracle's"
 	@echo "                  Java SDK), 20,000 requests against the server's record, the second RSA provider"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
@@ -25,7 +25,7 @@ test:
 	@scripts/stages format clippy docs edges build rust judges
 
 test-matrix:
-	@scripts/stages build clients java rsa-provider truth
+	@scripts/stages build features rsa-provider object-store clients s3-others java truth
 
 lint:
 	@scripts/stages format clippy docs deny
