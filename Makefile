@@ -9,8 +9,9 @@ BIN := $(CARGO_TARGET_DIR)/ci/storescope
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram"
-	@echo "make test-matrix  the long suites: features, object_store, the other clients (ocifs, oci-cli, UploadManager, rclone, s5cmd, Oracle's"
-	@echo "                  Java SDK), 20,000 requests against the server's record, the second RSA provider"
+	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
+	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
+	@echo "                  server's record, the second RSA provider"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
 

@@ -14,7 +14,7 @@
 use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
 use crate::backend::{
     CommitRequest, Copied, CopyPartRequest, CopyRequest, ObjectMeta, Place, PutMode, RenameRequest,
-    Upload, UploadRequest,
+    Upload, UploadRequest, exists,
 };
 use crate::client::entered;
 use crate::error::{ErrorKind, Failure, Result};
@@ -593,12 +593,4 @@ fn is_same(meta: &ObjectMeta, source: &ObjectMeta) -> bool {
             (Some(Md5(one)), Some(Md5(other))) => one == other,
             _ => true,
         }
-}
-
-/// A condition that failed on a creation means that the object exists.
-fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
-    if failure.kind == ErrorKind::Precondition && *mode == PutMode::Create {
-        failure.kind = ErrorKind::AlreadyExists;
-    }
-    failure
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use storescope_sign::{Request, Rule, authorization, sha256, signing_string};
 
 /// The service refuses a date more than 5 minutes off; ours is taken to be wrong from here.
-pub(crate) const SKEW: Duration = Duration::from_secs(240);
+pub(crate) const SKEW: Duration = Duration::from_mins(4);
 
 /// Signatures kept at most for each method; beyond it the old ones go.
 const KEPT: usize = 4096;
@@ -389,7 +389,7 @@ mod tests {
             !sign(&signer, "PUT", "/n/ns/b/b/o/k").await.presented.reused,
             "writes are signed each"
         );
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert!(!sign(&signer, "GET", "/n/ns/b/b/o/k").await.presented.reused, "aged");
     }
 

@@ -62,7 +62,8 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Where its objects are, for a copy to them.
     fn place<'a>(&'a self, timer: &'a AttemptTimer) -> Answer<'a, Place> {
         let _ = timer;
-        Box::pin(std::future::ready(Err(unsupported("copies inside the service"))))
+        let what = "this store does not offer copies inside the service";
+        Box::pin(std::future::ready(Err(Failure::new(ErrorKind::Unsupported).message(what))))
     }
 
     /// Gives an object another name, by one request; what the answer tells of it. Only where [`Abilities::rename`]
@@ -154,16 +155,26 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     ) -> Answer<'a, BucketPage>;
 }
 
-fn unsupported(what: &str) -> Failure {
-    Failure::new(ErrorKind::Unsupported).message(format!("this store does not offer {what}"))
+/// A condition that failed on a creation means that the object exists.
+pub(crate) fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
+    if failure.kind == ErrorKind::Precondition && *mode == PutMode::Create {
+        failure.kind = ErrorKind::AlreadyExists;
+    }
+    failure
 }
 
 /// The answer of a backend that does not offer an operation: nothing is sent, nothing recorded.
 fn refused<'a, T: Send + 'a>(attempt: Attempt, what: &str) -> Answer<'a, T> {
+    let failure =
+        Failure::new(ErrorKind::Unsupported).message(format!("this store does not offer {what}"));
+    Box::pin(std::future::ready(Err(unsent(failure, attempt))))
+}
+
+/// A failure before anything was sent: there was no attempt.
+pub(crate) fn unsent(mut failure: Failure, attempt: Attempt) -> Failure {
     attempt.timer.discard();
-    let mut failure = unsupported(what);
     failure.unsent = true;
-    Box::pin(std::future::ready(Err(failure)))
+    failure
 }
 
 /// What a backend can do by one request.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 // A paused clock may have been read before the anchor is set: an hour keeps every reading after it.
 static ANCHOR: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::now();
-    now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+    now.checked_sub(Duration::from_hours(1)).unwrap_or(now)
 });
 
 /// Nanoseconds since some moment before this process first asked. Tokio's clock, so that tests in paused time see it

@@ -220,8 +220,26 @@ fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
 
 /// What an answer's headers say of the object.
 pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
+    let told = described(key, size, headers, "opc-meta-", MARK);
+    let version = text(headers, "version-id").map(str::to_owned);
+    ObjectMeta { checksum: checksum(headers), version, ..told }
+}
+
+/// What both protocols say alike, user metadata under names that begin with `prefix`.
+pub(in crate::backend) fn described(
+    key: &str,
+    size: u64,
+    headers: &HeaderMap,
+    prefix: &str,
+    mark: &str,
+) -> ObjectMeta {
     let owned = |name: &str| text(headers, name).map(str::to_owned);
-    let mut meta = ObjectMeta {
+    let user =
+        headers.iter().filter(|(name, _)| name.as_str() != mark).filter_map(|(name, text)| {
+            let name = name.as_str().strip_prefix(prefix)?;
+            Some((name.to_owned(), text.to_str().ok()?.to_owned()))
+        });
+    ObjectMeta {
         key: key.to_owned(),
         size,
         etag: owned("etag"),
@@ -232,17 +250,10 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
         content_language: owned("content-language"),
         content_disposition: owned("content-disposition"),
         cache_control: owned("cache-control"),
-        checksum: checksum(headers),
-        version: owned("version-id"),
+        metadata: user.collect(),
+        mark: owned(mark),
         ..ObjectMeta::default()
-    };
-    meta.mark = owned(MARK);
-    for (name, value) in headers.iter().filter(|(name, _)| name.as_str() != MARK) {
-        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix("opc-meta-"), value.to_str()) {
-            meta.metadata.insert(name.to_owned(), value.to_owned());
-        }
     }
-    meta
 }
 
 /// The whole object's checksum: CRC32C, which every object has (spec §3.2), else the MD5 of a single PUT.

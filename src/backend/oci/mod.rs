@@ -16,7 +16,7 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
     CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
     PartRequest, Place, PutMode, PutRequest, RenameRequest, ServiceId, Upload, UploadPage,
-    UploadRequest,
+    UploadRequest, exists,
 };
 use crate::auth::{self, Again, Presented, Signed, Signer};
 use crate::config::{Auth, Config, Profile};
@@ -30,7 +30,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Uri};
 use serde_json::json;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -975,13 +975,4 @@ fn kept_metadata(about: &About) -> impl Iterator<Item = (String, String)> {
     let mark = about.mark.map(|mark| (answer::MARK.to_owned(), mark.to_string()));
     let metadata = about.metadata.iter();
     metadata.map(|(name, text)| (format!("opc-meta-{name}"), text.clone())).chain(mark)
-}
-
-/// A condition that failed on a creation means that the object exists.
-fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
-    if failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16()) && *mode == PutMode::Create
-    {
-        failure.kind = ErrorKind::AlreadyExists;
-    }
-    failure
 }

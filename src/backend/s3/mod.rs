@@ -23,7 +23,7 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, Bucket, BucketPage, Checksum, CommitRequest,
     Copied, CopyPartRequest, CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest,
     Next, ObjectMeta, Part, PartRequest, Place, PutMode, PutRequest, ServiceId, Upload, UploadPage,
-    UploadRequest,
+    UploadRequest, exists, unsent,
 };
 use crate::auth::Again;
 use crate::config::Config;
@@ -45,7 +45,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connector::Slot;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Uri};
 use service::Service;
 use signer::ToSign;
 use std::sync::Arc;
@@ -399,14 +399,6 @@ where
 fn causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
-    if failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16()) && *mode == PutMode::Create
-    {
-        failure.kind = ErrorKind::AlreadyExists;
-    }
-    failure
 }
 
 fn system_time(time: &DateTime) -> SystemTime {
@@ -868,12 +860,6 @@ fn sendable(filled: Result<(), Failure>, attempt: Attempt) -> Result<Attempt, Fa
         Ok(()) => Ok(attempt),
         Err(failure) => Err(unsent(failure, attempt)),
     }
-}
-
-fn unsent(mut failure: Failure, attempt: Attempt) -> Failure {
-    attempt.timer.discard();
-    failure.unsent = true;
-    failure
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
