@@ -175,7 +175,7 @@ async fn conditions_are_judged(world: World) {
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
     let tag = meta.e_tag.clone().unwrap();
     assert_eq!(listed[0].e_tag.as_deref(), Some(&*tag), "a listing tells the tag as a read does");
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let ask = |options: GetOptions| {
         let (store, path) = (store.clone(), path.clone());
         async move { store.get_opts(&path, options).await }
