@@ -22,9 +22,8 @@ const GROUP: usize = 10_000;
 
 fn table() -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((0..ROWS as i64).map(|n| n * 7919)));
-    let energies: ArrayRef = Arc::new(Float64Array::from_iter(
-        (0..ROWS).map(|n| (n % 5 != 0).then_some((n as f64).sqrt())),
-    ));
+    let energies = (0..ROWS).map(|n| (n % 5 != 0).then_some((n as f64).sqrt()));
+    let energies: ArrayRef = Arc::new(energies.collect::<Float64Array>());
     let names: ArrayRef =
         Arc::new(StringArray::from_iter_values((0..ROWS).map(|n| format!("event {}", n % 1000))));
     RecordBatch::try_from_iter([("id", ids), ("energy", energies), ("name", names)]).unwrap()
