@@ -3,7 +3,8 @@
 
 use crate::backend::Checksum;
 use bytes::Bytes;
-use md5::{Digest, Md5};
+use crc_fast::{CrcAlgorithm, Digest};
+use md5::{Digest as _, Md5};
 use std::sync::Arc;
 
 /// Bytes to be written. Made from anything that becomes [`Bytes`], or collected from pieces, which are sent one after
@@ -55,7 +56,7 @@ impl Payload {
     }
 
     pub(crate) fn crc32c(&self) -> u32 {
-        self.pieces().iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))
+        self.pieces().iter().fold(0, |crc, piece| crc32c_append(crc, piece))
     }
 
     pub(crate) fn md5(&self) -> Checksum {
@@ -70,6 +71,20 @@ impl Payload {
     pub(crate) fn piece(&self, number: usize) -> Option<&Bytes> {
         self.pieces().get(number)
     }
+}
+
+/// The CRC32C of bytes that have `crc`, and more behind them. Of the crates that count it, this one reads fastest by far:
+/// bytes that are written by parts are mostly in no cache any more.
+pub(crate) fn crc32c_append(crc: u32, more: &[u8]) -> u32 {
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!crc));
+    digest.update(more);
+    digest.finalize() as u32
+}
+
+/// The CRC32C of bytes that have `first`, and `length` bytes behind them that have `second`.
+pub(crate) fn crc32c_combine(first: u32, second: u32, length: u64) -> u32 {
+    let (first, second) = (u64::from(first), u64::from(second));
+    crc_fast::checksum_combine(CrcAlgorithm::Crc32Iscsi, first, second, length) as u32
 }
 
 impl<T: Into<Bytes>> From<T> for Payload {
@@ -87,5 +102,22 @@ impl FromIterator<Bytes> for Payload {
         }
         let len = pieces.iter().map(|piece| piece.len() as u64).sum();
         Payload { pieces: Pieces::Many(pieces.into()), len }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn crc32c_is_that_of_another_crate(one in prop::collection::vec(any::<u8>(), 0..5000), other in prop::collection::vec(any::<u8>(), 0..5000)) {
+            let both = [one.as_slice(), &other].concat();
+            let (first, second) = (crc32c_append(0, &one), crc32c_append(0, &other));
+            prop_assert_eq!(first, crc32c::crc32c(&one));
+            prop_assert_eq!(crc32c_append(first, &other), crc32c::crc32c(&both));
+            prop_assert_eq!(crc32c_combine(first, second, other.len() as u64), crc32c::crc32c(&both));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! Clients that read ranges: bare hyper, and storescope.
 
 use crate::measure::Slice;
-use crate::{BUCKET, KEY};
+use crate::{ACCESS_KEY, BUCKET, KEY, REGION, SECRET_KEY};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use storescope::config::Secret;
 use storescope::{Client, Config, GetOptions, Store, StoreOptions};
 use storescope_sign::PrivateKey;
 use tempfile::TempDir;
@@ -148,14 +149,36 @@ pub struct Storescope(Store);
 impl Storescope {
     /// A client of its own on the plain server, OCI-signed, all settings their defaults but `timing`. No I/O yet.
     pub fn new(config_file: PathBuf, address: SocketAddr, timing: bool) -> Storescope {
-        let config = Config::default()
-            .config_file(config_file)
-            .endpoint(format!("http://{address}"))
-            .timing(timing);
-        let client = Client::builder().config(config).build().expect("the settings are right");
-        let url = format!("oci://{BUCKET}@plain/").parse().expect("a store's URL");
-        Storescope(client.store(&url, StoreOptions::new()).expect("the URL names a bucket"))
+        Storescope::oci(config_file, address, Config::default().timing(timing))
     }
+
+    /// The same with other settings.
+    pub fn oci(config_file: PathBuf, address: SocketAddr, config: Config) -> Storescope {
+        let config = config.config_file(config_file).endpoint(format!("http://{address}"));
+        Storescope(store(config, &format!("oci://{BUCKET}@plain/")))
+    }
+
+    /// A client of its own that speaks S3 to the plain server: path style, SigV4.
+    pub fn s3(address: SocketAddr, config: Config) -> Storescope {
+        let config = config
+            .endpoint(format!("http://{address}"))
+            .region(REGION.to_owned())
+            .access_key_id(ACCESS_KEY.to_owned())
+            .secret_access_key(Secret::from(SECRET_KEY.to_owned()));
+        Storescope(store(config, &format!("s3://{BUCKET}/")))
+    }
+
+    /// The bucket.
+    pub fn store(&self) -> &Store {
+        &self.0
+    }
+}
+
+/// A store with a client of its own.
+pub fn store(config: Config, url: &str) -> Store {
+    let client = Client::builder().config(config).build().expect("the settings are right");
+    let url = url.parse().expect("a store's URL");
+    client.store(&url, StoreOptions::new()).expect("the URL names a bucket")
 }
 
 impl Reads for Storescope {

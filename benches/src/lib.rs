@@ -4,7 +4,9 @@
 //! ```text
 //!  benches/cpu_small_get   CPU of a 4 KiB ranged GET, beside peers        ┐
 //!  benches/throughput      8 MiB ranges, 4 at a time, beside hyper        ├─▶ server.rs   a process of its own
-//!  benches/overhead        the same GET, timing on against off            ┘
+//!  benches/overhead        the same GET, timing on against off            │
+//!  benches/write_parts     1 GiB by parts, beside hyper                   ┘
+//!  benches/moves           renames, removals of many  ─────────────────────▶ emulator.rs   the emulator, likewise
 //!  benches/record          one value, one attempt, into histograms          (no server)
 //!            │
 //!            ├─ client.rs   bare hyper and storescope; the other peers stand in the one bench that links them
@@ -18,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod emulator;
 pub mod measure;
 pub mod report;
 pub mod server;
@@ -27,3 +30,12 @@ pub const KEY: &str = "lake/2026/11/22/events-000123.root";
 
 /// The bucket that reads ask for.
 pub const BUCKET: &str = "bench";
+
+/// What S3 requests are signed with; nobody checks.
+pub const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+
+/// The secret of [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/// The region that S3 requests are signed for.
+pub const REGION: &str = "us-ashburn-1";

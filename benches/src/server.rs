@@ -2,7 +2,9 @@
 //! The plain server: http/1.1, nothing verified, as cheap as can be, in a process of its own.
 //!
 //! A GET with a Range is answered 206 with the bytes asked, one without 200 with the whole object, HEAD and PUT 200; any
-//! name exists and is [`OBJECT_SIZE`] zeros. A thread serves a connection, with blocking calls; head and body of a small
+//! name exists and is [`OBJECT_SIZE`] zeros. A POST is a step of a write by parts, of OCI's native API or of S3: it is
+//! answered with an upload's id or as a commit, and nothing is remembered of it. What is put is read and forgotten. A
+//! thread serves a connection, with blocking calls; head and body of a small
 //! answer leave in one `writev`. The headers are about those of OCI Object Storage, so that every client parses what it
 //! would parse there.
 //!
@@ -95,13 +97,15 @@ const COMMON: &str = "content-type: application/octet-stream\r\n\
 struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
+    scratch: Vec<u8>,
     answer: Vec<u8>,
 }
 
 impl Connection {
     fn new(stream: TcpStream) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, received: Vec::with_capacity(64 << 10), answer: Vec::new() })
+        let received = Vec::with_capacity(64 << 10);
+        Ok(Connection { stream, received, scratch: vec![0; 128 << 10], answer: Vec::new() })
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -160,6 +164,12 @@ impl Connection {
                 self.answer.extend_from_slice(b"content-length: 0\r\n");
                 self.send(0)
             }
+            Method::Post(document) => {
+                self.discard(head.length)?;
+                self.begin("200 OK");
+                write!(self.answer, "content-length: {}\r\n\r\n{document}", document.len())?;
+                self.stream.write_all(&self.answer)
+            }
             Method::Other => {
                 self.begin("405 Method Not Allowed");
                 self.answer.extend_from_slice(b"content-length: 0\r\n");
@@ -189,15 +199,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Reads a body and forgets it, in pieces that stay in the CPU's caches.
     fn discard(&mut self, mut length: u64) -> io::Result<()> {
-        loop {
-            let here = length.min(self.received.len() as u64);
-            self.received.drain(..here as usize);
-            length -= here;
-            if length == 0 || self.receive()? == 0 {
-                return Ok(());
+        let here = length.min(self.received.len() as u64);
+        self.received.drain(..here as usize);
+        length -= here;
+        while length > 0 {
+            let most = length.min(self.scratch.len() as u64) as usize;
+            match self.stream.read(&mut self.scratch[..most])? {
+                0 => break,
+                read => length -= read as u64,
             }
         }
+        Ok(())
     }
 }
 
@@ -206,7 +220,21 @@ enum Method {
     Get,
     Head,
     Put,
+    /// With the document that answers it.
+    Post(&'static str),
     Other,
+}
+
+/// What a POST is answered with: an upload's id, or, of S3, the end of one. A commit of OCI has no document, and nobody
+/// minds this one.
+fn document(target: &[u8]) -> &'static str {
+    if target.starts_with(b"/n/") {
+        r#"{"uploadId":"plain"}"#
+    } else if target.ends_with(b"?uploads") {
+        "<InitiateMultipartUploadResult><UploadId>plain</UploadId></InitiateMultipartUploadResult>"
+    } else {
+        "<CompleteMultipartUploadResult><ETag>\"plain\"</ETag></CompleteMultipartUploadResult>"
+    }
 }
 
 /// What of a request matters here.
@@ -224,6 +252,9 @@ impl Head {
             [b'G', b'E', b'T', b' ', ..] => Method::Get,
             [b'H', b'E', b'A', b'D', b' ', ..] => Method::Head,
             [b'P', b'U', b'T', b' ', ..] => Method::Put,
+            [b'P', b'O', b'S', b'T', b' ', rest @ ..] => {
+                Method::Post(document(rest.split(|&byte| byte == b' ').next().unwrap_or_default()))
+            }
             _ => Method::Other,
         };
         let mut parsed = Head { method, range: None, length: 0, expects_continue: false };
@@ -300,7 +331,7 @@ mod tests {
         let answer = talk(
             b"PUT /o HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\nhello\
               GET /o HTTP/1.1\r\nrange: bytes=5-3145732\r\n\r\n\
-              HEAD /o HTTP/1.1\r\n\r\nDELETE /o HTTP/1.1\r\n\r\n",
+              HEAD /o HTTP/1.1\r\n\r\nPOST /o?uploads HTTP/1.1\r\n\r\nDELETE /o HTTP/1.1\r\n\r\n",
         );
         let text = String::from_utf8(answer).unwrap();
         let places = [
@@ -308,7 +339,8 @@ mod tests {
             "HTTP/1.1 206 Partial Content\r\n",
             "content-length: 3145728\r\ncontent-range: bytes 5-3145732/1073741824\r\n\r\n\0",
             "\0HTTP/1.1 200 OK\r\n",
-            "content-length: 1073741824\r\n\r\nHTTP/1.1 405 ",
+            "content-length: 1073741824\r\n\r\nHTTP/1.1 200 ",
+            "<UploadId>plain</UploadId></InitiateMultipartUploadResult>HTTP/1.1 405 ",
         ]
         .map(|part| text.find(part).unwrap_or_else(|| panic!("{part:?} is missing")));
         assert!(places.is_sorted(), "{places:?}");

@@ -4,6 +4,7 @@
 use super::{Call, Repeat, is_transient};
 use crate::backend::{Checksum, GetRange, GetReply, GetRequest};
 use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::payload::crc32c_append;
 use crate::timing::instant_at;
 use crate::transport::Body;
 use bytes::Bytes;
@@ -301,7 +302,7 @@ impl Running {
     fn update(&mut self, data: &[u8]) {
         match &mut self.md5 {
             Some(md5) => md5.update(data),
-            None => self.crc = crc32c::crc32c_append(self.crc, data),
+            None => self.crc = crc32c_append(self.crc, data),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::backend::{
 use crate::client::entered;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::options::{ChecksumMode, PutOptions};
-use crate::payload::Payload;
+use crate::payload::{Payload, crc32c_combine};
 use crate::store::{Store, on_runtime};
 use crate::timing::{Operation, RequestId, after, now_ns};
 use bytes::{Bytes, BytesMut};
@@ -306,10 +306,7 @@ fn part_size(settings: &Settings, limits: &Abilities, size: Option<u64>, after: 
 
 /// The CRC32C of the whole, of those of its parts; `None` where a part has none.
 fn combined(parts: &[Part]) -> Option<u32> {
-    parts.iter().try_fold(0, |whole, part| {
-        let size = usize::try_from(part.size).ok()?;
-        Some(crc32c::crc32c_combine(whole, part.crc32c?, size))
-    })
+    parts.iter().try_fold(0, |whole, part| Some(crc32c_combine(whole, part.crc32c?, part.size)))
 }
 
 impl Filling {

@@ -9,6 +9,8 @@ mod peers;
 
 use peers::{AwsSdk, ObjectStoreHttp, ObjectStoreS3, Reqwest};
 use std::net::SocketAddr;
+use std::time::Duration;
+use storescope::Config;
 use storescope_benches::client::{BareHyper, Profile, Reads, Storescope, reading};
 use storescope_benches::measure::{Cost, Median, Slice, by_slices};
 use storescope_benches::report;
@@ -49,6 +51,19 @@ const ROWS: &[Row] = &[
         name: "bare hyper, a timer armed",
         settings: "as bare hyper, with a timer on its runtime that never rings",
         open: |setup| setup.reading(|| BareHyper::with_timer(setup.address)),
+    },
+    Row {
+        name: "storescope s3://",
+        settings: "SigV4, signature reused, timing on: the defaults; path style",
+        open: |setup| setup.reading(async || Storescope::s3(setup.address, Config::default())),
+    },
+    Row {
+        name: "storescope s3://, each signed",
+        settings: "the same with `signature_reuse=0s`",
+        open: |setup| {
+            let config = Config::default().signature_reuse(Duration::ZERO);
+            setup.reading(async || Storescope::s3(setup.address, config))
+        },
     },
     Row {
         name: "reqwest",
@@ -129,4 +144,14 @@ fn main() {
     println!("\nMedians, with their 95 % intervals; figures and ratios are taken slice by slice.");
     let ratio = Median::of_ratios(&cpu[1], &cpu[0]);
     report::bar(&format!("storescope {ratio:.3} ≤ {BAR} × bare hyper"), ratio.value <= BAR);
+    let named = |name| ROWS.iter().position(|row| row.name == name).expect("a row of that name");
+    let (ours, sdk) = (named("storescope s3://"), named("aws-sdk-s3"));
+    println!(
+        "\nSmall GETs of S3: aws-sdk-s3 takes {:.2} × the CPU of storescope's OCI path, storescope s3:// {:.2} × \
+         that; aws-sdk-s3 {:.2} × storescope s3://, object_store AmazonS3 {:.2} ×.",
+        Median::of_ratios(&cpu[sdk], &cpu[1]),
+        Median::of_ratios(&cpu[ours], &cpu[1]),
+        Median::of_ratios(&cpu[sdk], &cpu[ours]),
+        Median::of_ratios(&cpu[named("object_store AmazonS3")], &cpu[ours]),
+    );
 }

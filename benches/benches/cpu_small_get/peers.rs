@@ -16,11 +16,7 @@ use reqwest::Url;
 use std::net::SocketAddr;
 use std::ops::Range;
 use storescope_benches::client::Reads;
-use storescope_benches::{BUCKET, KEY};
-
-const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const REGION: &str = "us-ashburn-1";
+use storescope_benches::{ACCESS_KEY, BUCKET, KEY, REGION, SECRET_KEY};
 
 pub(crate) struct Reqwest {
     client: reqwest::Client,
