@@ -289,7 +289,8 @@ impl Store {
                 Err(failure) => failure,
             };
             let lost = is_transient(&failure) && may_have_happened(&failure);
-            if !lost && !(unsettled && failure.is_refusal()) {
+            let maybe_ours = lost || (unsettled && failure.is_refusal());
+            if !maybe_ours {
                 return Err(failure);
             }
             let head = call.run(Repeat::Freely, |attempt| target.head(&request.to, attempt)).await;

@@ -72,6 +72,10 @@ impl GetResult {
 }
 
 /// An entry of a listing.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is an object: a box each would cost more"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListEntry {
@@ -165,7 +169,7 @@ impl Store {
 
     /// Writes an object by one request; [`writer`](Store::writer) is for bytes that come piece by piece, or are many.
     ///
-    /// With [`PutMode::Create`] or [`PutMode::Update`] an answer that was lost is settled by looking at the object:
+    /// With [`PutMode::Create`](crate::PutMode::Create) or [`PutMode::Update`](crate::PutMode::Update) an answer that was lost is settled by looking at the object:
     /// what this call wrote is its success, what another wrote is `AlreadyExists` or `Precondition`. To tell the two
     /// apart, such writes keep an item of user metadata (`storescope-write`), which [`ObjectMeta::metadata`] leaves out.
     pub async fn put(

@@ -4,7 +4,12 @@
 #![cfg(feature = "s3")]
 
 #[path = "common/backend_contract.rs"]
-#[allow(dead_code, unused_imports, reason = "not every promise is asked of these servers")]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "not every promise is asked of these servers"
+)]
 mod backend_contract;
 mod common;
 

@@ -574,7 +574,7 @@ async fn all_calls(store: &storescope::Store) {
     let bytes = pattern(300_000);
     store.put("dir/k", bytes.clone(), PutOptions::new()).await.unwrap();
     assert_eq!(store.head("dir/k").await.unwrap().size, 300_000);
-    let within = GetOptions::new().deadline(Duration::from_secs(60));
+    let within = GetOptions::new().deadline(Duration::from_mins(1));
     assert!(store.get("dir/k", within).await.unwrap().bytes().await.unwrap() == bytes);
     let mut stream = store.get("dir/k", GetOptions::new()).await.unwrap().into_stream();
     let mut reached = 0;

@@ -15,6 +15,9 @@ use storescope_emulator::{Action, Emulator, Fault};
 
 const PART: usize = 5 << 20;
 
+/// Method and target of an upload's last request, on both.
+const COMMIT: (&str, &str) = ("POST", "uploadId=");
+
 /// Either API of an emulator, in a hurry, with the smallest parts.
 struct Side {
     store: Store,
@@ -55,11 +58,6 @@ impl Side {
         let mut writer = self.store.writer(key, options);
         writer.write(bytes.to_vec()).await?;
         writer.finish().await.map(|_| ())
-    }
-
-    /// What an upload's last request has in its target.
-    fn commit(&self) -> (&'static str, &'static str) {
-        if self.s3 { ("POST", "uploadId=") } else { ("POST", "uploadId=") }
     }
 
     fn part(&self) -> (&'static str, &'static str) {
@@ -129,7 +127,7 @@ async fn a_part_whose_answer_was_lost_is_sent_again(on: Side) {
 
 async fn a_commit_whose_answer_was_lost_has_succeeded(on: Side) {
     let bytes = pattern(PART + 5);
-    let (method, target) = on.commit();
+    let (method, target) = COMMIT;
     on.lose(method, target);
     on.write("k", &bytes, PutOptions::new()).await.unwrap();
     assert!(read(&on.store, "k").await.unwrap() == bytes);
@@ -138,7 +136,7 @@ async fn a_commit_whose_answer_was_lost_has_succeeded(on: Side) {
 
 async fn a_commit_that_never_arrived_is_made_again(on: Side) {
     let bytes = pattern(PART + 5);
-    let (method, target) = on.commit();
+    let (method, target) = COMMIT;
     on.reset(method, target);
     on.write("k", &bytes, PutOptions::new()).await.unwrap();
     assert!(read(&on.store, "k").await.unwrap() == bytes);
@@ -147,7 +145,7 @@ async fn a_commit_that_never_arrived_is_made_again(on: Side) {
 
 async fn a_conditional_commit_whose_answer_was_lost_has_succeeded(on: Side) {
     let bytes = pattern(PART + 5);
-    let (method, target) = on.commit();
+    let (method, target) = COMMIT;
     on.lose(method, target);
     on.write("k", &bytes, PutOptions::new().mode(PutMode::Create)).await.unwrap();
     let meta = on.store.head("k").await.unwrap();
@@ -166,7 +164,7 @@ async fn a_commit_of_others_bytes_is_no_success(on: Side) {
     writer.write(pattern(PART + 5)).await.unwrap();
     // The same bytes of another, who was first.
     on.write("k", &pattern(PART + 5), create()).await.unwrap();
-    let (method, target) = on.commit();
+    let (method, target) = COMMIT;
     on.lose(method, target);
     let error = writer.finish().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
@@ -177,7 +175,7 @@ async fn a_commit_whose_upload_was_aborted_by_another_fails(on: Side) {
     let mut writer = on.store.writer("k", PutOptions::new());
     writer.write(pattern(PART + 5)).await.unwrap();
     let uploads: Vec<_> = on.store.uploads("").try_collect().await.unwrap();
-    let (method, target) = on.commit();
+    let (method, target) = COMMIT;
     on.reset(method, target);
     on.store.abort_upload(&uploads[0]).await.unwrap();
     let error = writer.finish().await.unwrap_err();
@@ -297,7 +295,7 @@ async fn a_store_that_fails_for_ever_leaves_no_upload(on: Side) {
     let (method, target) = on.part();
     on.emulator.fault(status(503).method(method).contains(target));
     let error = on.write("k", &pattern(PART + 5), PutOptions::new()).await.unwrap_err();
-    assert_eq!(error.kind(), if on.s3 { ErrorKind::Server } else { ErrorKind::Server }, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Server, "{error}");
     assert_eq!(error.attempts(), 4);
     on.nothing_is_left().await;
 }
@@ -305,7 +303,7 @@ async fn a_store_that_fails_for_ever_leaves_no_upload(on: Side) {
 /// A commit whose answers are all lost, and an object that cannot be looked at: not told as a success, nor as one that
 /// surely failed.
 async fn an_unknown_end_is_told_as_one(on: Side) {
-    let (method, target) = on.commit();
+    let (method, target) = COMMIT;
     on.emulator.fault(Fault::new(Action::Reset).method(method).contains(target));
     on.emulator.fault(status(500).method("HEAD"));
     let error = on.write("k", &pattern(PART + 5), PutOptions::new()).await.unwrap_err();

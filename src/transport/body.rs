@@ -98,10 +98,11 @@ impl BodySource {
             BodySource::Http(incoming) => loop {
                 match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
                     // Trailers are no bytes.
-                    Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) => return Poll::Ready(Some(Ok(data))),
-                        Err(_) => {}
-                    },
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data() {
+                            return Poll::Ready(Some(Ok(data)));
+                        }
+                    }
                     Some(Err(e)) => {
                         return Poll::Ready(Some(Err(broken(e, "in the middle of a body"))));
                     }
