@@ -2,12 +2,14 @@
 //! Bodies out and in. The one that comes in ends its attempt: it gives the connection back and records the timer.
 
 use super::broken;
-use super::pool::Lease;
+use super::pool::{Guard, Lease};
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Outcome, Phase, RequestId, after, now_ns};
 use bytes::{Bytes, BytesMut};
+use futures_core::stream::BoxStream;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::HeaderValue;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -49,7 +51,7 @@ impl hyper::body::Body for RequestBody {
 /// the connection closed. The stall clock runs only while the reader polls.
 #[derive(Debug)]
 pub(crate) struct Body {
-    incoming: Incoming,
+    source: Source,
     exchange: Option<Exchange>,
     outcome: Outcome,
     stall: Duration,
@@ -62,15 +64,57 @@ pub(crate) struct Body {
     request_id: Option<HeaderValue>,
 }
 
+/// Where the bytes come from.
+enum Source {
+    /// A connection of ours.
+    Network(Incoming),
+    /// A store that does its own talking: so many bytes still to come.
+    Stream(BoxStream<'static, Result<Bytes, Failure>>, u64),
+}
+
 #[derive(Debug)]
 struct Exchange {
-    lease: Lease,
+    /// What the bytes come by; a store that does its own talking has but the clock.
+    by: By,
     timer: Box<AttemptTimer>,
     /// Whether what arrives is payload rather than an error's text.
     payload: bool,
 }
 
+#[derive(Debug)]
+enum By {
+    Lease(Lease),
+    Clock(Guard),
+}
+
 impl Body {
+    /// The body of an answer of a store that does its own talking: `length` bytes, whose head came when `timer` was
+    /// last read.
+    #[cfg_attr(not(test), expect(dead_code, reason = "simulated stores are the tests' so far"))]
+    pub(crate) fn from_stream(
+        stream: BoxStream<'static, Result<Bytes, Failure>>,
+        length: u64,
+        timer: Box<AttemptTimer>,
+        stall: Duration,
+    ) -> Body {
+        let handed = if timer.is_on() { timer.mark() } else { 0 };
+        let client_request_id = timer.client_request_id();
+        let mut body = Body {
+            source: Source::Stream(stream, length),
+            exchange: Some(Exchange { by: By::Clock(Guard::new()), timer, payload: true }),
+            outcome: Outcome::Ok,
+            stall,
+            handed,
+            waiting: 0,
+            client_request_id,
+            request_id: None,
+        };
+        if length == 0 {
+            body.end(handed);
+        }
+        body
+    }
+
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
@@ -82,9 +126,9 @@ impl Body {
         let handed = if timer.is_on() { now_ns() } else { 0 };
         let ended = incoming.is_end_stream();
         let client_request_id = timer.client_request_id();
-        let exchange = Some(Exchange { lease, timer, payload: false });
+        let exchange = Some(Exchange { by: By::Lease(lease), timer, payload: false });
         let mut body = Body {
-            incoming,
+            source: Source::Network(incoming),
             exchange,
             outcome,
             stall,
@@ -116,29 +160,28 @@ impl Body {
             if self.exchange.is_none() {
                 return Poll::Ready(None);
             }
-            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
+            let data = match self.source.poll_data(cx) {
+                Poll::Ready(data) => data,
                 Poll::Pending => {
                     ready!(self.poll_stalled(cx));
                     return Poll::Ready(Some(Err(self.fail(self.stalled()))));
                 }
             };
             let now = self.note_arrival();
-            match frame {
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
+            match data {
+                Some(Ok(data)) => {
                     let exchange = self.exchange.as_mut().expect("checked above");
                     if exchange.payload {
                         exchange.timer.delivered(data.len() as u64);
                     }
                     self.handed = now;
-                    if self.incoming.is_end_stream() {
+                    if self.source.is_at_end() {
                         self.end(now);
                     }
                     return Poll::Ready(Some(Ok(data)));
                 }
-                Some(Err(e)) => {
-                    let failure = self.fail(broken(e, "in the middle of a body"));
+                Some(Err(failure)) => {
+                    let failure = self.fail(failure);
                     return Poll::Ready(Some(Err(failure)));
                 }
                 None => self.end(now),
@@ -189,10 +232,18 @@ impl Body {
     }
 
     fn end(&mut self, now: u64) {
-        let Some(Exchange { lease, timer, .. }) = self.exchange.take() else { return };
+        let Some(Exchange { by, mut timer, .. }) = self.exchange.take() else { return };
         self.handed = now;
-        timer.finish_at(self.outcome, now);
-        lease.give_back(if now == 0 { now_ns() } else { now });
+        match by {
+            By::Lease(lease) => {
+                timer.finish_at(self.outcome, now);
+                lease.give_back(if now == 0 { now_ns() } else { now });
+            }
+            By::Clock(_) => {
+                timer.received(now);
+                timer.finish_at(self.outcome, now);
+            }
+        }
     }
 
     /// Takes the time; what passed since there were bytes and the reader could have polled is the reader's.
@@ -203,7 +254,11 @@ impl Body {
             return 0;
         };
         let now = now_ns();
-        let ready = exchange.lease.times().last_read().unwrap_or(0).max(self.handed);
+        let ready = match &exchange.by {
+            By::Lease(lease) => lease.times().last_read().unwrap_or(0).max(self.handed),
+            // When its bytes came is known to that store alone.
+            By::Clock(_) => now,
+        };
         exchange.timer.add(Phase::Paused, now.saturating_sub(ready));
         now
     }
@@ -213,11 +268,57 @@ impl Body {
         if self.waiting == 0 {
             self.waiting = now_ns();
         }
-        exchange.lease.guard().poll_passed(cx, after(self.waiting, self.stall))
+        let deadline = after(self.waiting, self.stall);
+        match &mut exchange.by {
+            By::Lease(lease) => lease.guard().poll_passed(cx, deadline),
+            By::Clock(guard) => guard.poll_passed(cx, deadline),
+        }
     }
 
     fn stalled(&self) -> Failure {
         Failure::new(ErrorKind::Timeout)
             .message(format!("no byte of the body for {:?} (stall_timeout)", self.stall))
+    }
+}
+
+impl Source {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        match self {
+            Source::Network(incoming) => loop {
+                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => return Poll::Ready(Some(Ok(data))),
+                        Err(_) => continue,
+                    },
+                    Some(Err(e)) => {
+                        return Poll::Ready(Some(Err(broken(e, "in the middle of a body"))));
+                    }
+                    None => return Poll::Ready(None),
+                }
+            },
+            Source::Stream(stream, left) => {
+                let data = ready!(stream.as_mut().poll_next(cx));
+                if let Some(Ok(data)) = &data {
+                    *left = left.saturating_sub(data.len() as u64);
+                }
+                Poll::Ready(data)
+            }
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        match self {
+            Source::Network(incoming) => incoming.is_end_stream(),
+            Source::Stream(_, left) => *left == 0,
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Source::Network(_) => "Network",
+            Source::Stream(..) => "Stream",
+        })
     }
 }

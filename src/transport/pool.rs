@@ -225,7 +225,7 @@ impl Lease {
 pub(super) struct Guard(Option<Pin<Box<Sleep>>>);
 
 impl Guard {
-    fn new() -> Guard {
+    pub(super) fn new() -> Guard {
         Guard(None)
     }
 
