@@ -48,6 +48,9 @@ pub mod blocking;
 mod client;
 pub mod config;
 mod error;
+mod read;
+#[cfg(test)]
+mod sim;
 mod store;
 pub mod timing;
 mod transport;
@@ -58,6 +61,7 @@ pub use backend::{Bucket, Checksum, GetRange, ObjectMeta, PutMode};
 pub use client::{Client, ClientBuilder, StoreOptions};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
+pub use read::{ByteStream, Ranges, ReadOptions, ReadPolicy, Reader};
 pub use store::{
     ChecksumMode, DeleteOptions, GetOptions, GetResult, ListEntry, ListOptions, PutOptions, Store,
 };

@@ -9,7 +9,8 @@ use crate::backend::{
 use crate::client::{Client, entered};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure, Result};
-use crate::timing::{Operation, RequestId, Scope, Sink};
+use crate::read::{Origin, ReadOptions, Reader};
+use crate::timing::{Live, Operation, RequestId, Scope, Sink};
 use crate::url::StoreUrl;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -33,6 +34,7 @@ struct Shared {
     url: StoreUrl,
     sink: Sink,
     verify: bool,
+    live: Arc<Live>,
 }
 
 /// How to read an object.
@@ -283,7 +285,9 @@ impl Store {
         scope: Option<&Scope>,
     ) -> Store {
         let sink = sink(&client, scope);
-        Store(Arc::new(Shared { client, backend, url: url.clone(), sink, verify: config.verify }))
+        let live = Arc::new(Live::new(client.config().hedge_at));
+        let (url, verify) = (url.clone(), config.verify);
+        Store(Arc::new(Shared { client, backend, url, sink, verify, live }))
     }
 
     /// The URL it was made from.
@@ -300,6 +304,7 @@ impl Store {
             url: self.0.url.clone(),
             sink: sink(&self.0.client, Some(scope)),
             verify: self.0.verify,
+            live: Arc::clone(&self.0.live),
         }))
     }
 
@@ -316,6 +321,20 @@ impl Store {
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult> {
         let call = self.begin(Operation::Get, key, options.deadline)?;
         on_runtime!(self.0.client, self.get_call(call, key, options))
+    }
+
+    /// An object to read here and there, by ranges, or as a stream. No I/O.
+    pub fn reader(&self, key: &str, options: ReadOptions) -> Reader {
+        let Shared { client, backend, sink, live, .. } = &*self.0;
+        let origin = Origin {
+            client: client.clone(),
+            backend: Arc::clone(backend),
+            sink: sink.clone(),
+            key: self.full(key),
+            shown: key.to_owned(),
+            live: Arc::clone(live),
+        };
+        Reader::new(origin, options)
     }
 
     /// The objects whose names begin with `prefix`, in byte order of their names, page by page.
