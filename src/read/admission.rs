@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::oneshot;
 
 /// Readahead holds at most this share of the budget, so that demands find room.
-const AHEAD_SHARE: (u64, u64) = (3, 4);
+const AHEAD_SHARE: (u64, u64) = (15, 16);
 /// The limit of requests is halved at most this often, in nanoseconds: one throttled moment is one reason.
 const CALM_NS: u64 = 100_000_000;
 /// The limit of requests never falls below.
@@ -286,10 +286,10 @@ mod tests {
 
     #[test]
     fn readahead_has_its_share() {
-        let admission = Admission::new(100, 8);
-        let ahead = admission.ahead(75).unwrap();
+        let admission = Admission::new(160, 8);
+        let ahead = admission.ahead(150).unwrap();
         assert!(admission.ahead(1).is_none());
-        drop(now(admission.demand(25)));
+        drop(now(admission.demand(10)));
         drop(ahead);
         assert_eq!(admission.held().0, 0);
     }

@@ -375,7 +375,8 @@ impl Handle {
     ) {
         let most = self.admission.ahead_share();
         for ahead in state.predict.ahead(size, most, sizes.part) {
-            for part in plan::parts(ahead.range.clone(), sizes) {
+            let left = size - ahead.range.start;
+            for part in plan::parts(ahead.range.clone(), &sizes.of_window(ahead.window, left)) {
                 let mut gaps = Vec::new();
                 state.gaps(&part, &mut gaps);
                 for gap in gaps {

@@ -25,6 +25,8 @@ pub(crate) struct Ahead {
     pub(crate) range: Range<u64>,
     /// The length of the reads that will ask for them.
     pub(crate) step: u64,
+    /// How many bytes its reader is to have ahead.
+    pub(crate) window: u64,
     cursor: usize,
 }
 
@@ -112,7 +114,7 @@ impl Predictor {
             let missing = until.saturating_sub(start);
             if missing > 0 && (missing >= part.min(window / 2) || until == end) {
                 let range = start..until;
-                wishes.push((cursor.used, Ahead { range, step: cursor.step, cursor: number }));
+                wishes.push((cursor.used, Ahead { range, step: cursor.step, window, cursor: number }));
             }
         }
         wishes.sort_by_key(|(used, _)| std::cmp::Reverse(*used));

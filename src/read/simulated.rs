@@ -190,7 +190,8 @@ async fn random_reads_are_never_slower_than_plain_gets_and_waste_nothing() {
             reads += 1;
         }
         assert_eq!(ours.requests(), ranges.len());
-        assert_eq!(ours.bytes_sent(), ranges.len() as u64 * 64 * KIB, "no byte in vain");
+        // Where two ranges overlap, the second asks for the rest alone.
+        assert!(ours.bytes_sent() <= ranges.len() as u64 * 64 * KIB, "no byte in vain");
     }
     println!("{reads} random reads: slower than a plain GET by {:.3} ms at most", slower * 1e3);
     // The runtime's timers count milliseconds; the two are not begun at the same fraction of one.
@@ -331,7 +332,7 @@ async fn tail(length: u64, count: usize, hedge_at: u32, stall: fn(Duration) -> O
 
 #[tokio::test(start_paused = true)]
 async fn hedges_take_the_stalls_out_of_the_tail() {
-    for (length, count) in [(64 * KIB, 1_000), (8 * MIB, 100)] {
+    for (length, count) in [(64 * KIB, 1_000), (8 * MIB, 50)] {
         let calm = tail(length, count, 0, |_| None).await;
         let off = tail(length, count, 0, |stall| Some(Fault::StallHead(stall))).await;
         let on = tail(length, count, 97, |stall| Some(Fault::StallHead(stall))).await;

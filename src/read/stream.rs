@@ -4,6 +4,7 @@
 use super::block::{Block, Cause, End};
 use super::gather::Clock;
 use super::handle::{Handle, Unit, streamed};
+use super::plan::STREAMS;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Outcome;
 use bytes::Bytes;
@@ -16,10 +17,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::runtime;
-
-/// Requests of one stream under way at once: at the default model (60 MB/s a stream, a quarter of the time spent on
-/// first bytes) they come to 1.4 GB/s.
-const STREAMS: usize = 32;
 
 /// The bytes of a range in order ([`Reader::stream`](super::Reader::stream)). It holds at most its window, and asks for
 /// nothing while nobody polls it.
@@ -196,11 +193,9 @@ impl Streaming {
         if done {
             return false;
         }
-        let sizes = self.handle.sizes();
         let left = self.end - self.planned;
-        // Towards the end parts are half as long, so that no straggler holds up the others' readers.
-        let part = (left / STREAMS as u64).clamp(sizes.part / 2 + 1, sizes.part);
-        let length = if left <= part + part / 2 && self.sized { left } else { left.min(part) };
+        let sizes = self.handle.sizes().of_end(left);
+        let length = if left <= sizes.most() && self.sized { left } else { left.min(sizes.part) };
         let part = self.planned..self.planned + length;
         self.planned = part.end;
         let units = self.handle.cover(vec![part]);
