@@ -7,7 +7,9 @@
 use crate::backend::ObjectMeta;
 use crate::client::{Client, StoreOptions};
 use crate::error::{Error, Result};
-use crate::store::{DeleteOptions, GetOptions, ListEntry, ListOptions, PutOptions};
+use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
+use crate::payload::Payload;
+use crate::store::ListEntry;
 use crate::url::StoreUrl;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -44,7 +46,7 @@ impl Store {
     pub fn put(
         &self,
         key: &str,
-        body: impl Into<Bytes>,
+        body: impl Into<Payload>,
         options: PutOptions,
     ) -> Result<ObjectMeta> {
         self.wait(self.store.put(key, body.into(), options))?

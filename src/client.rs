@@ -8,7 +8,7 @@ use crate::config::{Config, SETTINGS};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::read::Admission;
 use crate::store::Store;
-use crate::timing::{Gauges, Metrics, Scope};
+use crate::timing::{Gauges, Held, Metrics, Scope};
 use crate::transport::Transport;
 use crate::url::{Scheme, StoreUrl};
 use futures_core::stream::BoxStream;
@@ -109,11 +109,25 @@ impl Client {
     /// A bucket, and the part of it below the URL's key, as a store. No I/O: what is wrong with configuration, key or
     /// endpoint is told by the first request.
     pub fn store(&self, url: &StoreUrl, options: StoreOptions) -> Result<Store> {
-        if url.bucket().is_none() {
+        if !url.holds_objects() {
             return Err(Error::invalid(format!("{url} names no bucket: oci://bucket@namespace/")));
         }
         let (backend, config) = self.backend(url, &options)?;
         Ok(Store::new(self.clone(), backend, url, &config, options.scope.as_ref()))
+    }
+
+    /// Any `object_store::ObjectStore` as a store, below `prefix`: timed and retried like the others. No I/O.
+    #[cfg(feature = "object-store")]
+    pub fn object_store(
+        &self,
+        store: Arc<dyn object_store::ObjectStore>,
+        prefix: &str,
+        options: StoreOptions,
+    ) -> Result<Store> {
+        let config = options.apply(&self.0.config)?;
+        let url = StoreUrl::bare(Scheme::Wrapped, prefix);
+        let backend = Arc::new(crate::backend::object_store::Wrapped::new(store));
+        Ok(Store::new(self.clone(), backend, &url, &config, options.scope.as_ref()))
     }
 
     /// The buckets of a service (`oci://@namespace`), in the compartment of the settings.
@@ -222,6 +236,16 @@ impl Client {
             .expect("set above, and taken only on drop"))
     }
 
+    /// The runtime that work begun here belongs to.
+    pub(crate) fn handle(&self) -> Result<Handle> {
+        Ok(self.foreign_runtime()?.unwrap_or_else(Handle::current))
+    }
+
+    /// Counts as a call under way, for as long as it lives.
+    pub(crate) fn hold(&self) -> Held {
+        self.0.gauges.call()
+    }
+
     /// Polls `work` inside the runtime it belongs to.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         match self.foreign_runtime()? {
@@ -238,9 +262,26 @@ impl Client {
         let config = options.apply(&self.0.config)?;
         match url.scheme() {
             Scheme::Oci => Ok((Arc::new(Oci::new(url, config.clone(), &self.0.transport)), config)),
+            #[cfg(feature = "s3")]
+            Scheme::S3 => {
+                let s3 = crate::backend::s3::S3::new(url, config.clone(), &self.0.transport);
+                Ok((Arc::new(s3), config))
+            }
+            #[cfg(feature = "object-store")]
+            Scheme::File => {
+                let files = Arc::new(object_store::local::LocalFileSystem::new());
+                Ok((Arc::new(crate::backend::object_store::Wrapped::new(files)), config))
+            }
+            #[cfg(not(feature = "object-store"))]
+            Scheme::File => Err(Failure::new(ErrorKind::Unsupported)
+                .message(format!("{url}: this build has no file://"))
+                .hint("build the crate with its feature `object-store`")
+                .into()),
+            Scheme::Wrapped => Err(Error::misuse("a wrapped store has no URL of its own")),
+            #[cfg(not(feature = "s3"))]
             Scheme::S3 => Err(Failure::new(ErrorKind::Unsupported)
-                .message(format!("{url}: S3 is not built yet"))
-                .hint("use the native API, oci://bucket@namespace/key")
+                .message(format!("{url}: this build has no S3"))
+                .hint("build the crate with its feature `s3`")
                 .into()),
         }
     }

@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 mod profile;
 
@@ -32,6 +33,8 @@ pub struct Setting {
     pub also: &'static [&'static str],
     /// Whether a single store may have its own; otherwise it belongs to the client.
     pub per_store: bool,
+    /// Whether it is a secret, which is taken from the environment or from code, and never from a command line.
+    pub secret: bool,
     /// What it does, in Markdown.
     pub doc: &'static str,
     default: fn() -> String,
@@ -54,20 +57,30 @@ macro_rules! settings {
         /// Every setting, typed. Made by [`Config::from_env`] or [`Config::default`], changed by [`Config::set`] or
         /// by the method of its name.
         #[derive(Clone, Debug, PartialEq)]
-        pub struct Config { $(pub(crate) $name: $type,)+ }
+        pub struct Config {
+            $(pub(crate) $name: $type,)+
+            /// Settings that an environment variable of OCI's own tools gave: they say nothing to an S3 store.
+            oci_only: Vec<&'static str>,
+        }
 
         impl Default for Config {
-            fn default() -> Config { Config { $($name: $default,)+ } }
+            fn default() -> Config { Config { $($name: $default,)+ oci_only: Vec::new() } }
         }
 
         impl Config {
             /// Sets one setting from text.
             pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
-                let parsed = match name.replace('-', "_").as_str() {
+                let name = name.replace('-', "_");
+                self.oci_only.retain(|oci| *oci != name);
+                let parsed = match name.as_str() {
                     $(stringify!($name) => <$type as Value>::parse(text).map(|value| self.$name = value),)+
                     _ => return Err(Error::config(format!("there is no setting {name:?}; docs/CONFIG.md lists them"))),
                 };
-                parsed.map_err(|why| Error::config(format!("{name}={text:?}: {why}")))
+                parsed.map_err(|why| {
+                    let secret = SETTINGS.iter().any(|setting| setting.name == name && setting.secret);
+                    let text = if secret { "…" } else { text };
+                    Error::config(format!("{name}={text:?}: {why}"))
+                })
             }
 
             $(
@@ -75,6 +88,7 @@ macro_rules! settings {
                 #[must_use]
                 pub fn $name(mut self, value: impl Into<$type>) -> Config {
                     self.$name = value.into();
+                    self.oci_only.retain(|oci| *oci != stringify!($name));
                     self
                 }
             )+
@@ -86,6 +100,7 @@ macro_rules! settings {
             kind: <$type as Value>::KIND,
             also: &$also,
             per_store: settings!(@level $level),
+            secret: settings!(@secret $level),
             doc: $doc,
             default: || {
                 let value: $type = $default;
@@ -93,8 +108,10 @@ macro_rules! settings {
             },
         },)+];
     };
-    (@level store) => { true };
     (@level client) => { false };
+    (@level $store:ident) => { true };
+    (@secret secret) => { true };
+    (@secret $open:ident) => { false };
 }
 
 settings! {
@@ -102,11 +119,19 @@ settings! {
     store region: Option<String> = None, ["OCI_CLI_REGION", "OCI_REGION"], "The region, such as `us-ashburn-1` or its short code `iad`. Without it, the profile's.";
     store config_file: Option<PathBuf> = None, ["OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE"], "The OCI configuration file. Without it, `~/.oci/config`, then `~/.oraclebmc/config`.";
     store profile: Option<String> = None, ["OCI_CLI_PROFILE"], "The profile in that file. Without it, `DEFAULT`. Other profiles inherit from `DEFAULT` what they lack.";
-    store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs: `api_key`, `security_token`, or `auto` (a token where the profile has a `security_token_file`, else its API key).";
+    store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs: `api_key`, `security_token`, or `auto` (a token where the profile has a `security_token_file`, else its API key). `none`: nobody, for public buckets and pre-authenticated requests. On S3 all but `none` mean the credentials below, then those of the AWS tools.";
+    store access_key_id: Option<String> = None, [], "S3: the access key's id. Without it, the chain of the AWS tools: environment, profile, web identity, container, instance.";
+    secret secret_access_key: Option<Secret> = None, [], "S3: the secret of that key.";
+    secret session_token: Option<Secret> = None, [], "S3: the session token of that key, where it has one.";
+    store aws_profile: Option<String> = None, ["AWS_PROFILE"], "S3: the profile in the AWS tools' files.";
+    store s3_path_style: PathStyle = PathStyle::Auto, [], "S3: `true` puts the bucket into the path, `false` into the host name, `auto` into the path where `endpoint` is set.";
     store compartment: Option<String> = None, [], "The compartment's OCID for the creation and listing of buckets. Without it, the tenancy's root.";
     store signature_reuse: Duration = Duration::from_secs(60), [], "How long one signature serves the requests it covers: ranged reads of one object differ only in unsigned headers. `0s` signs each request. Not yet tried against the live service: a 401 on a reused signature turns the reuse off for that store.";
     store adjust_clock: bool = true, [], "When the store says 401 and its clock is more than 4 minutes from ours: sign by its clock, with a warning.";
     store verify: bool = true, [], "Check whole objects against the CRC32C or MD5 that the store sends, and send CRC32C with each write.";
+    store part_size: u64 = 16 << 20, [], "The bytes of a part of a write by parts; smaller writes go by one request. Writes of unknown length grow it: twice as large after each thousand parts.";
+    store part_concurrency: u32 = 4, [], "Parts of one write that are sent at once. A write holds at most one part more than these in memory.";
+    store copy_part_size: u64 = 1 << 30, [], "On S3, larger objects are copied inside the service by parts of this size, at most 5 GiB.";
     client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE"], "A PEM file of certificate authorities to trust instead of the platform's.";
     client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
@@ -146,9 +171,22 @@ impl Config {
                 config.set(setting.name, &text).map_err(|error| {
                     Error::config(format!("environment variable {name}: {error}"))
                 })?;
+                if name.starts_with("OCI_") {
+                    config.oci_only.push(setting.name);
+                }
             }
         }
         Ok(config)
+    }
+
+    /// What a setting says to an S3 store: nothing where OCI's own environment gave it.
+    #[cfg(feature = "s3")]
+    pub(crate) fn unless_ocis<'a, T: ?Sized>(
+        &self,
+        name: &str,
+        value: Option<&'a T>,
+    ) -> Option<&'a T> {
+        value.filter(|_| !self.oci_only.contains(&name))
     }
 
     /// `docs/CONFIG.md`.
@@ -186,16 +224,88 @@ pub enum Auth {
     ApiKey,
     /// The profile's session token (`oci session authenticate`).
     SecurityToken,
+    /// Nobody: requests go unsigned.
+    None,
+}
+
+/// Where an S3 request names its bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathStyle {
+    /// In the path where an endpoint is set, else in the host name.
+    Auto,
+    /// In the path.
+    On,
+    /// In the host name.
+    Off,
+}
+
+impl Value for PathStyle {
+    const KIND: &'static str = "`auto`, `true` or `false`";
+
+    fn parse(text: &str) -> Result<PathStyle, String> {
+        match text {
+            "auto" => Ok(PathStyle::Auto),
+            _ => bool::parse(text)
+                .map(|on| if on { PathStyle::On } else { PathStyle::Off })
+                .map_err(|_| format!("expected {}", PathStyle::KIND)),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            PathStyle::Auto => "auto",
+            PathStyle::On => "true",
+            PathStyle::Off => "false",
+        }
+        .to_owned()
+    }
+}
+
+/// A text that is neither shown nor logged, and cleared from memory when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    #[cfg(feature = "s3")]
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Secret {
+        Secret(Zeroizing::new(text.into()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Value for Option<Secret> {
+    const KIND: &'static str = "secret text";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
+
+    fn show(&self) -> String {
+        String::new()
+    }
 }
 
 impl Value for Auth {
-    const KIND: &'static str = "`auto`, `api_key`, `security_token`";
+    const KIND: &'static str = "`auto`, `api_key`, `security_token`, `none`";
 
     fn parse(text: &str) -> Result<Auth, String> {
         match text {
             "auto" => Ok(Auth::Auto),
             "api_key" => Ok(Auth::ApiKey),
             "security_token" => Ok(Auth::SecurityToken),
+            "none" => Ok(Auth::None),
             "instance_principal"
             | "resource_principal"
             | "oke_workload_identity"
@@ -211,6 +321,7 @@ impl Value for Auth {
             Auth::Auto => "auto",
             Auth::ApiKey => "api_key",
             Auth::SecurityToken => "security_token",
+            Auth::None => "none",
         }
         .to_owned()
     }
@@ -269,15 +380,18 @@ impl Value for u32 {
 }
 
 impl Value for u64 {
-    const KIND: &'static str = "size, such as `64MiB`";
+    const KIND: &'static str = "size, such as `64KiB`";
 
     fn parse(text: &str) -> Result<Self, String> {
         parse_size(text)
     }
 
     fn show(&self) -> String {
-        const MIB: u64 = 1 << 20;
-        if self.is_multiple_of(MIB) { format!("{}MiB", self / MIB) } else { self.to_string() }
+        let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(unit, _)| *self >= *unit && self.is_multiple_of(*unit)) {
+            Some((unit, name)) => format!("{}{name}", self / unit),
+            None => self.to_string(),
+        }
     }
 }
 

@@ -63,6 +63,8 @@ pub enum ErrorKind {
     Config,
     /// The caller asked for something that cannot be: an empty name, a reversed range.
     InvalidInput,
+    /// The bytes to be written could not be read, or were not as many as was said.
+    Source,
     /// A blocking call was made on a runtime's thread, or the client was shut down.
     Misuse,
     /// The store (or this version) does not offer the operation.
@@ -92,6 +94,7 @@ impl ErrorKind {
             ErrorKind::Exhausted => "out of descriptors or ports",
             ErrorKind::Config => "configuration",
             ErrorKind::InvalidInput => "invalid input",
+            ErrorKind::Source => "the source of the bytes failed",
             ErrorKind::Misuse => "misuse",
             ErrorKind::Unsupported => "not supported",
         }
@@ -134,6 +137,7 @@ impl ErrorKind {
             ErrorKind::Protocol => {
                 "check that the endpoint is an object store and nothing on the way rewrites answers"
             }
+            ErrorKind::Source => "nothing was written: mend the source and write again",
             ErrorKind::InvalidRange => "ask for bytes below the object's size",
             _ => return None,
         })
@@ -229,6 +233,25 @@ impl Error {
 
     pub(crate) fn misuse(message: impl Into<String>) -> Error {
         Failure::new(ErrorKind::Misuse).message(message).into()
+    }
+}
+
+/// An error that only its box is known of, as one that can be a source.
+#[cfg(feature = "s3")]
+#[derive(Debug)]
+pub(crate) struct Boxed(pub(crate) Box<dyn StdError + Send + Sync>);
+
+#[cfg(feature = "s3")]
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(feature = "s3")]
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 

@@ -48,6 +48,9 @@ pub mod blocking;
 mod client;
 pub mod config;
 mod error;
+mod moves;
+mod options;
+mod payload;
 mod read;
 #[cfg(test)]
 mod sim;
@@ -55,17 +58,21 @@ mod store;
 pub mod timing;
 mod transport;
 mod url;
+mod write;
 
 pub use attempt::ObjectBody;
-pub use backend::{Bucket, Checksum, GetRange, ObjectMeta, PutMode};
+pub use backend::{Bucket, Checksum, GetRange, ObjectMeta, PutMode, Upload};
 pub use client::{Client, ClientBuilder, StoreOptions};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
-pub use read::{ByteStream, Ranges, ReadOptions, ReadPolicy, Reader};
-pub use store::{
-    ChecksumMode, DeleteOptions, GetOptions, GetResult, ListEntry, ListOptions, PutOptions, Store,
+pub use options::{
+    ChecksumMode, CopyOptions, DeleteOptions, GetOptions, ListOptions, PutOptions, RenameOptions,
 };
+pub use payload::Payload;
+pub use read::{ByteStream, Ranges, ReadOptions, ReadPolicy, Reader};
+pub use store::{GetResult, ListEntry, Store};
 pub use url::{Scheme, StoreUrl};
+pub use write::Writer;
 
 /// What each request says it comes from.
 pub(crate) const USER_AGENT: &str = concat!("storescope/", env!("CARGO_PKG_VERSION"), " (rust)");

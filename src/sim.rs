@@ -11,8 +11,8 @@
 
 use crate::auth::Again;
 use crate::backend::{
-    Answer, Attempt, Backend, BucketPage, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta,
-    PutRequest,
+    Abilities, Answer, Attempt, Backend, BucketPage, GetReply, GetRequest, ListPage, ListRequest,
+    ObjectMeta, PutRequest, ServiceId,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{Connection, Phase, instant_at, now_ns};
@@ -62,12 +62,8 @@ type Faults = dyn Fn(usize, &Range<u64>) -> Option<Fault> + Send + Sync;
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
     pub(crate) method: &'static str,
-    pub(crate) range: Range<u64>,
-    pub(crate) status: u16,
     /// Bytes of the body sent.
     pub(crate) sent: u64,
-    pub(crate) began_ns: u64,
-    pub(crate) ended_ns: u64,
 }
 
 /// The simulated store.
@@ -163,7 +159,7 @@ impl SimBackend {
         let reused = sim.idle_connections > 0;
         sim.idle_connections -= u32::from(reused);
         let now = now_ns();
-        sim.served.push(Served { method, range, status: 0, sent: 0, began_ns: now, ended_ns: now });
+        sim.served.push(Served { method, sent: 0 });
         let mut wait = draw.ttfb;
         if !reused {
             wait += sim.cold;
@@ -200,7 +196,6 @@ struct Taken {
 impl Taken {
     fn answer(&mut self, status: u16) {
         let mut sim = self.sim.lock();
-        sim.served[self.number].status = status;
         if status < 300 {
             self.streaming = true;
             sim.streams += 1;
@@ -217,7 +212,6 @@ impl Drop for Taken {
         let mut sim = self.sim.lock();
         sim.idle_connections += u32::from(self.whole);
         sim.streams -= usize::from(self.streaming);
-        sim.served[self.number].ended_ns = now_ns();
     }
 }
 
@@ -255,8 +249,7 @@ impl Sending {
         let chunk = content(self.version, self.at, (end - self.at).min(CHUNK));
         let length = chunk.len() as u64;
         let window = RECEIVE_WINDOW as f64 * self.taken.byte_ns;
-        let due =
-            self.last.max(now_ns() as f64 - window) + length as f64 * self.taken.byte_ns;
+        let due = self.last.max(now_ns() as f64 - window) + length as f64 * self.taken.byte_ns;
         until(due).await;
         let through = {
             let mut sim = self.taken.sim.lock();
@@ -326,7 +319,9 @@ impl SimBackend {
             (_, Some(object)) if request.if_match.as_ref().is_some_and(|e| *e != tag(object)) => {
                 Err(status(412))
             }
-            (_, Some(object)) => asked.of(object.size).map(|r| (r, object)).ok_or_else(|| status(416)),
+            (_, Some(object)) => {
+                asked.of(object.size).map(|r| (r, object)).ok_or_else(|| status(416))
+            }
         };
         let (range, object) = match answered {
             Ok(answered) => answered,
@@ -337,9 +332,9 @@ impl SimBackend {
             }
         };
         taken.answer(206);
-        let length = range.end - range.start;
+        let middle = range.start.midpoint(range.end);
         let trouble = match taken.fault {
-            Some(Fault::StallBody(_)) => Some(range.start + length / 2),
+            Some(Fault::StallBody(_)) => Some(middle),
             Some(Fault::BreakAfter(bytes)) => Some(range.start + bytes),
             _ => None,
         };
@@ -357,12 +352,8 @@ impl SimBackend {
             etag: Some(tag(object)),
             ..ObjectMeta::default()
         };
-        let body = Body::from_stream(
-            Box::pin(stream::unfold(sending, Sending::step)),
-            length,
-            attempt.timer,
-            Duration::from_secs(30),
-        );
+        let sent = Box::pin(stream::unfold(sending, Sending::step));
+        let body = Body::from_stream(sent, attempt.timer).counted();
         let etag = Some(tag(object));
         Ok(Box::new(GetReply { meta: meta.into(), size: object.size, etag, range, body }))
     }
@@ -399,6 +390,21 @@ impl Backend for SimBackend {
             let etag = Some(format!("v{}", object.version));
             Ok(ObjectMeta { key: key.to_owned(), size: object.size, etag, ..Default::default() })
         })
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            rename: false,
+            delete_many: 0,
+            copies_parts_above: None,
+            least_part: 1,
+            most_part: u64::MAX,
+            parts: 1,
+        }
+    }
+
+    fn service(&self) -> ServiceId {
+        ServiceId::Other
     }
 
     fn put<'a>(&'a self, _: &'a PutRequest, _: Attempt) -> Answer<'a, ObjectMeta> {

@@ -3,20 +3,22 @@
 
 use crate::attempt::{Call, ObjectBody, Repeat, is_transient, may_have_happened};
 use crate::backend::{
-    Backend, Bucket, Checksum, GetRange, GetReply, GetRequest, LazyMeta, ListPage, ListRequest,
-    ObjectMeta, PutMode, PutRequest,
+    Backend, Bucket, GetRange, GetReply, GetRequest, LazyMeta, ListPage, ListRequest, Next,
+    ObjectMeta,
 };
 use crate::client::{Client, entered};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure, Result};
+use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
+use crate::payload::Payload;
 use crate::read::{Origin, ReadOptions, Reader};
-use crate::timing::{Live, Operation, RequestId, Scope, Sink};
+use crate::timing::{Live, Operation, Scope, Sink};
 use crate::url::StoreUrl;
+use crate::write::{self, Writer};
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
-use md5::{Digest, Md5};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,52 +36,8 @@ struct Shared {
     url: StoreUrl,
     sink: Sink,
     verify: bool,
+    writing: write::Settings,
     live: Arc<Live>,
-}
-
-/// How to read an object.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct GetOptions {
-    range: Option<GetRange>,
-    if_match: Option<String>,
-    verify: Option<bool>,
-    deadline: Option<Duration>,
-}
-
-impl GetOptions {
-    /// The whole object.
-    pub fn new() -> GetOptions {
-        GetOptions::default()
-    }
-
-    /// Only these bytes.
-    #[must_use]
-    pub fn range(mut self, range: impl Into<GetRange>) -> GetOptions {
-        self.range = Some(range.into());
-        self
-    }
-
-    /// Only if the object still has this entity tag; else `Precondition`.
-    #[must_use]
-    pub fn if_match(mut self, etag: impl Into<String>) -> GetOptions {
-        self.if_match = Some(etag.into());
-        self
-    }
-
-    /// Whether to check a whole object against the store's checksum; without it, the setting `verify`.
-    #[must_use]
-    pub fn verify(mut self, verify: bool) -> GetOptions {
-        self.verify = Some(verify);
-        self
-    }
-
-    /// Time for the whole call, its body included.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> GetOptions {
-        self.deadline = Some(deadline);
-        self
-    }
 }
 
 /// The answer to a read: what the object is, and its bytes to come.
@@ -113,148 +71,6 @@ impl GetResult {
     }
 }
 
-/// How to write an object.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct PutOptions {
-    mode: PutMode,
-    checksum: ChecksumMode,
-    content_type: Option<String>,
-    content_encoding: Option<String>,
-    metadata: BTreeMap<String, String>,
-    deadline: Option<Duration>,
-}
-
-/// Which checksum is sent with a write, and compared with the answer's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChecksumMode {
-    /// CRC32C, or none where the setting `verify` is off.
-    #[default]
-    Auto,
-    /// CRC32C.
-    Crc32c,
-    /// MD5 (`Content-MD5`).
-    Md5,
-    /// None.
-    Off,
-}
-
-impl PutOptions {
-    /// Overwrites, with a CRC32C.
-    pub fn new() -> PutOptions {
-        PutOptions::default()
-    }
-
-    /// What to do where an object of that name exists.
-    #[must_use]
-    pub fn mode(mut self, mode: PutMode) -> PutOptions {
-        self.mode = mode;
-        self
-    }
-
-    /// Which checksum to send and compare.
-    #[must_use]
-    pub fn checksum(mut self, checksum: ChecksumMode) -> PutOptions {
-        self.checksum = checksum;
-        self
-    }
-
-    /// The media type; without it, `application/octet-stream`.
-    #[must_use]
-    pub fn content_type(mut self, content_type: impl Into<String>) -> PutOptions {
-        self.content_type = Some(content_type.into());
-        self
-    }
-
-    /// The content coding, told to readers as it is. The bytes are not encoded here.
-    #[must_use]
-    pub fn content_encoding(mut self, content_encoding: impl Into<String>) -> PutOptions {
-        self.content_encoding = Some(content_encoding.into());
-        self
-    }
-
-    /// An item of user metadata; names are case-insensitive and come back in lower case.
-    #[must_use]
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> PutOptions {
-        self.metadata.insert(name.into(), value.into());
-        self
-    }
-
-    /// Time for the whole call.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> PutOptions {
-        self.deadline = Some(deadline);
-        self
-    }
-}
-
-/// How to remove an object.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct DeleteOptions {
-    if_match: Option<String>,
-}
-
-impl DeleteOptions {
-    /// Whatever it holds.
-    pub fn new() -> DeleteOptions {
-        DeleteOptions::default()
-    }
-
-    /// Only if it still has this entity tag; else `Precondition`.
-    #[must_use]
-    pub fn if_match(mut self, etag: impl Into<String>) -> DeleteOptions {
-        self.if_match = Some(etag.into());
-        self
-    }
-}
-
-/// What to list.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ListOptions {
-    delimiter: bool,
-    start_after: Option<String>,
-    end: Option<String>,
-    page_size: Option<u32>,
-}
-
-impl ListOptions {
-    /// All names, however deep.
-    pub fn new() -> ListOptions {
-        ListOptions::default()
-    }
-
-    /// Rolls up what lies below the next `/` into prefixes, as a folder is listed.
-    #[must_use]
-    pub fn delimiter(mut self, delimiter: bool) -> ListOptions {
-        self.delimiter = delimiter;
-        self
-    }
-
-    /// Only names after this one, in byte order.
-    #[must_use]
-    pub fn start_after(mut self, key: impl Into<String>) -> ListOptions {
-        self.start_after = Some(key.into());
-        self
-    }
-
-    /// Only names before this one, in byte order.
-    #[must_use]
-    pub fn end(mut self, key: impl Into<String>) -> ListOptions {
-        self.end = Some(key.into());
-        self
-    }
-
-    /// Names asked for at once; without it, the service's own (1,000).
-    #[must_use]
-    pub fn page_size(mut self, names: u32) -> ListOptions {
-        self.page_size = Some(names);
-        self
-    }
-}
-
 /// An entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -275,6 +91,7 @@ macro_rules! on_runtime {
         }
     };
 }
+pub(crate) use on_runtime;
 
 impl Store {
     pub(crate) fn new(
@@ -286,8 +103,15 @@ impl Store {
     ) -> Store {
         let sink = sink(&client, scope);
         let live = Arc::new(Live::new(client.config().hedge_at));
-        let (url, verify) = (url.clone(), config.verify);
-        Store(Arc::new(Shared { client, backend, url, sink, verify, live }))
+        Store(Arc::new(Shared {
+            client,
+            backend,
+            url: url.clone(),
+            sink,
+            verify: config.verify,
+            live,
+            writing: write::Settings::new(config),
+        }))
     }
 
     /// The URL it was made from.
@@ -304,6 +128,7 @@ impl Store {
             url: self.0.url.clone(),
             sink: sink(&self.0.client, Some(scope)),
             verify: self.0.verify,
+            writing: self.0.writing.clone(),
             live: Arc::clone(&self.0.live),
         }))
     }
@@ -349,12 +174,13 @@ impl Store {
             start: None,
             start_after: options.start_after.map(|key| self.full(&key).to_string()),
             end: options.end.map(|key| self.full(&key).to_string()),
+            token: None,
             page_size: options.page_size,
         };
         Box::pin(stream::try_unfold(Listing::new(self.clone(), request), Listing::step))
     }
 
-    /// Writes an object by one request.
+    /// Writes an object by one request; [`writer`](Store::writer) is for bytes that come piece by piece, or are many.
     ///
     /// With [`PutMode::Create`] or [`PutMode::Update`] an answer that was lost is settled by looking at the object:
     /// what this call wrote is its success, what another wrote is `AlreadyExists` or `Precondition`. To tell the two
@@ -362,16 +188,21 @@ impl Store {
     pub async fn put(
         &self,
         key: &str,
-        body: impl Into<Bytes>,
+        body: impl Into<Payload>,
         options: PutOptions,
     ) -> Result<ObjectMeta> {
         let call = self.begin(Operation::Put, key, options.deadline)?;
         let body = body.into();
-        on_runtime!(self.0.client, self.put_call(call, body, options))
+        on_runtime!(self.0.client, write::put(self, call, body, options))
     }
 
-    /// Removes an object. One that is not there is `NotFound`; but where the answer was lost and the object is gone, it is
-    /// taken to have been this call's doing.
+    /// Writes an object of bytes that come piece by piece: by one request where they fill no part, else by parts.
+    pub fn writer(&self, key: &str, options: PutOptions) -> Writer {
+        Writer::new(self, key, options)
+    }
+
+    /// Removes an object. One that is not there is `NotFound` (S3 does not tell, and answers success); but where the
+    /// answer was lost and the object is gone, it is taken to have been this call's doing.
     pub async fn delete(&self, key: &str, options: DeleteOptions) -> Result<()> {
         let call = self.begin(Operation::Delete, key, None)?;
         on_runtime!(self.0.client, self.delete_call(call, options))
@@ -399,25 +230,48 @@ impl Store {
         self.0.client.run(run).await
     }
 
-    fn begin(
+    pub(crate) fn begin(
         &self,
         operation: Operation,
         key: &str,
         deadline: Option<Duration>,
     ) -> Result<Box<Call>> {
-        let Shared { client, backend, sink, .. } = &*self.0;
-        client.check_open()?;
-        Ok(Call::begin(backend, client.policy(), sink, operation, self.full(key), deadline))
+        self.0.client.check_open()?;
+        Ok(self.begin_always(operation, self.full(key), deadline))
     }
 
-    fn full(&self, key: &str) -> Arc<str> {
+    /// Begins a call although the client may have been shut down: what was begun is cleared away.
+    pub(crate) fn begin_always(
+        &self,
+        operation: Operation,
+        key: Arc<str>,
+        deadline: Option<Duration>,
+    ) -> Box<Call> {
+        let Shared { client, backend, sink, .. } = &*self.0;
+        Call::begin(backend, client.policy(), sink, operation, key, deadline)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.0.backend
+    }
+
+    /// The settings of writes.
+    pub(crate) fn writing(&self) -> &write::Settings {
+        &self.0.writing
+    }
+
+    pub(crate) fn full(&self, key: &str) -> Arc<str> {
         match self.0.url.key() {
             "" => key.into(),
             prefix => [prefix, key].concat().into(),
         }
     }
 
-    fn relative(&self, mut meta: ObjectMeta) -> ObjectMeta {
+    pub(crate) fn relative(&self, mut meta: ObjectMeta) -> ObjectMeta {
         meta.key.drain(..self.0.url.key().len());
         meta
     }
@@ -481,100 +335,6 @@ impl Store {
         }
     }
 
-    async fn put_call(
-        &self,
-        mut call: Box<Call>,
-        body: Bytes,
-        options: PutOptions,
-    ) -> Result<ObjectMeta> {
-        let checksum = match options.checksum {
-            ChecksumMode::Auto if self.0.verify => Some(Checksum::Crc32c(crc32c::crc32c(&body))),
-            ChecksumMode::Crc32c => Some(Checksum::Crc32c(crc32c::crc32c(&body))),
-            ChecksumMode::Md5 => Some(Checksum::Md5(Md5::digest(&body).into())),
-            ChecksumMode::Auto | ChecksumMode::Off => None,
-        };
-        let request = PutRequest {
-            key: Arc::clone(call.key()),
-            body,
-            checksum,
-            mark: (options.mode != PutMode::Overwrite).then(RequestId::next),
-            mode: options.mode,
-            content_type: options.content_type,
-            content_encoding: options.content_encoding,
-            metadata: options.metadata,
-        };
-        let written = match request.mode {
-            PutMode::Overwrite => {
-                call.run(Repeat::Freely, |attempt| self.0.backend.put(&request, attempt)).await
-            }
-            _ => self.put_conditionally(&mut call, &request).await,
-        };
-        call.end(written).map(|meta| self.relative(meta))
-    }
-
-    /// A conditional put, repeated only once it is known not to have happened.
-    async fn put_conditionally(
-        &self,
-        call: &mut Call,
-        request: &PutRequest,
-    ) -> Result<ObjectMeta, Failure> {
-        let mut unsettled = false;
-        loop {
-            let put =
-                call.run(Repeat::IfUndone, |attempt| self.0.backend.put(request, attempt)).await;
-            let failure = match put {
-                Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
-                // The try before may have arrived after it was looked for.
-                Err(failure) if unsettled && failure.is_refusal() => failure,
-                settled => return settled,
-            };
-            match self.look(call, request).await {
-                Ok(Looked::Ours(meta)) => return Ok(*meta),
-                Ok(Looked::Others(refusal)) => return Err(refusal),
-                Ok(Looked::Undone) => {}
-                Err(unseen) => return Err(unsettled_by(failure, unseen)),
-            }
-            unsettled = true;
-            call.back_off(failure).await?;
-        }
-    }
-
-    /// Whose is what stands there now?
-    async fn look(&self, call: &mut Call, request: &PutRequest) -> Result<Looked, Failure> {
-        let head =
-            call.run(Repeat::Freely, |attempt| self.0.backend.head(&request.key, attempt)).await;
-        let meta = match head {
-            Ok(meta) => meta,
-            Err(failure) if failure.kind == ErrorKind::NotFound => {
-                return Ok(match request.mode {
-                    PutMode::Update(_) => Looked::Others(
-                        Failure::new(ErrorKind::Precondition)
-                            .message("the object was deleted meanwhile"),
-                    ),
-                    _ => Looked::Undone,
-                });
-            }
-            Err(failure) => return Err(failure),
-        };
-        if let PutMode::Update(before) = &request.mode
-            && meta.etag.as_ref() == Some(before)
-        {
-            return Ok(Looked::Undone);
-        }
-        // The mark tells; the same bytes may well be another's (two who create a lock).
-        if meta.mark.is_some() && meta.mark == request.mark.map(|mark| mark.to_string()) {
-            return Ok(Looked::Ours(Box::new(meta)));
-        }
-        let kind = if request.mode == PutMode::Create {
-            ErrorKind::AlreadyExists
-        } else {
-            ErrorKind::Precondition
-        };
-        Ok(Looked::Others(
-            Failure::new(kind).message("another writer was first; our answer was lost"),
-        ))
-    }
-
     async fn delete_call(&self, mut call: Box<Call>, options: DeleteOptions) -> Result<()> {
         let key = Arc::clone(call.key());
         let deleted = self.delete_settled(&mut call, &key, options.if_match.as_deref()).await;
@@ -612,20 +372,13 @@ impl Store {
 }
 
 /// A request may have taken effect, and looking failed, too.
-fn unsettled_by(mut failure: Failure, unseen: Failure) -> Failure {
+pub(crate) fn unsettled_by(mut failure: Failure, unseen: Failure) -> Failure {
     failure.message = format!(
         "{}; it may have taken effect: looking at the object failed ({})",
         failure.message,
         crate::Error::from(unseen)
     );
     failure
-}
-
-/// What a look at an object says of a write whose answer was lost.
-enum Looked {
-    Ours(Box<ObjectMeta>),
-    Others(Failure),
-    Undone,
 }
 
 impl fmt::Debug for Store {
@@ -688,9 +441,12 @@ impl Listing {
             let page = call.run(Repeat::Freely, |attempt| backend.list(&request, attempt)).await;
             let read = page.and_then(|page| {
                 let next = page.next.clone();
-                if let Some(next) =
-                    next.as_ref().filter(|next| request.start.as_ref() >= Some(next))
-                {
+                let stuck = match &next {
+                    Some(Next::Name(name)) => request.start.as_ref() >= Some(name),
+                    Some(Next::Token(token)) => request.token.as_ref() == Some(token),
+                    None => false,
+                };
+                if stuck {
                     return Err(misread(format!("the listing does not get past {next:?}")));
                 }
                 Ok((merged(page, url.key(), prefix)?, next))
@@ -699,11 +455,13 @@ impl Listing {
         };
         let (page, next) = client.run(run).await?;
         self.page = page;
-        if let Some(next) = next {
-            request.start = Some(next);
-            request.start_after = None;
-            self.request = Some(request);
-        }
+        self.request = next.map(|next| {
+            match next {
+                Next::Name(name) => (request.start, request.start_after) = (Some(name), None),
+                Next::Token(token) => request.token = Some(token),
+            }
+            request
+        });
         Ok(())
     }
 }

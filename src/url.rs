@@ -5,11 +5,15 @@ use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// `oci://bucket@namespace/key` or `s3://bucket/key`.
+/// `oci://bucket@namespace/key`, `s3://bucket/key`, or the URL of a pre-authenticated request.
 ///
 /// Everything after the first `/` behind the authority is the object's name, literally: nothing is decoded, and `?`
 /// and `#` belong to it. `oci://@namespace` and `s3://` name the service, whose buckets can be listed. Without
 /// `@namespace` the namespace is asked of the service once.
+///
+/// `https://host/p/TOKEN/n/NAMESPACE/b/BUCKET/o/KEY` is what OCI gives out as a pre-authenticated request: it needs no
+/// signature, and it is percent-encoded, so here the key is decoded. The token is a secret, and is never shown.
+/// `https://host/n/NAMESPACE/b/BUCKET/o/KEY` is an object at an endpoint, with whatever `auth` says.
 ///
 /// ```
 /// use storescope::StoreUrl;
@@ -18,12 +22,21 @@ use std::str::FromStr;
 /// assert_eq!(url.to_string(), "oci://lake@ns/a b/100%?.root");
 /// # Ok::<(), storescope::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StoreUrl {
     scheme: Scheme,
     bucket: Option<String>,
     namespace: Option<String>,
     key: String,
+    at: Option<At>,
+}
+
+/// The endpoint that a URL of the web names.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct At {
+    origin: String,
+    /// The token of a pre-authenticated request, as it stands in the URL.
+    token: Option<String>,
 }
 
 /// Which protocol a store speaks.
@@ -34,6 +47,10 @@ pub enum Scheme {
     Oci,
     /// S3.
     S3,
+    /// Files of this machine: `file:///folder/name`.
+    File,
+    /// A store that was handed over ([`Client::object_store`](crate::Client::object_store)); no URL says so.
+    Wrapped,
 }
 
 impl StoreUrl {
@@ -55,6 +72,62 @@ impl StoreUrl {
     /// The object's name, or a prefix of names; empty for the bucket.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// A URL of something that has no buckets.
+    pub(crate) fn bare(scheme: Scheme, key: &str) -> StoreUrl {
+        StoreUrl { scheme, bucket: None, namespace: None, key: key.to_owned(), at: None }
+    }
+
+    /// Whether it names a bucket, or something that has none.
+    pub(crate) fn holds_objects(&self) -> bool {
+        self.bucket.is_some() || matches!(self.scheme, Scheme::File | Scheme::Wrapped)
+    }
+
+    /// The endpoint, where the URL names one.
+    pub(crate) fn origin(&self) -> Option<&str> {
+        self.at.as_ref().map(|at| at.origin.as_str())
+    }
+
+    /// The token of a pre-authenticated request, percent-encoded. A secret.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.at.as_ref()?.token.as_deref()
+    }
+
+    fn web(text: &str) -> Result<StoreUrl> {
+        let shown = |why: &str| {
+            Error::invalid(format!(
+                "the URL {why}; expected https://host/p/TOKEN/n/NAMESPACE/b/BUCKET/o/KEY"
+            ))
+        };
+        let after = text.find("://").map_or(0, |at| at + 3);
+        let host = text[after..].find('/').ok_or_else(|| shown("has no path"))? + after;
+        let (origin, mut rest) = text.split_at(host);
+        let mut token = None;
+        if let Some(behind) = rest.strip_prefix("/p/") {
+            let end = behind.find('/').ok_or_else(|| shown("ends after its token"))?;
+            token = Some(behind[..end].to_owned());
+            rest = &behind[end..];
+        }
+        let rest = rest.strip_prefix("/n/").ok_or_else(|| shown("names no namespace"))?;
+        let (namespace, rest) = rest.split_once("/b/").ok_or_else(|| shown("names no bucket"))?;
+        let (bucket, key) = rest.split_once("/o").unwrap_or((rest, ""));
+        let key = match key.strip_prefix('/') {
+            Some(key) => decoded(key).ok_or_else(|| shown("is not percent-encoded UTF-8"))?,
+            None if key.is_empty() => String::new(),
+            None => return Err(shown("names no object")),
+        };
+        let good = |name: &str| !name.is_empty() && name.chars().all(is_name_char);
+        if !good(namespace) || !good(bucket) {
+            return Err(shown("has no name of a namespace or bucket in its place"));
+        }
+        Ok(StoreUrl {
+            scheme: Scheme::Oci,
+            bucket: Some(bucket.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            key,
+            at: Some(At { origin: origin.to_owned(), token }),
+        })
     }
 
     /// The same bucket with another name in it.
@@ -79,12 +152,23 @@ impl FromStr for StoreUrl {
                 "{text:?} is no store URL: expected oci://bucket@namespace/key or s3://bucket/key"
             ))
         })?;
+        if matches!(scheme, "http" | "https") {
+            return StoreUrl::web(text);
+        }
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "oci" => Scheme::Oci,
             "s3" => Scheme::S3,
+            "file" => match rest.strip_prefix('/') {
+                Some(path) => return Ok(StoreUrl::bare(Scheme::File, path)),
+                None => {
+                    return Err(Error::invalid(format!(
+                        "{text:?}: a file's URL has no host: file:///folder/name"
+                    )));
+                }
+            },
             other => {
                 return Err(Error::invalid(format!(
-                    "{text:?}: the scheme {other:?} is not known; use oci:// or s3://"
+                    "{text:?}: the scheme {other:?} is not known; use oci://, s3:// or file://"
                 )));
             }
         };
@@ -112,20 +196,57 @@ impl FromStr for StoreUrl {
             bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
             namespace: namespace.map(str::to_owned),
             key: key.to_owned(),
+            at: None,
         })
     }
 }
 
-/// Bucket names are letters, digits, `-`, `_` and `.` (OCI and S3 alike); one `@` parts them from the namespace.
+/// One `@` parts the bucket from the namespace.
 fn is_authority_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@')
+    is_name_char(c) || c == '@'
+}
+
+/// Bucket names are letters, digits, `-`, `_` and `.` (OCI and S3 alike).
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// What stands percent-encoded in the path of a URL; a `+` is a plus sign there.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' {
+            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &rest[2..];
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
 }
 
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(At { origin, token }) = &self.at {
+            let token = if token.is_some() { "/p/\u{2026}" } else { "" };
+            let (namespace, bucket) =
+                (self.namespace().unwrap_or_default(), self.bucket().unwrap_or_default());
+            return write!(f, "{origin}{token}/n/{namespace}/b/{bucket}/o/{}", self.key);
+        }
         f.write_str(match self.scheme {
             Scheme::Oci => "oci://",
             Scheme::S3 => "s3://",
+            Scheme::File => return write!(f, "file:///{}", self.key),
+            Scheme::Wrapped => return write!(f, "object-store:///{}", self.key),
         })?;
         f.write_str(self.bucket().unwrap_or_default())?;
         if let Some(namespace) = self.namespace() {
@@ -138,9 +259,22 @@ impl fmt::Display for StoreUrl {
 /// Appends `text` percent-encoded for a path segment or a query value: every byte but `A-Z a-z 0-9 - . _ ~`, with
 /// upper-case digits, `/` included. What Oracle's Python SDK sends since 2.169, and unambiguous everywhere.
 pub(crate) fn encode_into(into: &mut String, text: &str) {
+    encode(into, text, false);
+}
+
+/// The same with `/` kept, as S3 has it in paths.
+#[cfg(feature = "s3")]
+pub(crate) fn encode_path_into(into: &mut String, text: &str) {
+    encode(into, text, true);
+}
+
+fn encode(into: &mut String, text: &str, keep_slash: bool) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+        let plain = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || (keep_slash && byte == b'/');
+        if plain {
             into.push(byte as char);
         } else {
             into.push('%');
@@ -187,13 +321,36 @@ mod tests {
         );
         let asked: StoreUrl = "oci://bucket/key".parse().unwrap();
         assert_eq!((asked.bucket(), asked.namespace()), (Some("bucket"), None));
+        let file: StoreUrl = "file:///data/a b".parse().unwrap();
+        assert_eq!((file.key(), file.to_string().as_str()), ("data/a b", "file:///data/a b"));
+        assert!("file://host/x".parse::<StoreUrl>().is_err());
+    }
+
+    #[test]
+    fn a_pre_authenticated_request_is_decoded_and_its_token_is_not_shown() {
+        let text = "https://objectstorage.us-ashburn-1.oraclecloud.com/p/s3cr%2Bet/n/ns/b/lake/o/a%20b%2Fc+d";
+        let url: StoreUrl = text.parse().unwrap();
+        assert_eq!(
+            (url.bucket(), url.namespace(), url.key()),
+            (Some("lake"), Some("ns"), "a b/c+d")
+        );
+        assert_eq!(url.token(), Some("s3cr%2Bet"));
+        assert_eq!(url.origin(), Some("https://objectstorage.us-ashburn-1.oraclecloud.com"));
+        for shown in [url.to_string(), format!("{url:?}"), format!("{:?}", url.with_key("x"))] {
+            assert!(!shown.contains("s3cr"), "{shown}");
+        }
+        let public: StoreUrl = "http://127.0.0.1:9/n/ns/b/lake/o/".parse().unwrap();
+        assert_eq!((public.key(), public.token()), ("", None));
     }
 
     #[test]
     fn what_is_no_url_says_why() {
         for (text, why) in [
             ("bucket/key", "no store URL"),
-            ("http://bucket/key", "scheme"),
+            ("ftp://bucket/key", "scheme"),
+            ("http://bucket/key", "names no namespace"),
+            ("https://h/p/t", "after its token"),
+            ("https://h/n/ns/b/b/o/%f", "percent-encoded"),
             ("s3://b@ns/key", "no @namespace"),
             ("oci://b@/key", "namespace after @"),
             ("oci:///key", "without a bucket"),

@@ -56,21 +56,25 @@ impl Settings {
 impl clap::Args for Settings {
     fn augment_args(command: Command) -> Command {
         let heading = "Settings (docs/CONFIG.md; each is an environment variable, too)";
-        let command = SETTINGS.iter().fold(command, |command, setting| {
-            let variable = setting.variable();
-            let default = setting.default();
-            let default =
-                if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
-            command.arg(
-                Arg::new(setting.name)
-                    .long(setting.name.replace('_', "-"))
-                    .value_name(setting.name.to_ascii_uppercase())
-                    .help(format!("{} [env: {variable}]{default}", setting.doc))
-                    .help_heading(heading)
-                    .hide_short_help(!COMMON.contains(&setting.name))
-                    .global(true),
-            )
-        });
+        let command =
+            SETTINGS.iter().filter(|setting| !setting.secret).fold(command, |command, setting| {
+                let variable = setting.variable();
+                let default = setting.default();
+                let default = if default.is_empty() {
+                    String::new()
+                } else {
+                    format!(" [default: {default}]")
+                };
+                command.arg(
+                    Arg::new(setting.name)
+                        .long(setting.name.replace('_', "-"))
+                        .value_name(setting.name.to_ascii_uppercase())
+                        .help(format!("{} [env: {variable}]{default}", setting.doc))
+                        .help_heading(heading)
+                        .hide_short_help(!COMMON.contains(&setting.name))
+                        .global(true),
+                )
+            });
         command
             .arg(
                 Arg::new("scope_out")
@@ -103,7 +107,7 @@ impl clap::FromArgMatches for Settings {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().filter(|setting| !setting.secret) {
             if let Some(text) = matches.get_one::<String>(setting.name) {
                 self.given.push((setting.name, text.clone()));
             }

@@ -12,4 +12,6 @@ mod principal;
 mod signer;
 
 pub(crate) use principal::{Principal, load};
+#[cfg(feature = "s3")]
+pub(crate) use signer::SKEW;
 pub(crate) use signer::{Again, Presented, Signed, Signer};

@@ -49,7 +49,7 @@ pub(crate) trait Principal: fmt::Debug + Send + Sync {
 /// The principal that `config` and `profile` name.
 pub(crate) fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Principal>> {
     let token = match config.auth {
-        Auth::ApiKey => None,
+        Auth::ApiKey | Auth::None => None,
         Auth::SecurityToken => Some(profile.require("security_token_file")?),
         Auth::Auto => profile.get("security_token_file"),
     };

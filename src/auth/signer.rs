@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use storescope_sign::{Request, Rule, authorization, sha256, signing_string};
 
 /// The service refuses a date more than 5 minutes off; ours is taken to be wrong from here.
-const SKEW: Duration = Duration::from_secs(240);
+pub(crate) const SKEW: Duration = Duration::from_secs(240);
 
 /// Signatures kept at most; beyond it the old ones go.
 const KEPT: usize = 4096;

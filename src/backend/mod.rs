@@ -5,20 +5,24 @@
 //! cache; `attempt` does. The trait is the crate's own (sealed by being private): OCI now, S3 and any `object_store`
 //! behind the same.
 
+#[cfg(feature = "object-store")]
+pub(crate) mod object_store;
 pub(crate) mod oci;
+#[cfg(feature = "s3")]
+pub(crate) mod s3;
 
 use crate::auth::Again;
-use crate::error::Failure;
+use crate::error::{ErrorKind, Failure};
+use crate::payload::Payload;
 use crate::timing::{AttemptTimer, RequestId};
 use crate::transport::Body;
-use bytes::Bytes;
 use hyper::HeaderMap;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// One try at an operation.
 #[derive(Debug)]
@@ -49,6 +53,98 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     ) -> Answer<'a, ()>;
     fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage>;
 
+    /// What it can do by one request, and where its limits are.
+    fn abilities(&self) -> Abilities;
+
+    /// The service behind it: between two backends of one service, objects are copied without passing through here.
+    fn service(&self) -> ServiceId;
+
+    /// Where its objects are, for a copy to them.
+    fn place<'a>(&'a self, timer: &'a AttemptTimer) -> Answer<'a, Place> {
+        let _ = timer;
+        Box::pin(std::future::ready(Err(unsupported("copies inside the service"))))
+    }
+
+    /// Gives an object another name, by one request; what the answer tells of it. Only where [`Abilities::rename`]
+    /// says so.
+    fn rename<'a>(
+        &'a self,
+        request: &'a RenameRequest,
+        attempt: Attempt,
+    ) -> Answer<'a, ObjectMeta> {
+        let _ = request;
+        refused(attempt, "renaming by one request")
+    }
+
+    /// Copies an object to a backend of the same service.
+    fn copy<'a>(&'a self, request: &'a CopyRequest, attempt: Attempt) -> Answer<'a, Copied> {
+        let _ = request;
+        refused(attempt, "copies inside the service")
+    }
+
+    /// How far an accepted copy is.
+    fn copying<'a>(&'a self, work: &'a str, attempt: Attempt) -> Answer<'a, Copied> {
+        let _ = work;
+        refused(attempt, "work requests")
+    }
+
+    /// Removes many objects; one result a key, in their order.
+    fn delete_many<'a>(
+        &'a self,
+        keys: &'a [String],
+        attempt: Attempt,
+    ) -> Answer<'a, Vec<Result<(), Failure>>> {
+        let _ = keys;
+        refused(attempt, "removal of many objects by one request")
+    }
+
+    /// Begins a write by parts; its id.
+    fn begin_upload<'a>(
+        &'a self,
+        request: &'a UploadRequest,
+        attempt: Attempt,
+    ) -> Answer<'a, String> {
+        let _ = request;
+        refused(attempt, "writes by parts")
+    }
+
+    fn put_part<'a>(&'a self, request: &'a PartRequest, attempt: Attempt) -> Answer<'a, Part> {
+        let _ = request;
+        refused(attempt, "writes by parts")
+    }
+
+    /// A part made of bytes that the service has. Only where [`Abilities::copies_parts_above`] says so.
+    fn copy_part<'a>(&'a self, request: &'a CopyPartRequest, attempt: Attempt) -> Answer<'a, Part> {
+        let _ = request;
+        refused(attempt, "copies by parts")
+    }
+
+    /// Makes the object of its parts.
+    fn commit_upload<'a>(
+        &'a self,
+        request: &'a CommitRequest,
+        attempt: Attempt,
+    ) -> Answer<'a, ObjectMeta> {
+        let _ = request;
+        refused(attempt, "writes by parts")
+    }
+
+    fn abort_upload<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, ()> {
+        let _ = upload;
+        refused(attempt, "writes by parts")
+    }
+
+    /// Writes by parts that were begun and not ended.
+    fn list_uploads<'a>(
+        &'a self,
+        prefix: &'a str,
+        page: Option<&'a str>,
+        attempt: Attempt,
+    ) -> Answer<'a, UploadPage> {
+        let _ = (prefix, page);
+        refused(attempt, "listing writes by parts")
+    }
+
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()>;
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()>;
     fn list_buckets<'a>(
@@ -56,6 +152,55 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
         page: Option<&'a str>,
         attempt: Attempt,
     ) -> Answer<'a, BucketPage>;
+}
+
+fn unsupported(what: &str) -> Failure {
+    Failure::new(ErrorKind::Unsupported).message(format!("this store does not offer {what}"))
+}
+
+/// The answer of a backend that does not offer an operation: nothing is sent, nothing recorded.
+fn refused<'a, T: Send + 'a>(attempt: Attempt, what: &str) -> Answer<'a, T> {
+    attempt.timer.discard();
+    let mut failure = unsupported(what);
+    failure.unsent = true;
+    Box::pin(std::future::ready(Err(failure)))
+}
+
+/// What a backend can do by one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Abilities {
+    /// An object is renamed by one request.
+    pub(crate) rename: bool,
+    /// Objects that one request removes; 0 where each takes one of its own.
+    pub(crate) delete_many: usize,
+    /// Objects larger than this are copied inside the service by parts, of at most so many bytes each.
+    pub(crate) copies_parts_above: Option<u64>,
+    /// The smallest part, but for the last.
+    pub(crate) least_part: u64,
+    /// The largest part.
+    pub(crate) most_part: u64,
+    /// The most parts.
+    pub(crate) parts: u32,
+}
+
+/// Which service a backend speaks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ServiceId {
+    /// OCI by its native API; the endpoint, where the settings name one.
+    Oci(Option<String>),
+    /// S3, likewise.
+    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "made by the s3 backend"))]
+    S3(Option<String>),
+    /// Something that copies nothing for us.
+    Other,
+}
+
+/// Where a bucket is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) region: String,
+    pub(crate) namespace: String,
+    pub(crate) bucket: String,
 }
 
 /// A read of an object, or of a range of it.
@@ -96,7 +241,9 @@ impl GetRange {
         let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
         match self {
             GetRange::Bounded(range) => {
-                ["bytes=", first.format(range.start), "-", last.format(range.end - 1)].concat()
+                // No object is as large, and not every server reads more than 63 bits.
+                let end = last.format((range.end - 1).min(i64::MAX as u64));
+                ["bytes=", first.format(range.start), "-", end].concat()
             }
             GetRange::From(start) => ["bytes=", first.format(*start), "-"].concat(),
             GetRange::Last(bytes) => ["bytes=-", last.format(*bytes)].concat(),
@@ -195,6 +342,12 @@ pub struct ObjectMeta {
     pub content_type: Option<String>,
     /// The content coding it was stored with. It is never decoded here. Not part of listings.
     pub content_encoding: Option<String>,
+    /// The language of its content; not part of listings.
+    pub content_language: Option<String>,
+    /// How a browser presents it; not part of listings.
+    pub content_disposition: Option<String>,
+    /// How long caches keep it; not part of listings.
+    pub cache_control: Option<String>,
     /// The checksum of the whole object, if the store told one.
     pub checksum: Option<Checksum>,
     /// The version, if the store told one.
@@ -219,15 +372,171 @@ pub enum Checksum {
 #[derive(Clone, Debug)]
 pub(crate) struct PutRequest {
     pub(crate) key: Arc<str>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// Of the body, to be sent and compared.
     pub(crate) checksum: Option<Checksum>,
     pub(crate) mode: PutMode,
-    /// Names the call, kept with the object: tells whose an object is when the answer to a conditional write was lost.
-    pub(crate) mark: Option<RequestId>,
+    pub(crate) about: About,
+}
+
+/// What is kept with an object and told to its readers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
     pub(crate) content_type: Option<String>,
     pub(crate) content_encoding: Option<String>,
+    pub(crate) content_language: Option<String>,
+    pub(crate) content_disposition: Option<String>,
+    pub(crate) cache_control: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
+    /// Names the call, kept with the object: tells whose an object is when the answer to a conditional write was lost.
+    pub(crate) mark: Option<RequestId>,
+}
+
+impl About {
+    pub(crate) fn content_type(&self) -> &str {
+        self.content_type.as_deref().unwrap_or("application/octet-stream")
+    }
+
+    /// The headers that both protocols name alike, but for the content type.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("content-encoding", &self.content_encoding),
+            ("content-language", &self.content_language),
+            ("content-disposition", &self.content_disposition),
+            ("cache-control", &self.cache_control),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// What a write's answer does not repeat.
+    pub(crate) fn told(&self, meta: ObjectMeta) -> ObjectMeta {
+        let about = self.clone();
+        ObjectMeta {
+            content_type: Some(about.content_type().to_owned()),
+            content_encoding: about.content_encoding,
+            content_language: about.content_language,
+            content_disposition: about.content_disposition,
+            cache_control: about.cache_control,
+            metadata: about.metadata,
+            ..meta
+        }
+    }
+}
+
+/// The beginning of a write by parts.
+#[derive(Clone, Debug)]
+pub(crate) struct UploadRequest {
+    pub(crate) key: Arc<str>,
+    pub(crate) mode: PutMode,
+    /// Whether parts come with a CRC32C, and the object gets one.
+    pub(crate) checksum: bool,
+    pub(crate) about: About,
+}
+
+/// A part to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct PartRequest {
+    pub(crate) upload: Upload,
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) body: Payload,
+    pub(crate) checksum: Option<Checksum>,
+}
+
+impl PartRequest {
+    /// The part that it is once it was stored under this ETag.
+    pub(crate) fn stored(&self, etag: String) -> Part {
+        let crc32c = match self.checksum {
+            Some(Checksum::Crc32c(crc)) => Some(crc),
+            _ => None,
+        };
+        Part { number: self.number, etag, crc32c, size: self.body.len() }
+    }
+}
+
+/// A part to be made of bytes of another object.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "read by the s3 backend"))]
+pub(crate) struct CopyPartRequest {
+    pub(crate) upload: Upload,
+    pub(crate) number: u32,
+    pub(crate) from_bucket: String,
+    pub(crate) from: Arc<str>,
+    pub(crate) from_etag: Option<String>,
+    pub(crate) range: Range<u64>,
+}
+
+/// A part that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) number: u32,
+    pub(crate) etag: String,
+    pub(crate) crc32c: Option<u32>,
+    pub(crate) size: u64,
+}
+
+/// The end of a write by parts.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitRequest {
+    pub(crate) upload: Upload,
+    /// By number, without gaps.
+    pub(crate) parts: Vec<Part>,
+    /// Of the whole object, to be compared with what the store made of it.
+    pub(crate) crc32c: Option<u32>,
+    pub(crate) mode: PutMode,
+}
+
+impl CommitRequest {
+    pub(crate) fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.size).sum()
+    }
+}
+
+/// A write by parts that was begun: what it writes, and the store's name for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Upload {
+    /// The object's name, below the store's prefix.
+    pub key: String,
+    /// The store's name for the write.
+    pub id: String,
+    /// When it was begun, where the store says it.
+    pub begun: Option<SystemTime>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct UploadPage {
+    pub(crate) uploads: Vec<Upload>,
+    pub(crate) next: Option<String>,
+}
+
+/// A change of name.
+#[derive(Clone, Debug)]
+pub(crate) struct RenameRequest {
+    pub(crate) from: Arc<str>,
+    pub(crate) to: Arc<str>,
+    pub(crate) from_etag: Option<String>,
+    pub(crate) mode: PutMode,
+}
+
+/// A copy to a backend of the same service.
+#[derive(Clone, Debug)]
+pub(crate) struct CopyRequest {
+    pub(crate) from: Arc<str>,
+    pub(crate) from_etag: Option<String>,
+    pub(crate) target: Arc<dyn Backend>,
+    pub(crate) to: Arc<str>,
+    pub(crate) mode: PutMode,
+}
+
+/// How far a copy is.
+#[derive(Clone, Debug)]
+pub(crate) enum Copied {
+    /// It is there; with what the store tells of it, if it does.
+    Done(Option<String>),
+    /// It goes on; the name to ask by, and how long to wait until then, if the service says it.
+    Accepted(String, Option<Duration>),
 }
 
 /// What a write does where an object of that name exists.
@@ -254,6 +563,8 @@ pub(crate) struct ListRequest {
     pub(crate) start_after: Option<String>,
     /// Exclusive.
     pub(crate) end: Option<String>,
+    /// Where this page begins, in the service's own words.
+    pub(crate) token: Option<String>,
     pub(crate) page_size: Option<u32>,
 }
 
@@ -261,8 +572,18 @@ pub(crate) struct ListRequest {
 pub(crate) struct ListPage {
     pub(crate) objects: Vec<ObjectMeta>,
     pub(crate) prefixes: Vec<String>,
-    /// Where the next page begins (inclusive); `None` after the last.
-    pub(crate) next: Option<String>,
+    /// Where the next page begins; `None` after the last.
+    pub(crate) next: Option<Next>,
+}
+
+/// Where the next page of a listing begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// At this name, inclusive.
+    Name(String),
+    /// What the service calls it.
+    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "made by the s3 backend"))]
+    Token(String),
 }
 
 /// A bucket of a namespace.

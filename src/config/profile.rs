@@ -66,6 +66,16 @@ impl Profile {
         Ok(Profile { name, file, absent, values })
     }
 
+    /// No profile at all: for requests that nobody signs.
+    pub(crate) fn none() -> Profile {
+        Profile {
+            name: "DEFAULT".to_owned(),
+            file: default_file(),
+            absent: true,
+            values: BTreeMap::new(),
+        }
+    }
+
     /// Sections and `key = value` lines, `#` and `;` comments on lines of their own, nothing quoted or interpolated: as
     /// Oracle's SDKs read it. Nothing of the file stays in memory but the values, which are zeroised.
     fn parse(text: &str, file: &Path, name: &str) -> Result<BTreeMap<String, Zeroizing<String>>> {

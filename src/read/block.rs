@@ -180,10 +180,7 @@ impl Block {
         if state.over.is_none() && !state.wakers.iter().any(|known| known.will_wake(waker)) {
             state.wakers.push(waker.clone());
         }
-        Progress {
-            reached: state.reached,
-            over: state.over.clone(),
-        }
+        Progress { reached: state.reached, over: state.over.clone() }
     }
 
     /// Whether it still waits in line for its permit.

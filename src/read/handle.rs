@@ -359,9 +359,7 @@ impl Handle {
     ) -> Result<(Arc<Block>, Permit), Request> {
         let range = request.range();
         match self.admission.ahead(range.end - range.start) {
-            Some(permit) => {
-                Ok((state.place(Block::new(self, request, Cause::Foreseen)), permit))
-            }
+            Some(permit) => Ok((state.place(Block::new(self, request, Cause::Foreseen)), permit)),
             None => Err(request),
         }
     }
@@ -460,7 +458,8 @@ impl Handle {
         };
         if changed {
             let why = "it was replaced or deleted since it was opened";
-            let failure = Failure::new(ErrorKind::Changed).message(why).source(Error::from(failure));
+            let failure =
+                Failure::new(ErrorKind::Changed).message(why).source(Error::from(failure));
             return Err(self.told_changed(call.fail(failure)));
         }
         if failure.kind == ErrorKind::InvalidRange && block.range().start == 0 {
@@ -543,9 +542,10 @@ impl State {
         self.gaps(range, gaps);
         for block in self.overlapping(range) {
             // A block that holds two ranges is joined once.
-            let known = units.iter().rev().any(
-                |unit| matches!(unit, Unit::There(known) if Arc::ptr_eq(known, block)),
-            );
+            let known = units
+                .iter()
+                .rev()
+                .any(|unit| matches!(unit, Unit::There(known) if Arc::ptr_eq(known, block)));
             if !known {
                 block.join();
                 units.push(Unit::There(Arc::clone(block)));
@@ -572,7 +572,9 @@ impl State {
         let (start, end) = (range.start, range.end);
         let before = self.blocks.range(..=start).next_back().map(|(_, block)| block);
         let before = before.filter(move |block| block.range().end > start);
-        let after = self.blocks.range(start.saturating_add(1).min(end)..end.max(start.saturating_add(1).min(end)));
+        let after = self
+            .blocks
+            .range(start.saturating_add(1).min(end)..end.max(start.saturating_add(1).min(end)));
         before.into_iter().chain(after.map(|(_, block)| block))
     }
 

@@ -114,7 +114,10 @@ impl Predictor {
             let missing = until.saturating_sub(start);
             if missing > 0 && (missing >= part.min(window / 2) || until == end) {
                 let range = start..until;
-                wishes.push((cursor.used, Ahead { range, step: cursor.step, window, cursor: number }));
+                wishes.push((
+                    cursor.used,
+                    Ahead { range, step: cursor.step, window, cursor: number },
+                ));
             }
         }
         wishes.sort_by_key(|(used, _)| std::cmp::Reverse(*used));

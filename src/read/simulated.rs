@@ -3,8 +3,7 @@
 //! paused time, twenty seeds each. And what goes wrong under a reader, where only a simulation can time it.
 
 use super::{ReadOptions, ReadPolicy, Reader};
-use crate::backend::GetRange;
-use crate::sim::{Fault, Served, SimBackend};
+use crate::sim::{Fault, SimBackend};
 use crate::timing::{Level, Operation, Outcome, Phase};
 use crate::{Client, Config, ErrorKind, GetOptions, Store};
 use bytes::Bytes;
@@ -14,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use storescope_model::{Model, Rate, Stream};
 use tokio::time::Instant;
+
+mod trouble;
 
 const SEEDS: u64 = 20;
 const KIB: u64 = 1 << 10;
@@ -275,9 +276,7 @@ async fn columns_of_parquet_are_a_request_each_and_no_head() {
         }
         assert!(is_right(&reader.read_at(footer.clone()).await.unwrap(), footer.clone()));
         for group in &groups {
-            for (bytes, range) in
-                reader.read_ranges(group).all().await.unwrap().iter().zip(group)
-            {
+            for (bytes, range) in reader.read_ranges(group).all().await.unwrap().iter().zip(group) {
                 assert!(is_right(bytes, range.clone()));
             }
         }
@@ -301,7 +300,12 @@ struct Tail {
 }
 
 /// Reads one after another, by clients of `seeds`, as long as a client lives: the quantiles of them all.
-async fn tail(length: u64, count: usize, hedge_at: u32, stall: fn(Duration) -> Option<Fault>) -> Tail {
+async fn tail(
+    length: u64,
+    count: usize,
+    hedge_at: u32,
+    stall: fn(Duration) -> Option<Fault>,
+) -> Tail {
     let (mut times, mut requests) = (Vec::new(), 0);
     for seed in 0..SEEDS {
         let world = World::with(&model(), seed, |config| config.hedge_at(hedge_at));

@@ -131,8 +131,8 @@ impl Streaming {
                 Some(End::Well) => {}
                 None => {
                     ready!(self.clock.poll_deadline(cx));
-                    let late = Failure::new(ErrorKind::Timeout)
-                        .message("the read's deadline has passed");
+                    let late =
+                        Failure::new(ErrorKind::Timeout).message("the read's deadline has passed");
                     let error = self.clock.error(&self.handle, late);
                     return Poll::Ready(Some(Err(self.fail(error))));
                 }

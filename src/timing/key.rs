@@ -65,6 +65,22 @@ names! {
         ListBuckets = "list_buckets",
         /// The name of the tenancy's namespace (OCI).
         GetNamespace = "get_namespace",
+        /// A part of a multipart write.
+        PutPart = "put_part",
+        /// A write by parts (call), or the request that begins one (attempt).
+        Upload = "upload",
+        /// The request that makes an object of its parts.
+        CommitUpload = "commit_upload",
+        /// The request that discards the parts of a write that was given up.
+        AbortUpload = "abort_upload",
+        /// A page of the writes by parts that were begun and not ended.
+        ListUploads = "list_uploads",
+        /// A change of an object's name.
+        Rename = "rename",
+        /// A copy inside the service: the request, or the question how far it is.
+        Copy = "copy",
+        /// The removal of many objects by one request.
+        DeleteMany = "delete_many",
     }
 }
 

@@ -2,26 +2,31 @@
 //! Bodies out and in. The one that comes in ends its attempt: it gives the connection back and records the timer.
 
 use super::broken;
-use super::pool::{Guard, Lease};
+use super::pool::Lease;
 use crate::error::{ErrorKind, Failure};
+use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Outcome, Phase, RequestId, after, now_ns};
 use bytes::{Bytes, BytesMut};
 use futures_core::stream::BoxStream;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::HeaderValue;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// What a request carries: nothing, or bytes that are all there.
+/// What a request carries: bytes that are all there.
 #[derive(Debug)]
-pub(crate) struct RequestBody(Option<Bytes>);
+pub(crate) struct RequestBody {
+    payload: Payload,
+    /// The piece that is sent next.
+    next: usize,
+    left: u64,
+}
 
 impl RequestBody {
-    pub(crate) fn full(bytes: Bytes) -> RequestBody {
-        RequestBody((!bytes.is_empty()).then_some(bytes))
+    pub(crate) fn new(payload: Payload) -> RequestBody {
+        RequestBody { left: payload.len(), payload, next: 0 }
     }
 }
 
@@ -33,15 +38,20 @@ impl hyper::body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        let piece = self.payload.piece(self.next).cloned();
+        if let Some(piece) = &piece {
+            self.next += 1;
+            self.left -= piece.len() as u64;
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        SizeHint::with_exact(self.left)
     }
 }
 
@@ -51,7 +61,7 @@ impl hyper::body::Body for RequestBody {
 /// the connection closed. The stall clock runs only while the reader polls.
 #[derive(Debug)]
 pub(crate) struct Body {
-    source: Source,
+    source: BodySource,
     exchange: Option<Exchange>,
     outcome: Outcome,
     stall: Duration,
@@ -65,56 +75,65 @@ pub(crate) struct Body {
 }
 
 /// Where the bytes come from.
-enum Source {
-    /// A connection of ours.
-    Network(Incoming),
-    /// A store that does its own talking: so many bytes still to come.
-    Stream(BoxStream<'static, Result<Bytes, Failure>>, u64),
+enum BodySource {
+    Http(Incoming),
+    /// Of a backend that is no HTTP client of ours.
+    Stream(BoxStream<'static, Result<Bytes, Failure>>),
+}
+
+impl BodySource {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        match self {
+            BodySource::Stream(stream) => loop {
+                match ready!(stream.as_mut().poll_next(cx)) {
+                    Some(Ok(data)) if data.is_empty() => {}
+                    next => return Poll::Ready(next),
+                }
+            },
+            BodySource::Http(incoming) => loop {
+                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    // Trailers are no bytes.
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => return Poll::Ready(Some(Ok(data))),
+                        Err(_) => {}
+                    },
+                    Some(Err(e)) => {
+                        return Poll::Ready(Some(Err(broken(e, "in the middle of a body"))));
+                    }
+                    None => return Poll::Ready(None),
+                }
+            },
+        }
+    }
+
+    /// Whether it is known that nothing follows.
+    fn is_ended(&self) -> bool {
+        match self {
+            BodySource::Http(incoming) => incoming.is_end_stream(),
+            BodySource::Stream(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for BodySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            BodySource::Http(_) => "Http",
+            BodySource::Stream(_) => "Stream",
+        })
+    }
 }
 
 #[derive(Debug)]
 struct Exchange {
-    /// What the bytes come by; a store that does its own talking has but the clock.
-    by: By,
+    /// The connection, where it is one of ours.
+    lease: Option<Lease>,
     timer: Box<AttemptTimer>,
     /// Whether what arrives is payload rather than an error's text.
     payload: bool,
 }
 
-#[derive(Debug)]
-enum By {
-    Lease(Lease),
-    Clock(Guard),
-}
-
 impl Body {
-    /// The body of an answer of a store that does its own talking: `length` bytes, whose head came when `timer` was
-    /// last read.
-    #[cfg_attr(not(test), expect(dead_code, reason = "simulated stores are the tests' so far"))]
-    pub(crate) fn from_stream(
-        stream: BoxStream<'static, Result<Bytes, Failure>>,
-        length: u64,
-        timer: Box<AttemptTimer>,
-        stall: Duration,
-    ) -> Body {
-        let handed = if timer.is_on() { timer.mark() } else { 0 };
-        let client_request_id = timer.client_request_id();
-        let mut body = Body {
-            source: Source::Stream(stream, length),
-            exchange: Some(Exchange { by: By::Clock(Guard::new()), timer, payload: true }),
-            outcome: Outcome::Ok,
-            stall,
-            handed,
-            waiting: 0,
-            client_request_id,
-            request_id: None,
-        };
-        if length == 0 {
-            body.end(handed);
-        }
-        body
-    }
-
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
@@ -123,12 +142,38 @@ impl Body {
         stall: Duration,
         request_id: Option<HeaderValue>,
     ) -> Body {
+        let source = BodySource::Http(incoming);
+        Body::begun(source, Some(lease), timer, outcome, stall, request_id)
+    }
+
+    /// The body of a successful answer whose bytes come from elsewhere than our connections. Its time-outs are its
+    /// own affair.
+    #[cfg_attr(
+        not(any(test, feature = "object-store")),
+        expect(dead_code, reason = "made by the object_store backend and by the simulation")
+    )]
+    pub(crate) fn from_stream(
+        stream: BoxStream<'static, Result<Bytes, Failure>>,
+        timer: Box<AttemptTimer>,
+    ) -> Body {
+        let source = BodySource::Stream(stream);
+        Body::begun(source, None, timer, Outcome::Ok, Duration::MAX, None)
+    }
+
+    fn begun(
+        source: BodySource,
+        lease: Option<Lease>,
+        timer: Box<AttemptTimer>,
+        outcome: Outcome,
+        stall: Duration,
+        request_id: Option<HeaderValue>,
+    ) -> Body {
         let handed = if timer.is_on() { now_ns() } else { 0 };
-        let ended = incoming.is_end_stream();
+        let ended = source.is_ended();
         let client_request_id = timer.client_request_id();
-        let exchange = Some(Exchange { by: By::Lease(lease), timer, payload: false });
+        let exchange = Some(Exchange { lease, timer, payload: false });
         let mut body = Body {
-            source: Source::Network(incoming),
+            source,
             exchange,
             outcome,
             stall,
@@ -156,37 +201,35 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Failure>>> {
-        loop {
-            if self.exchange.is_none() {
-                return Poll::Ready(None);
-            }
-            let data = match self.source.poll_data(cx) {
-                Poll::Ready(data) => data,
-                Poll::Pending => {
-                    ready!(self.poll_stalled(cx));
-                    return Poll::Ready(Some(Err(self.fail(self.stalled()))));
-                }
-            };
-            let now = self.note_arrival();
-            match data {
-                Some(Ok(data)) => {
-                    let exchange = self.exchange.as_mut().expect("checked above");
-                    if exchange.payload {
-                        exchange.timer.delivered(data.len() as u64);
-                    }
-                    self.handed = now;
-                    if self.source.is_at_end() {
-                        self.end(now);
-                    }
-                    return Poll::Ready(Some(Ok(data)));
-                }
-                Some(Err(failure)) => {
-                    let failure = self.fail(failure);
-                    return Poll::Ready(Some(Err(failure)));
-                }
-                None => self.end(now),
-            }
+        if self.exchange.is_none() {
+            return Poll::Ready(None);
         }
+        let data = match self.source.poll(cx) {
+            Poll::Ready(data) => data,
+            Poll::Pending => {
+                ready!(self.poll_stalled(cx));
+                return Poll::Ready(Some(Err(self.fail(self.stalled()))));
+            }
+        };
+        let now = self.note_arrival();
+        Poll::Ready(match data {
+            Some(Ok(data)) => {
+                let exchange = self.exchange.as_mut().expect("checked above");
+                if exchange.payload {
+                    exchange.timer.delivered(data.len() as u64);
+                }
+                self.handed = now;
+                if self.source.is_ended() {
+                    self.end(now);
+                }
+                Some(Ok(data))
+            }
+            Some(Err(failure)) => Some(Err(self.fail(failure))),
+            None => {
+                self.end(now);
+                None
+            }
+        })
     }
 
     /// All that is left, in one piece, at most `limit` bytes: for documents and errors.
@@ -232,17 +275,15 @@ impl Body {
     }
 
     fn end(&mut self, now: u64) {
-        let Some(Exchange { by, mut timer, .. }) = self.exchange.take() else { return };
+        let Some(Exchange { lease, mut timer, .. }) = self.exchange.take() else { return };
         self.handed = now;
-        match by {
-            By::Lease(lease) => {
-                timer.finish_at(self.outcome, now);
-                lease.give_back(if now == 0 { now_ns() } else { now });
-            }
-            By::Clock(_) => {
-                timer.received(now);
-                timer.finish_at(self.outcome, now);
-            }
+        if lease.is_none() && timer.is_on() {
+            // No socket of ours tells when the bytes came.
+            timer.lap_at(Phase::Body, now);
+        }
+        timer.finish_at(self.outcome, now);
+        if let Some(lease) = lease {
+            lease.give_back(if now == 0 { now_ns() } else { now });
         }
     }
 
@@ -254,71 +295,26 @@ impl Body {
             return 0;
         };
         let now = now_ns();
-        let ready = match &exchange.by {
-            By::Lease(lease) => lease.times().last_read().unwrap_or(0).max(self.handed),
-            // When its bytes came is known to that store alone.
-            By::Clock(_) => now,
-        };
-        exchange.timer.add(Phase::Paused, now.saturating_sub(ready));
+        if let Some(lease) = &exchange.lease {
+            let ready = lease.times().last_read().unwrap_or(0).max(self.handed);
+            exchange.timer.add(Phase::Paused, now.saturating_sub(ready));
+        }
         now
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(exchange) = &mut self.exchange else { return Poll::Pending };
+        let Some(lease) = self.exchange.as_mut().and_then(|exchange| exchange.lease.as_mut())
+        else {
+            return Poll::Pending;
+        };
         if self.waiting == 0 {
             self.waiting = now_ns();
         }
-        let deadline = after(self.waiting, self.stall);
-        match &mut exchange.by {
-            By::Lease(lease) => lease.guard().poll_passed(cx, deadline),
-            By::Clock(guard) => guard.poll_passed(cx, deadline),
-        }
+        lease.guard().poll_passed(cx, after(self.waiting, self.stall))
     }
 
     fn stalled(&self) -> Failure {
         Failure::new(ErrorKind::Timeout)
             .message(format!("no byte of the body for {:?} (stall_timeout)", self.stall))
-    }
-}
-
-impl Source {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        match self {
-            Source::Network(incoming) => loop {
-                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
-                    Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) => return Poll::Ready(Some(Ok(data))),
-                        Err(_) => continue,
-                    },
-                    Some(Err(e)) => {
-                        return Poll::Ready(Some(Err(broken(e, "in the middle of a body"))));
-                    }
-                    None => return Poll::Ready(None),
-                }
-            },
-            Source::Stream(stream, left) => {
-                let data = ready!(stream.as_mut().poll_next(cx));
-                if let Some(Ok(data)) = &data {
-                    *left = left.saturating_sub(data.len() as u64);
-                }
-                Poll::Ready(data)
-            }
-        }
-    }
-
-    fn is_at_end(&self) -> bool {
-        match self {
-            Source::Network(incoming) => incoming.is_end_stream(),
-            Source::Stream(_, left) => *left == 0,
-        }
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Source::Network(_) => "Network",
-            Source::Stream(..) => "Stream",
-        })
     }
 }

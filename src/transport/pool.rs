@@ -225,7 +225,7 @@ impl Lease {
 pub(super) struct Guard(Option<Pin<Box<Sleep>>>);
 
 impl Guard {
-    pub(super) fn new() -> Guard {
+    fn new() -> Guard {
         Guard(None)
     }
 

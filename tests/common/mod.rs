@@ -90,6 +90,16 @@ pub(crate) fn config(emulator: &Emulator) -> Config {
         .config_file(std::path::PathBuf::from(&oci.config_file))
 }
 
+/// Settings of a client of the emulator's S3 API.
+pub(crate) fn s3_config(emulator: &Emulator) -> Config {
+    let s3 = emulator.ready().s3.as_ref().expect("the emulator has one");
+    Config::default()
+        .endpoint(s3.endpoint.clone())
+        .region(s3.region.clone())
+        .access_key_id(s3.access_key_id.clone())
+        .secret_access_key(storescope::config::Secret::from(s3.secret_access_key.clone()))
+}
+
 pub(crate) fn impatient(config: Config, attempts: u32) -> Config {
     config
         .attempts(attempts)

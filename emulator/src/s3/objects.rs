@@ -120,12 +120,16 @@ pub(super) fn get(api: &Shared, request: S3Request<GetObjectInput>) -> Answer<Ge
         return Err(S3ErrorCode::InvalidObjectState.into());
     }
     let range = match &input.range {
-        Some(range) if !plan.ignore_range => Some(range.check(stored.size).map_err(|_| {
-            let mut error = S3Error::new(S3ErrorCode::InvalidRange);
-            let told = [("content-range", format!("bytes */{}", stored.size))];
-            error.set_headers(header_map(&told).unwrap_or_default());
-            error
-        })?),
+        // Of an empty object, the last bytes are none, too.
+        Some(range) if !plan.ignore_range => {
+            let within = range.check(stored.size).ok().filter(|range| !range.is_empty());
+            Some(within.ok_or_else(|| {
+                let mut error = S3Error::new(S3ErrorCode::InvalidRange);
+                let told = [("content-range", format!("bytes */{}", stored.size))];
+                error.set_headers(header_map(&told).unwrap_or_default());
+                error
+            })?)
+        }
         _ => None,
     };
     let told = u64::from(plan.wrong_content_range);

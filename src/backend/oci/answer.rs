@@ -2,7 +2,8 @@
 //! Answers of the service, checked: never wrong or short bytes, never a listing that does not parse.
 
 use crate::backend::{
-    Bucket, BucketPage, Checksum, GetReply, GetRequest, LazyMeta, ListPage, ObjectMeta, PutRequest,
+    Bucket, BucketPage, Checksum, Copied, GetReply, GetRequest, LazyMeta, ListPage, Next,
+    ObjectMeta, Upload, UploadPage,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
@@ -12,17 +13,21 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{self, AsHeaderName, HeaderMap, HeaderValue};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 /// The metadata that names the call which wrote an object under a condition (`ObjectMeta::mark`).
 pub(super) const MARK: &str = "opc-meta-storescope-write";
 
+/// The header of a whole object's or part's CRC32C.
+pub(super) const CRC32C: &str = "opc-content-crc32c";
+
 /// The longest object name, in bytes (spec §3.4).
 const NAME_LIMIT: usize = 1024;
 
 /// Names the service does not take are refused before they are sent.
-pub(super) fn check_name(key: &str) -> Result<(), Failure> {
+pub(in crate::backend) fn check_name(key: &str) -> Result<(), Failure> {
     let why = if key.is_empty() {
         "the object name is empty".to_owned()
     } else if key.len() > NAME_LIMIT {
@@ -35,7 +40,7 @@ pub(super) fn check_name(key: &str) -> Result<(), Failure> {
     Err(Failure::new(ErrorKind::InvalidInput).message(why))
 }
 
-pub(super) fn value(text: impl Into<Bytes>) -> Result<HeaderValue, Failure> {
+pub(in crate::backend) fn value(text: impl Into<Bytes>) -> Result<HeaderValue, Failure> {
     let text: Bytes = text.into();
     HeaderValue::from_maybe_shared(text.clone()).map_err(|e| {
         Failure::new(ErrorKind::InvalidInput)
@@ -44,7 +49,7 @@ pub(super) fn value(text: impl Into<Bytes>) -> Result<HeaderValue, Failure> {
     })
 }
 
-pub(super) fn lacks(header: &str) -> Failure {
+pub(in crate::backend) fn lacks(header: &str) -> Failure {
     Failure::new(ErrorKind::Protocol).message(format!("the answer lacks {header}"))
 }
 
@@ -54,11 +59,11 @@ pub(super) fn malformed(what: &str, error: serde_json::Error) -> Failure {
         .source(error)
 }
 
-fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+pub(in crate::backend) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
+pub(in crate::backend) fn length(headers: &HeaderMap) -> Option<u64> {
     text(headers, header::CONTENT_LENGTH)?.parse().ok()
 }
 
@@ -107,7 +112,7 @@ fn kind(status: StatusCode, code: Option<&str>) -> ErrorKind {
 }
 
 /// `Retry-After`: seconds, or a date.
-fn retry_after(text: &str) -> Option<Duration> {
+pub(in crate::backend) fn retry_after(text: &str) -> Option<Duration> {
     match text.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok(),
@@ -115,7 +120,11 @@ fn retry_after(text: &str) -> Option<Duration> {
 }
 
 /// Checks status, Content-Range, length and ETag of a read (contracts §4.2).
-pub(super) fn get(request: &GetRequest, response: Response) -> Result<Box<GetReply>, Failure> {
+pub(in crate::backend) fn get(
+    request: &GetRequest,
+    response: Response,
+    meta: fn(&str, u64, &HeaderMap) -> ObjectMeta,
+) -> Result<Box<GetReply>, Failure> {
     let Response { status, headers, mut body } = response;
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
@@ -211,6 +220,9 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
             .and_then(|date| httpdate::parse_http_date(date).ok()),
         content_type: owned("content-type"),
         content_encoding: owned("content-encoding"),
+        content_language: owned("content-language"),
+        content_disposition: owned("content-disposition"),
+        cache_control: owned("cache-control"),
         checksum: checksum(headers),
         version: owned("version-id"),
         ..ObjectMeta::default()
@@ -227,17 +239,17 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
 /// The whole object's checksum: CRC32C, which every object has (spec §3.2), else the MD5 of a single PUT.
 fn checksum(headers: &HeaderMap) -> Option<Checksum> {
     let decoded = |name: &str| STANDARD.decode(text(headers, name)?).ok();
-    if let Some(crc) = decoded("opc-content-crc32c").and_then(|bytes| bytes.try_into().ok()) {
+    if let Some(crc) = decoded(CRC32C).and_then(|bytes| bytes.try_into().ok()) {
         return Some(Checksum::Crc32c(u32::from_be_bytes(crc)));
     }
     decoded("content-md5").and_then(|bytes| bytes.try_into().ok()).map(Checksum::Md5)
 }
 
 /// The checksum that a write's answer tells must be that of the bytes sent.
-pub(super) fn check_stored(request: &PutRequest, headers: &HeaderMap) -> Result<(), Failure> {
-    let (name, ours) = match request.checksum {
+pub(super) fn check_stored(checksum: Option<Checksum>, headers: &HeaderMap) -> Result<(), Failure> {
+    let (name, ours) = match checksum {
         None => return Ok(()),
-        Some(Checksum::Crc32c(crc)) => ("opc-content-crc32c", STANDARD.encode(crc.to_be_bytes())),
+        Some(Checksum::Crc32c(crc)) => (CRC32C, STANDARD.encode(crc.to_be_bytes())),
         Some(Checksum::Md5(md5)) => ("opc-content-md5", STANDARD.encode(md5)),
     };
     match text(headers, name) {
@@ -280,7 +292,147 @@ pub(super) fn list(document: &[u8]) -> Result<ListPage, Failure> {
             .map(Checksum::Md5),
         ..ObjectMeta::default()
     });
-    Ok(ListPage { objects: objects.collect(), prefixes: page.prefixes, next: page.next_start_with })
+    let next = page.next_start_with.map(Next::Name);
+    Ok(ListPage { objects: objects.collect(), prefixes: page.prefixes, next })
+}
+
+pub(in crate::backend) fn etag(headers: &HeaderMap) -> Option<String> {
+    text(headers, header::ETAG).map(str::to_owned)
+}
+
+/// `content-type` as JSON writes it: `contentType`.
+pub(super) fn camel_case(header: &str) -> String {
+    let mut words = header.split('-');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        name.push_str(&first.to_ascii_uppercase());
+        name.push_str(rest);
+    }
+    name
+}
+
+pub(super) fn upload_id(document: &[u8]) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document {
+        upload_id: String,
+    }
+    let begun: Document =
+        serde_json::from_slice(document).map_err(|e| malformed("CreateMultipartUpload", e))?;
+    Ok(begun.upload_id)
+}
+
+pub(super) fn uploads(document: &[u8], headers: &HeaderMap) -> Result<UploadPage, Failure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Summary {
+        object: String,
+        upload_id: String,
+        time_created: Option<jiff::Timestamp>,
+    }
+    let page: Vec<Summary> =
+        serde_json::from_slice(document).map_err(|e| malformed("ListMultipartUploads", e))?;
+    let uploads = page.into_iter().map(|upload| Upload {
+        key: upload.object,
+        id: upload.upload_id,
+        begun: upload.time_created.map(SystemTime::from),
+    });
+    Ok(UploadPage {
+        uploads: uploads.collect(),
+        next: text(headers, "opc-next-page").map(str::to_owned),
+    })
+}
+
+/// A result for each key; the answer names those that failed.
+pub(super) fn deleted(
+    keys: &[String],
+    document: &[u8],
+) -> Result<Vec<Result<(), Failure>>, Failure> {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(default)]
+        failed: Vec<Failed>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Failed {
+        object_name: String,
+        #[serde(default)]
+        status_code: serde_json::Value,
+        error_code: Option<String>,
+        error_message: Option<String>,
+    }
+    let answer: Document =
+        serde_json::from_slice(document).map_err(|e| malformed("BatchDeleteObjects", e))?;
+    let failures = answer.failed.into_iter().map(|failed| {
+        // A number, or its digits: clients disagree.
+        let status = match &failed.status_code {
+            serde_json::Value::String(digits) => digits.parse().ok(),
+            other => other.as_u64().and_then(|status| u16::try_from(status).ok()),
+        };
+        let code = status.and_then(|status| StatusCode::from_u16(status).ok());
+        let mut failure = Failure::new(
+            code.map_or(ErrorKind::Rejected, |code| kind(code, failed.error_code.as_deref())),
+        );
+        failure.status = status;
+        failure.code = failed.error_code;
+        failure.message = failed.error_message.unwrap_or_default();
+        (failed.object_name, failure)
+    });
+    let failures: HashMap<String, Failure> = failures.collect();
+    Ok(keys.iter().map(|key| failures.get(key).cloned().map_or(Ok(()), Err)).collect())
+}
+
+/// The work request of a copy that was accepted.
+pub(super) fn accepted(headers: &HeaderMap) -> Result<Copied, Failure> {
+    let work = text(headers, "opc-work-request-id").ok_or_else(|| lacks("opc-work-request-id"))?;
+    Ok(Copied::Accepted(work.to_owned(), None))
+}
+
+/// How far a work request is; `None` where it failed.
+pub(super) fn work(
+    id: &str,
+    headers: &HeaderMap,
+    document: &[u8],
+) -> Result<Option<Copied>, Failure> {
+    #[derive(Deserialize)]
+    struct Document {
+        status: String,
+    }
+    let work: Document =
+        serde_json::from_slice(document).map_err(|e| malformed("GetWorkRequest", e))?;
+    Ok(match work.status.as_str() {
+        "COMPLETED" => Some(Copied::Done(None)),
+        "FAILED" | "CANCELED" | "CANCELING" => None,
+        _ => {
+            let wait = text(headers, "retry-after").and_then(retry_after);
+            Some(Copied::Accepted(id.to_owned(), wait))
+        }
+    })
+}
+
+/// What the errors of a work request come to.
+pub(super) fn work_failure(document: &[u8]) -> Failure {
+    #[derive(Deserialize)]
+    struct Cause {
+        code: Option<String>,
+        message: Option<String>,
+    }
+    let causes: Vec<Cause> = serde_json::from_slice(document).unwrap_or_default();
+    let Some(Cause { code, message }) = causes.into_iter().next() else {
+        return Failure::new(ErrorKind::Rejected)
+            .message("the service gave the copy up and does not say why");
+    };
+    let mut failure = Failure::new(match code.as_deref() {
+        Some("ObjectNotFound") => ErrorKind::NotFound,
+        Some("BucketNotFound" | "NamespaceNotFound") => ErrorKind::BucketNotFound,
+        Some("IfMatchFailed" | "IfNoneMatchFailed" | "NoEtagMatch") => ErrorKind::Precondition,
+        _ => ErrorKind::Rejected,
+    });
+    failure.code = code;
+    failure.message = message.unwrap_or_default();
+    failure
 }
 
 pub(super) fn buckets(document: &[u8], headers: &HeaderMap) -> Result<BucketPage, Failure> {
@@ -361,6 +513,9 @@ mod tests {
             let _ = retry_after(&text);
             let _ = list(&bytes);
             let _ = buckets(&bytes, &HeaderMap::new());
+            let _ = uploads(&bytes, &HeaderMap::new());
+            let _ = (upload_id(&bytes), deleted(&[text], &bytes), work_failure(&bytes));
+            let _ = work("id", &HeaderMap::new(), &bytes);
         }
 
         #[test]

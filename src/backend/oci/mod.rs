@@ -9,16 +9,19 @@
 //! Facts of the protocol are those recorded from Oracle's clients (Python SDK 2.189, Java SDK 3.94): which headers are
 //! signed, that `etag` is unquoted, that listings answer `nextStartWith` inclusively.
 
-mod answer;
+pub(super) mod answer;
 mod realm;
 
 use super::{
-    Answer, Attempt, Backend, BucketPage, Checksum, GetRange, GetReply, GetRequest, ListPage,
-    ListRequest, ObjectMeta, PutMode, PutRequest,
+    Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
+    CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
+    PartRequest, Place, PutMode, PutRequest, RenameRequest, ServiceId, Upload, UploadPage,
+    UploadRequest,
 };
 use crate::auth::{self, Again, Signed, Signer};
-use crate::config::{Config, Profile};
+use crate::config::{Auth, Config, Profile};
 use crate::error::{Error, ErrorKind, Failure};
+use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
 use crate::transport::{Endpoint, Origin, RequestBody, Response, Transport};
 use crate::url::{StoreUrl, encode_into};
@@ -27,8 +30,23 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
+
+/// Names that one batch removes (spec §3).
+const BATCH: usize = 1000;
+
+/// A part has at most 50 GiB, an object at most 10,000 of them. The service states no least part that it enforces
+/// (spec §3.4); S3's does.
+const ABILITIES: Abilities = Abilities {
+    rename: true,
+    delete_many: BATCH,
+    copies_parts_above: None,
+    least_part: 1,
+    most_part: 50 << 30,
+    parts: 10_000,
+};
 
 /// Documents (listings, errors) longer than this are refused: 1,000 entries take less than 2 MiB.
 const DOCUMENT_LIMIT: usize = 16 << 20;
@@ -39,7 +57,7 @@ pub(crate) struct Oci {
     config: Config,
     transport: Arc<Transport>,
     service: OnceCell<Service>,
-    /// `/n/{namespace}`, encoded.
+    /// Asked of the service, where the URL does not say it.
     namespace: OnceCell<String>,
     /// `/n/{namespace}/b/{bucket}/o/`, encoded.
     objects: OnceCell<String>,
@@ -50,8 +68,11 @@ pub(crate) struct Oci {
 struct Service {
     endpoint: Arc<Endpoint>,
     host: HeaderValue,
-    signer: Signer,
+    /// None signs nothing.
+    signer: Option<Signer>,
     compartment: Option<String>,
+    /// Where the settings or the profile name it.
+    region: Option<String>,
 }
 
 /// What a request asks for.
@@ -65,6 +86,16 @@ enum Target<'a> {
     /// The objects of the bucket.
     Objects,
     Object(&'a str),
+    /// Something to be done in the bucket.
+    Action(&'static str),
+    /// The writes by parts of the bucket.
+    Uploads,
+    /// Those of an object.
+    Upload(&'a str),
+    /// A work request of the service.
+    Work(&'a str),
+    /// Why it failed.
+    WorkErrors(&'a str),
 }
 
 /// What a request carries besides its target and signature.
@@ -72,7 +103,7 @@ enum Target<'a> {
 struct Parts {
     headers: HeaderMap,
     query: String,
-    body: Bytes,
+    body: Payload,
     /// Whether the body is JSON and signed.
     document: bool,
 }
@@ -80,6 +111,12 @@ struct Parts {
 impl Parts {
     fn new() -> Parts {
         Parts { headers: HeaderMap::with_capacity(8), ..Parts::default() }
+    }
+
+    /// Carries JSON.
+    fn carry(&mut self, document: &serde_json::Value) {
+        self.body = document.to_string().into();
+        self.document = true;
     }
 }
 
@@ -101,33 +138,33 @@ impl Oci {
         }
         let made = self.service.get_or_try_init(|| async {
             // Files are read, and a key may have to be decrypted.
-            let config = self.config.clone();
+            let mut config = self.config.clone();
+            if let Some(origin) = self.url.origin() {
+                config.endpoint = Some(origin.to_owned());
+            }
+            if self.url.token().is_some() {
+                config.auth = Auth::None;
+            }
             let loaded = tokio::task::spawn_blocking(move || load(&config)).await;
-            let Loaded { origin, principal, compartment } =
+            let Loaded { origin, principal, compartment, region } =
                 loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
-            let signer = Signer::new(principal, origin.authority(), &self.config);
+            let signer =
+                principal.map(|principal| Signer::new(principal, origin.authority(), &self.config));
             let host = HeaderValue::from_str(origin.authority())
                 .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
-            Ok(Service { endpoint: self.transport.endpoint(&origin), host, signer, compartment })
+            let endpoint = self.transport.endpoint(&origin);
+            Ok(Service { endpoint, host, signer, compartment, region })
         });
         Box::pin(made).await
     }
 
-    /// `/n/{namespace}`: the URL's, or asked of the service, once.
+    /// The namespace: the URL's, or asked of the service, once.
     async fn namespace(&self, timer: &AttemptTimer) -> Result<&str, Failure> {
-        if let Some(known) = self.namespace.get() {
+        if let Some(known) = self.url.namespace().or(self.namespace.get().map(String::as_str)) {
             return Ok(known);
         }
-        let target = self.namespace.get_or_try_init(|| async {
-            let name = match self.url.namespace() {
-                Some(name) => name.to_owned(),
-                None => self.ask_namespace(timer).await?,
-            };
-            let mut target = String::from("/n/");
-            encode_into(&mut target, &name);
-            Ok::<_, Failure>(target)
-        });
-        Ok(Box::pin(target).await?)
+        let asked = self.namespace.get_or_try_init(|| self.ask_namespace(timer));
+        Ok(Box::pin(asked).await?)
     }
 
     /// Boxed: asking for the namespace is itself a request, and a request may have to ask for the namespace.
@@ -150,10 +187,25 @@ impl Oci {
             encode_into(&mut path, key);
             return Ok(path);
         }
-        if let Target::Namespace = target {
-            return Ok("/n/".to_owned());
+        match target {
+            Target::Namespace => return Ok("/n/".to_owned()),
+            Target::Work(id) | Target::WorkErrors(id) => {
+                let mut path = "/workRequests/".to_owned();
+                encode_into(&mut path, id);
+                if let Target::WorkErrors(_) = target {
+                    path.push_str("/errors");
+                }
+                return Ok(path);
+            }
+            _ => {}
         }
-        let mut path = self.namespace(timer).await?.to_owned() + "/b";
+        let mut path = String::new();
+        if let Some(token) = self.url.token() {
+            path.extend(["/p/", token]);
+        }
+        path.push_str("/n/");
+        encode_into(&mut path, self.namespace(timer).await?);
+        path.push_str("/b");
         if let Target::Buckets = target {
             return Ok(path);
         }
@@ -165,6 +217,13 @@ impl Oci {
                 answer::check_name(key)?;
                 path.push_str("/o/");
                 self.objects.get_or_init(|| std::future::ready(path.clone())).await;
+                encode_into(&mut path, key);
+            }
+            Target::Action(name) => path.extend(["/actions/", name]),
+            Target::Uploads => path.push_str("/u"),
+            Target::Upload(key) => {
+                answer::check_name(key)?;
+                path.push_str("/u/");
                 encode_into(&mut path, key);
             }
             _ => {}
@@ -205,14 +264,17 @@ impl Oci {
                 return Err(failure);
             }
         };
-        let Signed { date, authorization, content_sha256, presented } = signed;
         let mut request = request(method, uri, parts, service, id);
-        let headers = request.headers_mut();
-        headers.insert(header::DATE, date);
-        headers.insert(header::AUTHORIZATION, authorization);
-        if let Some(sha256) = content_sha256 {
-            headers.insert(CONTENT_SHA256, sha256);
-        }
+        let presented = signed.map(|signed| {
+            let Signed { date, authorization, content_sha256, presented } = signed;
+            let headers = request.headers_mut();
+            headers.insert(header::DATE, date);
+            headers.insert(header::AUTHORIZATION, authorization);
+            if let Some(sha256) = content_sha256 {
+                headers.insert(CONTENT_SHA256, sha256);
+            }
+            presented
+        });
         timer.lap(Phase::Prepare);
         let mut failure = match self.transport.send(&service.endpoint, request, timer, fresh).await
         {
@@ -221,7 +283,7 @@ impl Oci {
             Err(failure) => failure,
         };
         if failure.kind == ErrorKind::Unauthenticated {
-            failure.presented = Some(presented);
+            failure.presented = presented;
         }
         failure.client_request_id = Some(id.to_string());
         Err(failure)
@@ -231,8 +293,8 @@ impl Oci {
     /// the request.
     fn prepared_before(&self, method: &Method, target: Target<'_>) -> Option<(&Service, Prepared)> {
         let (service, Target::Object(key)) = (self.service.get()?, target) else { return None };
-        let (uri, signed) = service.signer.reuse(method, key)?;
-        Some((service, Prepared { uri, signed }))
+        let (uri, signed) = service.signer.as_ref()?.reuse(method, key)?;
+        Some((service, Prepared { uri, signed: Some(signed) }))
     }
 
     async fn prepare(
@@ -247,13 +309,19 @@ impl Oci {
         let mut parts = Parts::new();
         fill(&mut parts, service)?;
         path.push_str(&parts.query);
-        let body = parts.document.then_some(&parts.body[..]);
-        let signed = service.signer.sign(method, &path, body, timer).await?;
+        let document = parts.body.piece(0).filter(|_| parts.document);
+        let body = parts.document.then(|| document.map_or(&[][..], |document| &document[..]));
+        let signed = match &service.signer {
+            Some(signer) => Some(signer.sign(method, &path, body, timer).await?),
+            None => None,
+        };
         // `http::Uri` keeps every byte of a path and query; `url::Url` would not.
         let uri = Uri::from_maybe_shared(Bytes::from(path))
             .map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
-        if let Target::Object(key) = target {
-            service.signer.keep(method, key, &uri, &signed);
+        if let (Target::Object(key), Some(signer), Some(signed)) =
+            (target, &service.signer, &signed)
+        {
+            signer.keep(method, key, &uri, signed);
         }
         Ok((service, Prepared { uri, signed }, parts))
     }
@@ -274,13 +342,14 @@ impl Oci {
     }
 }
 
-/// What a request is sent to, and with which signature.
+/// What a request is sent to, and with which signature, if any.
 struct Prepared {
     uri: Uri,
-    signed: Signed,
+    signed: Option<Signed>,
 }
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
+const CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("opc-checksum-algorithm");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
 
 /// Gives a failure after the head the id of its request.
@@ -309,7 +378,7 @@ fn request(
     if document || method == Method::PUT {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let mut request = Request::new(RequestBody::full(body));
+    let mut request = Request::new(RequestBody::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
@@ -318,37 +387,54 @@ fn request(
 
 struct Loaded {
     origin: Origin,
-    principal: Box<dyn auth::Principal>,
+    /// Nobody, where requests go unsigned.
+    principal: Option<Box<dyn auth::Principal>>,
     compartment: Option<String>,
+    region: Option<String>,
 }
 
 fn load(config: &Config) -> Result<Loaded, Error> {
-    let profile = Profile::load(config, |name| std::env::var(name).ok())?;
-    let principal = auth::load(config, &profile)?;
-    let endpoint = match &config.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => {
-            let region =
-                config.region.as_deref().or_else(|| profile.get("region")).ok_or_else(|| {
-                    profile.error("names no region; add `region = …`, or set region or endpoint")
-                })?;
-            realm::endpoint(region)
+    let profile = match Profile::load(config, |name| std::env::var(name).ok()) {
+        // Whoever signs nothing needs no profile; one that is there may still name the region.
+        Err(_) if config.auth == Auth::None => Profile::none(),
+        loaded => loaded?,
+    };
+    let principal = match config.auth {
+        Auth::None => None,
+        _ => Some(auth::load(config, &profile)?),
+    };
+    let region = config.region.as_deref().or_else(|| profile.get("region")).map(realm::region);
+    let endpoint = match (&config.endpoint, &region) {
+        (Some(endpoint), _) => endpoint.clone(),
+        (None, Some(region)) => realm::endpoint(region),
+        (None, None) => {
+            let none = "names no region; add `region = …`, or set region or endpoint";
+            return Err(profile.error(none));
         }
     };
     let compartment =
         config.compartment.clone().or_else(|| profile.get("tenancy").map(str::to_owned));
-    Ok(Loaded { origin: Origin::parse(&endpoint)?, principal, compartment })
+    Ok(Loaded { origin: Origin::parse(&endpoint)?, principal, compartment, region })
 }
 
 impl Backend for Oci {
+    fn abilities(&self) -> Abilities {
+        ABILITIES
+    }
+
+    fn service(&self) -> ServiceId {
+        ServiceId::Oci(self.config.endpoint.clone())
+    }
+
     fn url(&self, key: &str) -> String {
         self.url.with_key(key).to_string()
     }
 
     fn after_unauthorized(&self, failure: &Failure) -> Again {
-        match (self.service.get(), &failure.presented) {
-            (Some(service), Some(presented)) => {
-                service.signer.after_unauthorized(presented, failure.server_date)
+        let signer = self.service.get().and_then(|service| service.signer.as_ref());
+        match (signer, &failure.presented) {
+            (Some(signer), Some(presented)) => {
+                signer.after_unauthorized(presented, failure.server_date)
             }
             _ => Again::No("the store does not take unsigned requests".to_owned()),
         }
@@ -374,7 +460,7 @@ impl Backend for Oci {
         Box::pin(async move {
             let (response, id) =
                 self.exchange(attempt, Method::GET, Target::Object(&request.key), fill).await?;
-            named(answer::get(request, response), id)
+            named(answer::get(request, response, answer::meta), id)
         })
     }
 
@@ -388,22 +474,19 @@ impl Backend for Oci {
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
-        attempt.timer.uploads(request.body.len() as u64);
+        attempt.timer.uploads(request.body.len());
         let fill = |parts: &mut Parts, _: &Service| {
-            parts.headers = put_headers(request)?;
+            condition(&mut parts.headers, &request.mode)?;
+            checksum_headers(&mut parts.headers, request.checksum)?;
+            about_headers(&mut parts.headers, &request.about)?;
             parts.body = request.body.clone();
             Ok(())
         };
         let read = |headers: &HeaderMap, _: &[u8]| {
-            answer::check_stored(request, headers)?;
-            let told = answer::meta(&request.key, request.body.len() as u64, headers);
-            Ok(ObjectMeta {
-                checksum: told.checksum.or(request.checksum),
-                content_type: Some(content_type(request).to_owned()),
-                content_encoding: request.content_encoding.clone(),
-                metadata: request.metadata.clone(),
-                ..told
-            })
+            answer::check_stored(request.checksum, headers)?;
+            let told = answer::meta(&request.key, request.body.len(), headers);
+            let checksum = told.checksum.or(request.checksum);
+            Ok(request.about.told(ObjectMeta { checksum, ..told }))
         };
         Box::pin(async move {
             let target = Target::Object(&request.key);
@@ -445,11 +528,230 @@ impl Backend for Oci {
         Box::pin(self.answered(attempt, Method::GET, Target::Objects, fill, read))
     }
 
+    fn place<'a>(&'a self, timer: &'a AttemptTimer) -> Answer<'a, Place> {
+        Box::pin(async move {
+            let service = self.service().await?;
+            let region = service.region.clone().ok_or_else(|| {
+                Failure::new(ErrorKind::Config)
+                    .message("a copy must name the region of its target: set region")
+            })?;
+            let namespace = self.namespace(timer).await?.to_owned();
+            Ok(Place { region, namespace, bucket: self.bucket()?.to_owned() })
+        })
+    }
+
+    fn rename<'a>(
+        &'a self,
+        request: &'a RenameRequest,
+        attempt: Attempt,
+    ) -> Answer<'a, ObjectMeta> {
+        let fill = |parts: &mut Parts, _: &Service| {
+            answer::check_name(&request.to)?;
+            let mut document = json!({ "sourceName": *request.from, "newName": *request.to });
+            if let Some(etag) = &request.from_etag {
+                document["srcObjIfMatchETag"] = json!(etag);
+            }
+            match &request.mode {
+                PutMode::Overwrite => {}
+                PutMode::Create => document["newObjIfNoneMatchETag"] = json!("*"),
+                PutMode::Update(etag) => document["newObjIfMatchETag"] = json!(etag),
+            }
+            parts.carry(&document);
+            Ok(())
+        };
+        let read = |headers: &HeaderMap, _: &[u8]| Ok(answer::meta(&request.to, 0, headers));
+        Box::pin(async move {
+            let target = Target::Action("renameObject");
+            let renamed = self.answered(attempt, Method::POST, target, fill, read).await;
+            renamed.map_err(|failure| exists(failure, &request.mode))
+        })
+    }
+
+    fn copy<'a>(&'a self, request: &'a CopyRequest, attempt: Attempt) -> Answer<'a, Copied> {
+        Box::pin(async move {
+            let place = request.target.place(&attempt.timer).await;
+            let Place { region, namespace, bucket } = match place {
+                Ok(place) => place,
+                Err(mut failure) => {
+                    attempt.timer.discard();
+                    failure.unsent = true;
+                    return Err(failure);
+                }
+            };
+            let fill = |parts: &mut Parts, _: &Service| {
+                answer::check_name(&request.to)?;
+                let mut document = json!({
+                    "sourceObjectName": *request.from,
+                    "destinationRegion": region,
+                    "destinationNamespace": namespace,
+                    "destinationBucket": bucket,
+                    "destinationObjectName": *request.to,
+                });
+                if let Some(etag) = &request.from_etag {
+                    document["sourceObjectIfMatchETag"] = json!(etag);
+                }
+                match &request.mode {
+                    PutMode::Overwrite => {}
+                    PutMode::Create => document["destinationObjectIfNoneMatchETag"] = json!("*"),
+                    PutMode::Update(etag) => {
+                        document["destinationObjectIfMatchETag"] = json!(etag);
+                    }
+                }
+                parts.carry(&document);
+                Ok(())
+            };
+            let target = Target::Action("copyObject");
+            let read = |headers: &HeaderMap, _: &[u8]| answer::accepted(headers);
+            let copied = self.answered(attempt, Method::POST, target, fill, read).await;
+            copied.map_err(|failure| exists(failure, &request.mode))
+        })
+    }
+
+    fn copying<'a>(&'a self, work: &'a str, attempt: Attempt) -> Answer<'a, Copied> {
+        let why = attempt.timer.another(Operation::Copy);
+        Box::pin(async move {
+            let nothing = |_: &mut Parts, _: &Service| Ok(());
+            let read = |headers: &HeaderMap, document: &[u8]| answer::work(work, headers, document);
+            let target = Target::Work(work);
+            let Some(copied) = self.answered(attempt, Method::GET, target, nothing, read).await?
+            else {
+                let asking = Attempt { timer: why, fresh: false };
+                let target = Target::WorkErrors(work);
+                let read = |_: &HeaderMap, document: &[u8]| Ok(answer::work_failure(document));
+                return Err(self.answered(asking, Method::GET, target, nothing, read).await?);
+            };
+            why.discard();
+            Ok(copied)
+        })
+    }
+
+    fn delete_many<'a>(
+        &'a self,
+        keys: &'a [String],
+        attempt: Attempt,
+    ) -> Answer<'a, Vec<Result<(), Failure>>> {
+        let fill = move |parts: &mut Parts, _: &Service| {
+            let objects: Vec<_> = keys.iter().map(|key| json!({ "objectName": key })).collect();
+            parts.carry(&json!({ "objects": objects, "isSkipDeletedResult": true }));
+            Ok(())
+        };
+        let read = move |_: &HeaderMap, document: &[u8]| answer::deleted(keys, document);
+        let target = Target::Action("batchDeleteObjects");
+        Box::pin(self.answered(attempt, Method::POST, target, fill, read))
+    }
+
+    fn begin_upload<'a>(
+        &'a self,
+        request: &'a UploadRequest,
+        attempt: Attempt,
+    ) -> Answer<'a, String> {
+        let fill = |parts: &mut Parts, _: &Service| {
+            answer::check_name(&request.key)?;
+            condition(&mut parts.headers, &request.mode)?;
+            if request.checksum {
+                parts.headers.insert(CHECKSUM_ALGORITHM, HeaderValue::from_static("CRC32C"));
+            }
+            let about = &request.about;
+            let metadata: std::collections::BTreeMap<_, _> = kept_metadata(about).collect();
+            let mut document = json!({
+                "object": *request.key,
+                "contentType": about.content_type(),
+                "metadata": metadata,
+            });
+            for (name, text) in about.headers() {
+                document[answer::camel_case(name)] = json!(text);
+            }
+            parts.carry(&document);
+            Ok(())
+        };
+        let read = |_: &HeaderMap, document: &[u8]| answer::upload_id(document);
+        Box::pin(async move {
+            let target = Target::Uploads;
+            let begun = self.answered(attempt, Method::POST, target, fill, read).await;
+            begun.map_err(|failure| exists(failure, &request.mode))
+        })
+    }
+
+    fn put_part<'a>(&'a self, request: &'a PartRequest, mut attempt: Attempt) -> Answer<'a, Part> {
+        attempt.timer.uploads(request.body.len());
+        let fill = |parts: &mut Parts, _: &Service| {
+            let number = request.number.to_string();
+            parts.query =
+                query(&[("uploadId", Some(&request.upload.id)), ("uploadPartNum", Some(&number))]);
+            checksum_headers(&mut parts.headers, request.checksum)?;
+            parts.body = request.body.clone();
+            Ok(())
+        };
+        let read = |headers: &HeaderMap, _: &[u8]| {
+            answer::check_stored(request.checksum, headers)?;
+            let etag = answer::etag(headers).ok_or_else(|| answer::lacks("ETag"))?;
+            Ok(request.stored(etag))
+        };
+        let target = Target::Upload(&request.upload.key);
+        Box::pin(self.answered(attempt, Method::PUT, target, fill, read))
+    }
+
+    fn commit_upload<'a>(
+        &'a self,
+        request: &'a CommitRequest,
+        attempt: Attempt,
+    ) -> Answer<'a, ObjectMeta> {
+        let CommitRequest { upload, parts: committed, crc32c, mode } = request;
+        let fill = |parts: &mut Parts, _: &Service| {
+            condition(&mut parts.headers, mode)?;
+            parts.query = query(&[("uploadId", Some(&upload.id))]);
+            let committed: Vec<_> = committed
+                .iter()
+                .map(|part| json!({ "partNum": part.number, "etag": part.etag }))
+                .collect();
+            parts.carry(&json!({ "partsToCommit": committed }));
+            Ok(())
+        };
+        let read = |headers: &HeaderMap, _: &[u8]| {
+            answer::check_stored(crc32c.map(Checksum::Crc32c), headers)?;
+            let told = answer::meta(&upload.key, request.size(), headers);
+            let checksum = told.checksum.or(crc32c.map(Checksum::Crc32c));
+            Ok(ObjectMeta { checksum, ..told })
+        };
+        Box::pin(async move {
+            let target = Target::Upload(&upload.key);
+            let made = self.answered(attempt, Method::POST, target, fill, read).await;
+            made.map_err(|failure| exists(failure, mode))
+        })
+    }
+
+    fn abort_upload<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, ()> {
+        let fill = |parts: &mut Parts, _: &Service| {
+            parts.query = query(&[("uploadId", Some(&upload.id))]);
+            Ok(())
+        };
+        let target = Target::Upload(&upload.key);
+        Box::pin(self.answered(attempt, Method::DELETE, target, fill, |_, _| Ok(())))
+    }
+
+    fn list_uploads<'a>(
+        &'a self,
+        prefix: &'a str,
+        page: Option<&'a str>,
+        attempt: Attempt,
+    ) -> Answer<'a, UploadPage> {
+        let fill = move |parts: &mut Parts, _: &Service| {
+            parts.query = query(&[("page", page)]);
+            Ok(())
+        };
+        // The service knows no prefix here.
+        let read = move |headers: &HeaderMap, document: &[u8]| {
+            let mut page = answer::uploads(document, headers)?;
+            page.uploads.retain(|upload| upload.key.starts_with(prefix));
+            Ok(page)
+        };
+        Box::pin(self.answered(attempt, Method::GET, Target::Uploads, fill, read))
+    }
+
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         let fill = |parts: &mut Parts, service: &Service| {
-            let document = serde_json::json!({ "name": self.bucket()?, "compartmentId": service.compartment()? });
-            parts.body = document.to_string().into();
-            parts.document = true;
+            parts
+                .carry(&json!({ "name": self.bucket()?, "compartmentId": service.compartment()? }));
             Ok(())
         };
         Box::pin(async move {
@@ -505,45 +807,56 @@ fn query(parameters: &[(&str, Option<&str>)]) -> String {
     query
 }
 
-fn put_headers(request: &PutRequest) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::with_capacity(16);
-    let mut put = |name: &'static str, text: &str| -> Result<(), Failure> {
-        headers.insert(HeaderName::from_static(name), answer::value(text.to_owned())?);
-        Ok(())
-    };
-    match &request.mode {
+/// What a write demands of the object that is there.
+fn condition(headers: &mut HeaderMap, mode: &PutMode) -> Result<(), Failure> {
+    match mode {
         PutMode::Overwrite => {}
-        PutMode::Create => put("if-none-match", "*")?,
-        PutMode::Update(etag) => put("if-match", etag)?,
-    }
-    match request.checksum {
-        Some(Checksum::Crc32c(crc)) => {
-            put("opc-checksum-algorithm", "CRC32C")?;
-            put("opc-content-crc32c", &STANDARD.encode(crc.to_be_bytes()))?;
+        PutMode::Create => {
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         }
-        Some(Checksum::Md5(md5)) => put("content-md5", &STANDARD.encode(md5))?,
+        PutMode::Update(etag) => {
+            headers.insert(header::IF_MATCH, answer::value(etag.clone())?);
+        }
+    }
+    Ok(())
+}
+
+fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Result<(), Failure> {
+    match checksum {
+        Some(Checksum::Crc32c(crc)) => {
+            headers.insert(CHECKSUM_ALGORITHM, HeaderValue::from_static("CRC32C"));
+            let crc = answer::value(STANDARD.encode(crc.to_be_bytes()))?;
+            headers.insert(answer::CRC32C, crc);
+        }
+        Some(Checksum::Md5(md5)) => {
+            headers.insert("content-md5", answer::value(STANDARD.encode(md5))?);
+        }
         None => {}
     }
-    put("content-type", content_type(request))?;
-    if let Some(encoding) = &request.content_encoding {
-        put("content-encoding", encoding)?;
+    Ok(())
+}
+
+fn about_headers(headers: &mut HeaderMap, about: &About) -> Result<(), Failure> {
+    headers.insert(header::CONTENT_TYPE, answer::value(about.content_type().to_owned())?);
+    for (name, text) in about.headers() {
+        headers.insert(HeaderName::from_static(name), answer::value(text.to_owned())?);
     }
-    if let Some(mark) = request.mark {
-        put(answer::MARK, &mark.to_string())?;
-    }
-    for (name, text) in &request.metadata {
-        let name = HeaderName::try_from(format!("opc-meta-{name}")).map_err(|e| {
+    for (name, text) in kept_metadata(about) {
+        let name = HeaderName::try_from(name.as_str()).map_err(|e| {
             Failure::new(ErrorKind::InvalidInput)
                 .message(format!("{name:?} cannot name user metadata"))
                 .source(e)
         })?;
-        headers.insert(name, answer::value(text.to_owned())?);
+        headers.insert(name, answer::value(text)?);
     }
-    Ok(headers)
+    Ok(())
 }
 
-fn content_type(request: &PutRequest) -> &str {
-    request.content_type.as_deref().unwrap_or("application/octet-stream")
+/// User metadata under the service's names, ours among them.
+fn kept_metadata(about: &About) -> impl Iterator<Item = (String, String)> {
+    let mark = about.mark.map(|mark| (answer::MARK.to_owned(), mark.to_string()));
+    let metadata = about.metadata.iter();
+    metadata.map(|(name, text)| (format!("opc-meta-{name}"), text.clone())).chain(mark)
 }
 
 /// A condition that failed on a creation means that the object exists.

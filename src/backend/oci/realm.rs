@@ -59,11 +59,15 @@ const DOMAINS: [(&str, &str); 6] = [
     ("ap-ibaraki-", "oraclecloud8.com"),
 ];
 
-/// The endpoint of Object Storage in a region or short code. A region nobody knows is taken to be in oc1.
+/// The name of a region that is given by its name or its short code.
+pub(super) fn region(text: &str) -> String {
+    let text = text.trim().to_ascii_lowercase();
+    let named = CODES.iter().find(|(code, _)| *code == text);
+    named.map_or(text, |(_, name)| (*name).to_owned())
+}
+
+/// The endpoint of Object Storage in a region. A region nobody knows is taken to be in oc1.
 pub(super) fn endpoint(region: &str) -> String {
-    let region = region.trim().to_ascii_lowercase();
-    let region =
-        CODES.iter().find(|(code, _)| *code == region).map_or(region.as_str(), |(_, name)| name);
     let domain = DOMAINS
         .iter()
         .find(|(start, _)| region.starts_with(start))
@@ -73,12 +77,15 @@ pub(super) fn endpoint(region: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::endpoint;
+    use super::{endpoint, region};
 
     #[test]
     fn regions_codes_and_realms() {
         assert_eq!(endpoint("us-ashburn-1"), "https://objectstorage.us-ashburn-1.oraclecloud.com");
-        assert_eq!(endpoint("FRA"), "https://objectstorage.eu-frankfurt-1.oraclecloud.com");
+        assert_eq!(
+            endpoint(&region("FRA")),
+            "https://objectstorage.eu-frankfurt-1.oraclecloud.com"
+        );
         assert_eq!(
             endpoint("us-gov-ashburn-1"),
             "https://objectstorage.us-gov-ashburn-1.oraclegovcloud.com"

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Answers of S3, checked, and its errors as ours.
+
+use crate::backend::oci::answer::{length, retry_after, text};
+use crate::backend::{Checksum, ObjectMeta};
+use crate::error::{ErrorKind, Failure};
+use crate::transport::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::HeaderMap;
+
+/// Documents longer than this are refused: a page of 1,000 names takes less than 2 MiB.
+pub(super) const DOCUMENT_LIMIT: usize = 16 << 20;
+
+/// The metadata that names the call which wrote an object under a condition (`ObjectMeta::mark`).
+pub(super) const MARK: &str = "x-amz-meta-storescope-write";
+
+pub(super) const METADATA: &str = "x-amz-meta-";
+
+pub(super) const CRC32C: &str = "x-amz-checksum-crc32c";
+
+/// An answer that is not a success, as a failure: the service's XML, where it has one (HEAD has none).
+pub(super) async fn refusal(response: Response) -> Failure {
+    let Response { status, headers, body } = response;
+    let document = body.collect(DOCUMENT_LIMIT).await.unwrap_or_default();
+    let (code, message) = read_error(&document);
+    failure(status.as_u16(), code, message, |name| text(&headers, name))
+}
+
+/// Code and message of an error's document.
+fn read_error(document: &[u8]) -> (Option<String>, Option<String>) {
+    let Some(parsed) =
+        std::str::from_utf8(document).ok().and_then(|text| roxmltree::Document::parse(text).ok())
+    else {
+        return (None, None);
+    };
+    let of = |tag: &str| {
+        let node = parsed.descendants().find(|node| node.has_tag_name(tag))?;
+        Some(node.text()?.to_owned())
+    };
+    (of("Code"), of("Message"))
+}
+
+/// What a status, code and headers mean.
+pub(super) fn failure<'a>(
+    status: u16,
+    code: Option<String>,
+    message: Option<String>,
+    header: impl Fn(&'static str) -> Option<&'a str>,
+) -> Failure {
+    let mut failure = Failure::new(kind(status, code.as_deref()));
+    failure.status = Some(status);
+    failure.message = message.unwrap_or_default();
+    failure.request_id = header("x-amz-request-id").map(str::to_owned);
+    failure.retry_after = header("retry-after").and_then(retry_after);
+    if failure.kind == ErrorKind::Unauthenticated {
+        failure.server_date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    }
+    let misdirected = matches!(status, 301 | 307)
+        || code.as_deref() == Some("AuthorizationHeaderMalformed")
+        || code.as_deref() == Some("IllegalLocationConstraintException");
+    if let Some(region) = header("x-amz-bucket-region").filter(|_| misdirected) {
+        failure.kind = ErrorKind::Config;
+        failure.hint = Some(format!("the bucket lies in the region {region}: set region={region}"));
+    }
+    failure.code = code;
+    failure
+}
+
+pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
+    match (status, code) {
+        (
+            _,
+            Some(
+                "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidToken"
+                | "TokenRefreshRequired"
+                | "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "RequestTimeTooSkewed"
+                | "RequestExpired",
+            ),
+        )
+        | (401, _) => ErrorKind::Unauthenticated,
+        (403, _) => ErrorKind::PermissionDenied,
+        (404, Some("NoSuchBucket")) => ErrorKind::BucketNotFound,
+        (404, _) => ErrorKind::NotFound,
+        (_, Some("BucketAlreadyExists" | "BucketAlreadyOwnedByYou")) => ErrorKind::AlreadyExists,
+        (304 | 412, _) => ErrorKind::Precondition,
+        (416, _) => ErrorKind::InvalidRange,
+        (429, _) | (503, Some("SlowDown" | "TooManyRequests")) => ErrorKind::Throttled,
+        (501, _) => ErrorKind::Unsupported,
+        (500.., _) => ErrorKind::Server,
+        _ => ErrorKind::Rejected,
+    }
+}
+
+/// What an answer's headers say of the object.
+pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
+    let owned = |name: &str| text(headers, name).map(str::to_owned);
+    let mut meta = ObjectMeta {
+        key: key.to_owned(),
+        size,
+        etag: owned("etag"),
+        last_modified: text(headers, "last-modified")
+            .and_then(|date| httpdate::parse_http_date(date).ok()),
+        content_type: owned("content-type"),
+        content_encoding: owned("content-encoding"),
+        content_language: owned("content-language"),
+        content_disposition: owned("content-disposition"),
+        cache_control: owned("cache-control"),
+        checksum: checksum(headers),
+        version: owned("x-amz-version-id"),
+        ..ObjectMeta::default()
+    };
+    meta.mark = owned(MARK);
+    for (name, value) in headers.iter().filter(|(name, _)| name.as_str() != MARK) {
+        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(METADATA), value.to_str()) {
+            meta.metadata.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    meta
+}
+
+pub(super) fn head(key: &str, headers: &HeaderMap) -> Option<ObjectMeta> {
+    Some(meta(key, length(headers)?, headers))
+}
+
+/// The CRC32C of the whole object. Of one written by parts it may be a checksum of checksums (`…-N`), which is none of
+/// the bytes. An ETag is not taken for an MD5: whether it is one depends on encryption and server.
+fn checksum(headers: &HeaderMap) -> Option<Checksum> {
+    if text(headers, "x-amz-checksum-type").is_some_and(|kind| kind != "FULL_OBJECT") {
+        return None;
+    }
+    read_crc32c(text(headers, CRC32C)?).map(Checksum::Crc32c)
+}
+
+pub(super) fn read_crc32c(text: &str) -> Option<u32> {
+    Some(u32::from_be_bytes(STANDARD.decode(text).ok()?.try_into().ok()?))
+}
+
+pub(super) fn show_crc32c(crc: u32) -> String {
+    STANDARD.encode(crc.to_be_bytes())
+}
+
+/// The checksum that a write's answer tells must be that of the bytes sent. Not every server tells one.
+pub(super) fn check_stored(ours: Option<u32>, theirs: Option<&str>) -> Result<(), Failure> {
+    match (ours, theirs) {
+        // One of parts' checksums (`…-N`) does not read, and says nothing of the bytes.
+        (Some(ours), Some(theirs)) if read_crc32c(theirs).is_some_and(|theirs| theirs != ours) => {
+            Err(Failure::new(ErrorKind::Integrity)
+                .message(format!(
+                    "the service stored CRC32C {theirs}, we sent {}",
+                    show_crc32c(ours)
+                ))
+                .hint("write the object again"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What stands percent-encoded in a listing that was asked for with `encoding-type=url`: `+` is a space there.
+pub(super) fn decoded(text: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    let malformed = || {
+        Failure::new(ErrorKind::Protocol)
+            .message(format!("the name {text:?} in a listing is not percent-encoded UTF-8"))
+    };
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = rest.get(..2).ok_or_else(malformed)?;
+                rest = &rest[2..];
+                let digits = std::str::from_utf8(digits).map_err(|_| malformed())?;
+                u8::from_str_radix(digits, 16).map_err(|_| malformed())?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_in_listings_are_decoded() {
+        assert_eq!(decoded("a+b%2Bc/%F0%9F%A6%80").unwrap(), "a b+c/\u{1f980}");
+        assert!(decoded("%").is_err() && decoded("%zz").is_err() && decoded("%ff").is_err());
+    }
+
+    #[test]
+    fn errors_are_read() {
+        let document =
+            b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>gone</Message></Error>";
+        assert_eq!(read_error(document), (Some("NoSuchKey".to_owned()), Some("gone".to_owned())));
+        assert_eq!(read_error(b"<html>"), (None, None));
+    }
+
+    #[test]
+    fn a_bucket_elsewhere_names_its_region() {
+        let elsewhere = failure(301, Some("PermanentRedirect".to_owned()), None, |name| {
+            (name == "x-amz-bucket-region").then_some("eu-west-1")
+        });
+        assert!(elsewhere.hint.as_ref().unwrap().contains("region=eu-west-1"));
+    }
+
+    #[test]
+    fn a_checksum_of_checksums_is_none_of_the_bytes() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CRC32C, "yZRlqg==".parse().unwrap());
+        assert_eq!(meta("k", 0, &headers).checksum, Some(Checksum::Crc32c(0xc994_65aa)));
+        headers.insert("x-amz-checksum-type", "COMPOSITE".parse().unwrap());
+        assert_eq!(meta("k", 0, &headers).checksum, None);
+        assert!(check_stored(Some(1), Some("yZRlqg==-2")).is_ok());
+        assert!(check_stored(Some(1), Some("yZRlqg==")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_read_panics(text in "\\PC{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = decoded(&text);
+            let _ = read_error(&bytes);
+            let _ = read_crc32c(&text);
+        }
+    }
+}

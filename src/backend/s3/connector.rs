@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//! aws-sdk-s3 on our transport: its requests leave by our pool, timed like every other.
+
+use super::answer;
+use crate::error::{ErrorKind, Failure};
+use crate::payload::Payload;
+use crate::timing::{AttemptTimer, Operation, Phase, RequestId, Sink};
+use crate::transport::{Origin, RequestBody, Transport};
+use aws_sdk_s3::error::{BoxError, ConnectorError};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the SDK calls: a client that hands every request to our transport.
+#[derive(Clone, Debug)]
+pub(super) struct Connector(Arc<Transport>);
+
+/// What travels with an SDK's request: the attempt it belongs to, and what became of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slot(Arc<Mutex<Slotted>>);
+
+#[derive(Debug, Default)]
+struct Slotted {
+    timer: Option<Box<AttemptTimer>>,
+    fresh: bool,
+    failure: Option<Failure>,
+}
+
+impl Slot {
+    pub(super) fn new(timer: Box<AttemptTimer>, fresh: bool) -> Slot {
+        Slot(Arc::new(Mutex::new(Slotted { timer: Some(timer), fresh, failure: None })))
+    }
+
+    /// The timer, where no request took it.
+    pub(super) fn unused(&self) -> Option<Box<AttemptTimer>> {
+        self.with(|slotted| slotted.timer.take())
+    }
+
+    /// What the transport failed with.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.with(|slotted| slotted.failure.take())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Slotted) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Connector {
+    pub(super) fn new(transport: &Arc<Transport>) -> Connector {
+        Connector(Arc::clone(transport))
+    }
+
+    async fn send(&self, request: HttpRequest, slot: &Slot) -> Result<HttpResponse, Failure> {
+        let (timer, fresh) = slot.with(|slotted| (slotted.timer.take(), slotted.fresh));
+        // A request of the SDK's own, for credentials, belongs to no attempt.
+        let mut timer = timer.unwrap_or_else(|| AttemptTimer::start(&Sink::off(), Operation::Get));
+        let id = timer.client_request_id();
+        let (origin, request) = match translated(request, id) {
+            Ok(translated) => translated,
+            Err(failure) => {
+                timer.discard();
+                return Err(failure);
+            }
+        };
+        timer.lap(Phase::Prepare);
+        let endpoint = self.0.endpoint(&origin);
+        let response = self.0.send(&endpoint, request, timer, fresh).await?;
+        let document = response.body.collect(answer::DOCUMENT_LIMIT).await?;
+        answered(response.status, &response.headers, document)
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        let slot = request.extension::<Slot>().cloned().unwrap_or_default();
+        HttpConnectorFuture::new(async move {
+            request.headers_mut().remove("expect");
+            this.send(request, &slot).await.map_err(|failure| {
+                let error: BoxError = crate::Error::from(failure.clone()).into();
+                slot.with(|slotted| slotted.failure = Some(failure));
+                ConnectorError::other(error, None)
+            })
+        })
+    }
+}
+
+/// The SDK's request as one of ours: origin form, a Host, and our name.
+fn translated(
+    request: HttpRequest,
+    id: RequestId,
+) -> Result<(Origin, Request<RequestBody>), Failure> {
+    let malformed = |e: BoxError| {
+        Failure::new(ErrorKind::Protocol)
+            .message("the SDK made a request that is none")
+            .source(crate::error::Boxed(e))
+    };
+    let (parts, body) = request.try_into_http1x().map_err(|e| malformed(e.into()))?.into_parts();
+    let bytes = body
+        .bytes()
+        .map(Bytes::copy_from_slice)
+        .ok_or_else(|| malformed("its body is a stream".into()))?;
+    let uri: Uri = parts.uri;
+    let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+    let origin = Origin::parse(&format!("{}://{authority}", uri.scheme_str().unwrap_or("https")))?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers: HeaderMap = parts.headers;
+    let host = HeaderValue::from_str(origin.authority()).map_err(|e| malformed(e.into()))?;
+    headers.insert(HOST, host);
+    // Neither is signed.
+    headers.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
+    headers.insert(super::CLIENT_REQUEST_ID, id);
+    let method: Method = parts.method;
+    let mut request = Request::new(RequestBody::new(Payload::from(bytes)));
+    *request.method_mut() = method;
+    *request.uri_mut() =
+        Uri::from_maybe_shared(Bytes::from(path.to_owned())).map_err(|e| malformed(e.into()))?;
+    *request.headers_mut() = headers;
+    Ok((origin, request))
+}
+
+fn answered(
+    status: StatusCode,
+    headers: &HeaderMap,
+    document: Bytes,
+) -> Result<HttpResponse, Failure> {
+    let mut response = hyper::Response::new(SdkBody::from(document));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers.clone();
+    HttpResponse::try_from(response).map_err(|e| {
+        Failure::new(ErrorKind::Protocol).message("the answer's headers are not text").source(e)
+    })
+}

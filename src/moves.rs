@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What changes names, copies and clears away: rename, copy, removal of many, uploads that were left.
+//!
+//! ```text
+//!  rename ─▶ the service's own, by one request (OCI): seen whole or not at all
+//!         └▶ copy, then removal of the source (S3): not atomic; a failure between the two leaves both
+//!  copy ──▶ inside the service: at once, or followed until its work request ends (OCI), or by parts (large, S3)
+//!       └─▶ through this process, where the two are of different services
+//! ```
+//!
+//! It promises: the source is pinned by its ETag, so that what arrives is what was meant; an answer that was lost is
+//! settled by looking at both names.
+
+use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
+use crate::backend::{
+    CommitRequest, Copied, CopyPartRequest, CopyRequest, ObjectMeta, Place, PutMode, RenameRequest,
+    Upload, UploadRequest,
+};
+use crate::client::entered;
+use crate::error::{ErrorKind, Failure, Result};
+use crate::options::{CopyOptions, DeleteOptions, GetOptions, PutOptions, RenameOptions};
+use crate::store::{Store, on_runtime, unsettled_by};
+use crate::timing::{AttemptTimer, Operation};
+use crate::write::{self, Pending};
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Batches of removals that are under way at once.
+const BATCHES: usize = 4;
+
+/// Single removals that are under way at once, where the service has no batches.
+const SINGLES: usize = 16;
+
+/// How long to wait before asking how far a copy is: doubling from the first to the second, unless the service says.
+const ASK_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+impl Store {
+    /// Gives an object another name in the same bucket; what it is then.
+    ///
+    /// OCI renames by one request, which is seen whole or not at all. On S3 it is a copy followed by the removal of the
+    /// source, and not atomic: readers may see both, and a failure between the two leaves both.
+    pub async fn rename(&self, from: &str, to: &str, options: RenameOptions) -> Result<ObjectMeta> {
+        if from == to {
+            return Err(crate::Error::invalid(format!("{from:?} has that name already")));
+        }
+        if self.backend().abilities().rename {
+            let call = self.begin(Operation::Rename, from, None)?;
+            on_runtime!(self.client(), self.rename_call(call, to, options))
+        } else {
+            let copying =
+                CopyOptions { mode: options.mode, source: options.source, progress: None };
+            let meta = self.copy(from, (self, to), copying).await?;
+            match self.delete(from, DeleteOptions::new()).await {
+                Err(error) if !error.is_not_found() => {
+                    let failure = Failure::new(error.kind())
+                        .message(format!("it was copied to {to:?}, but not removed"))
+                        .hint("remove the one that is not wanted")
+                        .source(error);
+                    let object = self.backend().url(&self.full(from));
+                    Err(failure.into_error(
+                        Some(Operation::Rename),
+                        Some(object),
+                        1,
+                        Duration::ZERO,
+                    ))
+                }
+                _ => Ok(meta),
+            }
+        }
+    }
+
+    async fn rename_call(
+        &self,
+        mut call: Box<Call>,
+        to: &str,
+        options: RenameOptions,
+    ) -> Result<ObjectMeta> {
+        let source = match self.source(&mut call, options.source).await {
+            Ok(source) => source,
+            Err(failure) => return Err(call.fail(failure)),
+        };
+        let request = RenameRequest {
+            from: Arc::clone(call.key()),
+            to: self.full(to),
+            from_etag: source.etag.clone(),
+            mode: options.mode,
+        };
+        let renamed = self.rename_settled(&mut call, &request, &source).await;
+        let told = call.end(renamed)?;
+        Ok(ObjectMeta {
+            key: to.to_owned(),
+            etag: told.etag,
+            last_modified: told.last_modified,
+            version: told.version,
+            mark: None,
+            ..source
+        })
+    }
+
+    /// The object that is meant, full name: what the caller knows of it, or the store does.
+    async fn source(
+        &self,
+        call: &mut Call,
+        known: Option<ObjectMeta>,
+    ) -> Result<ObjectMeta, Failure> {
+        let key = Arc::clone(call.key());
+        match known {
+            Some(known) if known.etag.is_some() => Ok(known),
+            _ => call.run(Repeat::Freely, |attempt| self.backend().head(&key, attempt)).await,
+        }
+    }
+
+    async fn rename_settled(
+        &self,
+        call: &mut Call,
+        request: &RenameRequest,
+        source: &ObjectMeta,
+    ) -> Result<ObjectMeta, Failure> {
+        let backend = self.backend();
+        let mut unsettled = false;
+        loop {
+            let renamed =
+                call.run(Repeat::IfUndone, |attempt| backend.rename(request, attempt)).await;
+            let failure = match renamed {
+                Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
+                Err(failure)
+                    if unsettled
+                        && (failure.is_refusal() || failure.kind == ErrorKind::NotFound) =>
+                {
+                    failure
+                }
+                settled => return settled,
+            };
+            // The source, as it was, is there: it was not renamed.
+            let from =
+                call.run(Repeat::Freely, |attempt| backend.head(&request.from, attempt)).await;
+            let there = match from {
+                Ok(meta) => meta.etag == source.etag,
+                Err(gone) if gone.kind == ErrorKind::NotFound => false,
+                Err(unseen) => return Err(unsettled_by(failure, unseen)),
+            };
+            if !there {
+                let to =
+                    call.run(Repeat::Freely, |attempt| backend.head(&request.to, attempt)).await;
+                return match to {
+                    Ok(meta) if is_same(&meta, source) => Ok(meta),
+                    Ok(_) => Err(failure),
+                    Err(gone) if gone.kind == ErrorKind::NotFound => Err(failure),
+                    Err(unseen) => Err(unsettled_by(failure, unseen)),
+                };
+            }
+            if failure.is_refusal() {
+                return Err(failure);
+            }
+            unsettled = true;
+            call.back_off(failure).await?;
+        }
+    }
+
+    /// Copies an object to a name in this or another store; what the copy is.
+    ///
+    /// Between stores of one service the bytes stay inside it; between others they pass through this process. Content
+    /// type and user metadata come along. With [`PutMode::Create`], an answer that was lost is settled by comparing
+    /// the copy with its source: an equal object that another made in that moment counts as ours.
+    pub async fn copy(
+        &self,
+        from: &str,
+        to: (&Store, &str),
+        options: CopyOptions,
+    ) -> Result<ObjectMeta> {
+        let (target, key) = to;
+        if self.backend().service() != target.backend().service()
+            || self.backend().service() == crate::backend::ServiceId::Other
+        {
+            return self.copy_through(from, target, key, options).await;
+        }
+        let call = self.begin(Operation::Copy, from, None)?;
+        on_runtime!(self.client(), self.copy_call(call, target, key, options))
+    }
+
+    async fn copy_through(
+        &self,
+        from: &str,
+        target: &Store,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<ObjectMeta> {
+        let mut reading = GetOptions::new();
+        reading.if_match = options.source.and_then(|source| source.etag);
+        let got = self.get(from, reading).await?;
+        let mut writing =
+            PutOptions::new().like(got.meta()).size(got.meta().size).mode(options.mode);
+        writing.progress = options.progress;
+        let mut writer = target.writer(to, writing);
+        let mut body = got.into_stream();
+        while let Some(bytes) = body.next().await {
+            match bytes {
+                Ok(bytes) => writer.write(bytes).await?,
+                Err(error) => {
+                    writer.abort().await?;
+                    return Err(error);
+                }
+            }
+        }
+        writer.finish().await
+    }
+
+    async fn copy_call(
+        &self,
+        mut call: Box<Call>,
+        target: &Store,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<ObjectMeta> {
+        let source = match self.source(&mut call, options.source.clone()).await {
+            Ok(source) => source,
+            Err(failure) => return Err(call.fail(failure)),
+        };
+        let by_parts = self
+            .backend()
+            .abilities()
+            .copies_parts_above
+            .map(|most| most.min(self.writing().copy_part_size.max(5 << 20)))
+            .filter(|most| source.size > *most);
+        if let Some(part_size) = by_parts {
+            return self.copy_by_parts(call, &source, part_size, target, to, options).await;
+        }
+        let request = CopyRequest {
+            from: Arc::clone(call.key()),
+            from_etag: source.etag.clone(),
+            target: Arc::clone(target.backend()),
+            to: target.full(to),
+            mode: options.mode,
+        };
+        let copied = self.copy_settled(&mut call, &request, &source).await;
+        let meta = call.end(copied)?;
+        Ok(ObjectMeta { key: to.to_owned(), mark: None, ..meta })
+    }
+
+    async fn copy_settled(
+        &self,
+        call: &mut Call,
+        request: &CopyRequest,
+        source: &ObjectMeta,
+    ) -> Result<ObjectMeta, Failure> {
+        let (backend, target) = (self.backend(), &request.target);
+        let mut unsettled = false;
+        loop {
+            let copied = call.run(Repeat::IfUndone, |attempt| backend.copy(request, attempt)).await;
+            let failure = match copied {
+                Ok(Copied::Done(etag)) => {
+                    return Ok(ObjectMeta {
+                        etag,
+                        last_modified: None,
+                        version: None,
+                        ..source.clone()
+                    });
+                }
+                Ok(Copied::Accepted(work, wait)) => match self.followed(call, work, wait).await {
+                    Ok(()) => {
+                        return call
+                            .run(Repeat::Freely, |attempt| target.head(&request.to, attempt))
+                            .await;
+                    }
+                    Err(failure) => exists(failure, &request.mode),
+                },
+                Err(failure) => failure,
+            };
+            let lost = is_transient(&failure) && may_have_happened(&failure);
+            if !lost && !(unsettled && failure.is_refusal()) {
+                return Err(failure);
+            }
+            let head = call.run(Repeat::Freely, |attempt| target.head(&request.to, attempt)).await;
+            match head {
+                Ok(meta) if is_same(&meta, source) => return Ok(meta),
+                Err(unseen) if unseen.kind != ErrorKind::NotFound => {
+                    return Err(unsettled_by(failure, unseen));
+                }
+                _ if failure.is_refusal() => return Err(failure),
+                _ => {}
+            }
+            unsettled = true;
+            call.back_off(failure).await?;
+        }
+    }
+
+    /// Asks how far a copy is until it has ended.
+    async fn followed(
+        &self,
+        call: &mut Call,
+        mut work: String,
+        mut told: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let (mut wait, most) = ASK_AFTER;
+        loop {
+            tokio::time::sleep(told.unwrap_or(wait)).await;
+            wait = (wait * 2).min(most);
+            let state =
+                call.run(Repeat::Freely, |attempt| self.backend().copying(&work, attempt)).await?;
+            call.progressed();
+            match state {
+                Copied::Done(_) => return Ok(()),
+                Copied::Accepted(same, later) => (work, told) = (same, later),
+            }
+        }
+    }
+
+    async fn copy_by_parts(
+        &self,
+        mut call: Box<Call>,
+        source: &ObjectMeta,
+        part_size: u64,
+        target: &Store,
+        to: &str,
+        options: CopyOptions,
+    ) -> Result<ObjectMeta> {
+        let from = Arc::clone(call.key());
+        let begun = async {
+            // What a listing told lacks content type and metadata, which a copy by parts does not inherit.
+            let described = match source.content_type {
+                Some(_) => source.clone(),
+                None => {
+                    call.run(Repeat::Freely, |attempt| self.backend().head(&from, attempt)).await?
+                }
+            };
+            let timer = AttemptTimer::start(&crate::timing::Sink::off(), Operation::Copy);
+            let Place { bucket, .. } = self.backend().place(&timer).await?;
+            timer.discard();
+            Ok::<_, Failure>((described, bucket))
+        };
+        let (described, from_bucket) = match begun.await {
+            Ok(begun) => begun,
+            Err(failure) => return Err(call.fail(failure)),
+        };
+        call.succeed(None);
+        let about = PutOptions::new().like(&described).about;
+        let request = UploadRequest {
+            key: target.full(to),
+            mode: options.mode.clone(),
+            checksum: false,
+            about: about.clone(),
+        };
+        let mut call = target.begin(Operation::Upload, to, None)?;
+        let begin =
+            call.run(Repeat::Freely, |attempt| target.backend().begin_upload(&request, attempt));
+        let begun = begin.await;
+        let id = call.end(begun)?;
+        let upload = Upload { key: request.key.to_string(), id, begun: None };
+        let mut pending = Pending::new(target, upload.clone());
+        let (mut parts, mut next, mut copied) = (Vec::new(), 0, 0);
+        while next < source.size || !pending.sending.is_empty() {
+            if next < source.size && pending.sending.len() < target.writing().part_concurrency() {
+                let range = next..source.size.min(next + part_size);
+                next = range.end;
+                let number = u32::try_from(range.start / part_size + 1).unwrap_or(u32::MAX);
+                let request = CopyPartRequest {
+                    upload: upload.clone(),
+                    number,
+                    from_bucket: from_bucket.clone(),
+                    from: Arc::clone(&from),
+                    from_etag: source.etag.clone(),
+                    range,
+                };
+                let (target, to) = (target.clone(), to.to_owned());
+                pending.sending.spawn(async move {
+                    let mut call = target.begin(Operation::PutPart, &to, None)?;
+                    let copy = call.run(Repeat::Freely, |attempt| {
+                        target.backend().copy_part(&request, attempt)
+                    });
+                    let part = copy.await;
+                    call.end(part)
+                });
+                continue;
+            }
+            let Some(joined) = pending.sending.join_next().await else { continue };
+            let part = match joined {
+                Ok(Ok(part)) => part,
+                Ok(Err(error)) => {
+                    pending.abort().await?;
+                    return Err(error);
+                }
+                Err(e) => return Err(Failure::new(ErrorKind::Misuse).source(e).into()),
+            };
+            copied += part.size;
+            parts.push(part);
+            if let Some(progress) = &options.progress {
+                progress.tell(copied);
+            }
+        }
+        parts.sort_by_key(|part| part.number);
+        let request = CommitRequest { upload, parts, crc32c: None, mode: options.mode };
+        let mut call = target.begin(Operation::CommitUpload, to, None)?;
+        let made = write::commit(target, &mut call, &request, None).await;
+        let meta = about.told(call.end(made)?);
+        pending.done();
+        Ok(target.relative(meta))
+    }
+
+    /// Removes objects by as few requests as the service takes (1,000 names each on OCI and S3); one result a key, in
+    /// their order. One that was not there is `NotFound`, where the service tells.
+    pub fn delete_many(
+        &self,
+        keys: BoxStream<'static, String>,
+    ) -> BoxStream<'static, (String, Result<()>)> {
+        let this = self.clone();
+        let most = self.backend().abilities().delete_many;
+        if most == 0 {
+            return Box::pin(keys.map(move |key| this.clone().delete_one(key)).buffered(SINGLES));
+        }
+        let batches = keys.chunks(most).map(move |keys| this.clone().delete_batch(keys));
+        Box::pin(batches.buffered(BATCHES).flat_map(stream::iter))
+    }
+
+    async fn delete_one(self, key: String) -> (String, Result<()>) {
+        let deleted = self.delete(&key, DeleteOptions::new()).await;
+        (key, deleted)
+    }
+
+    async fn delete_batch(self, keys: Vec<String>) -> Vec<(String, Result<()>)> {
+        let batch = async {
+            let call = self.begin(Operation::DeleteMany, "", None)?;
+            on_runtime!(self.client(), self.delete_batch_call(call, &keys))
+        };
+        match batch.await {
+            Ok(Some(results)) => keys.into_iter().zip(results).collect(),
+            Ok(None) => {
+                let one_by_one = keys.into_iter().map(|key| self.clone().delete_one(key));
+                stream::iter(one_by_one).buffered(SINGLES).collect().await
+            }
+            Err(error) => keys.into_iter().map(|key| (key, Err(error.clone()))).collect(),
+        }
+    }
+
+    /// One result a key; `None` where the service has no batches.
+    async fn delete_batch_call(
+        &self,
+        mut call: Box<Call>,
+        keys: &[String],
+    ) -> Result<Option<Vec<Result<()>>>> {
+        let full: Vec<String> = keys.iter().map(|key| self.full(key).to_string()).collect();
+        let mut results: Vec<Option<Result<(), Failure>>> = vec![None; keys.len()];
+        let mut left: Vec<usize> = (0..keys.len()).collect();
+        let mut unsettled = false;
+        loop {
+            let asked: Vec<String> = left.iter().map(|&index| full[index].clone()).collect();
+            let deleted = call
+                .run(Repeat::IfUndone, |attempt| self.backend().delete_many(&asked, attempt))
+                .await;
+            let trouble = match deleted {
+                Ok(answers) => {
+                    let mut trouble = None;
+                    let mut again = Vec::new();
+                    for (index, answer) in left.into_iter().zip(answers) {
+                        results[index] = Some(match answer {
+                            // The first try's doing.
+                            Err(gone) if unsettled && gone.kind == ErrorKind::NotFound => Ok(()),
+                            Err(failure) if is_transient(&failure) => {
+                                again.push(index);
+                                trouble = Some(failure.clone());
+                                Err(failure)
+                            }
+                            answer => answer,
+                        });
+                    }
+                    left = again;
+                    trouble
+                }
+                Err(failure) if failure.kind == ErrorKind::Unsupported => {
+                    call.succeed(None);
+                    return Ok(None);
+                }
+                Err(failure) if is_transient(&failure) && may_have_happened(&failure) => {
+                    unsettled = true;
+                    Some(failure)
+                }
+                Err(failure) => return Err(call.fail(failure)),
+            };
+            let Some(trouble) = trouble else { break };
+            if let Err(given_up) = call.back_off(trouble).await {
+                if results.iter().any(Option::is_none) {
+                    return Err(call.fail(given_up));
+                }
+                break;
+            }
+        }
+        call.succeed(None);
+        let told = full.iter().zip(results).map(|(key, result)| {
+            result.unwrap_or(Ok(())).map_err(|failure| {
+                let object = Some(self.backend().url(key));
+                failure.into_error(Some(Operation::DeleteMany), object, 1, Duration::ZERO)
+            })
+        });
+        Ok(Some(told.collect()))
+    }
+
+    /// Writes by parts below `prefix` that were begun and neither ended nor aborted: what a process that was killed
+    /// leaves. Their parts are stored, and cost, until they are aborted.
+    pub fn uploads(&self, prefix: &str) -> BoxStream<'static, Result<Upload>> {
+        let (this, prefix) = (self.clone(), self.full(prefix));
+        let begin = (VecDeque::<Upload>::new(), Some(None::<String>));
+        Box::pin(stream::try_unfold(begin, move |(mut found, mut next)| {
+            let (this, prefix) = (this.clone(), Arc::clone(&prefix));
+            async move {
+                loop {
+                    if let Some(upload) = found.pop_front() {
+                        return Ok(Some((upload, (found, next))));
+                    }
+                    let Some(page) = next.take() else { return Ok(None) };
+                    let call = this.begin(Operation::ListUploads, "", None)?;
+                    let listed = this.uploads_page(call, &prefix, page.as_deref());
+                    let (uploads, later) = this.client().run(listed).await?;
+                    found = uploads;
+                    next = later.map(Some);
+                }
+            }
+        }))
+    }
+
+    async fn uploads_page(
+        &self,
+        mut call: Box<Call>,
+        prefix: &str,
+        page: Option<&str>,
+    ) -> Result<(VecDeque<Upload>, Option<String>)> {
+        let list =
+            call.run(Repeat::Freely, |attempt| self.backend().list_uploads(prefix, page, attempt));
+        let listed = list.await;
+        let page = call.end(listed)?;
+        let below = self.url().key().len();
+        let uploads = page.uploads.into_iter().map(|mut upload| {
+            upload.key.drain(..below);
+            upload
+        });
+        Ok((uploads.collect(), page.next))
+    }
+
+    /// Aborts a write by parts that was left, and frees its parts. One that is gone is `NotFound`.
+    pub async fn abort_upload(&self, upload: &Upload) -> Result<()> {
+        let full = Upload { key: self.full(&upload.key).to_string(), ..upload.clone() };
+        let call = self.begin(Operation::AbortUpload, &upload.key, None)?;
+        on_runtime!(self.client(), self.abort_call(call, &full))
+    }
+
+    async fn abort_call(&self, mut call: Box<Call>, upload: &Upload) -> Result<()> {
+        let mut unsettled = false;
+        loop {
+            let aborted = call
+                .run(Repeat::IfUndone, |attempt| self.backend().abort_upload(upload, attempt))
+                .await;
+            let failure = match aborted {
+                Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
+                Err(gone) if unsettled && gone.kind == ErrorKind::NotFound => {
+                    return call.end(Ok(()));
+                }
+                settled => return call.end(settled),
+            };
+            unsettled = true;
+            if let Err(failure) = call.back_off(failure).await {
+                return Err(call.fail(failure));
+            }
+        }
+    }
+}
+
+/// Whether an object holds the bytes of another, as far as can be told from outside.
+fn is_same(meta: &ObjectMeta, source: &ObjectMeta) -> bool {
+    use crate::backend::Checksum::{Crc32c, Md5};
+    meta.size == source.size
+        && match (meta.checksum, source.checksum) {
+            (Some(Crc32c(one)), Some(Crc32c(other))) => one == other,
+            (Some(Md5(one)), Some(Md5(other))) => one == other,
+            _ => true,
+        }
+}
+
+/// A condition that failed on a creation means that the object exists.
+fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
+    if failure.kind == ErrorKind::Precondition && *mode == PutMode::Create {
+        failure.kind = ErrorKind::AlreadyExists;
+    }
+    failure
+}
