@@ -83,7 +83,7 @@ impl ClientBuilder {
         Ok(Client(Arc::new(Shared {
             transport: Arc::new(Transport::new(&config, &gauges)),
             policy: Arc::new(Policy::new(&config, &gauges)),
-            admission: Admission::new(config.read_budget, config.max_connections),
+            admission: Admission::new(config.read_budget, config.max_connections, &gauges),
             metrics: Metrics::new(Arc::clone(&gauges)),
             gauges,
             config,

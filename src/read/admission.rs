@@ -7,18 +7,24 @@
 //!  readahead ── fits, nobody in line, within its share? ──▶ Permit, else nothing: it asks again when something ends
 //! ```
 //!
-//! It promises: the bytes of all permits are never more than the budget; a demand waits only for demands before it and
-//! for what is under way. A throttled store (429, 503) halves the limit of requests at most once in a while; requests
+//! It promises: the bytes of all permits are never more than the budget; a demand waits only for demands before it, for
+//! what is under way, and for a second where callers who have stopped reading hold the rest: what they left lying is
+//! dropped then, and fetched again if they go on. A throttled store (429, 503) halves the limit of requests at most once in a while; requests
 //! that end well raise it again, one by one.
 
+use crate::timing::{Gauges, now_ns};
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Readahead holds at most this share of the budget, so that demands find room.
 const AHEAD_SHARE: (u64, u64) = (15, 16);
 /// The limit of requests is halved at most this often, in nanoseconds: one throttled moment is one reason.
 const CALM_NS: u64 = 100_000_000;
+/// Bytes that their caller has not come for in this time, in nanoseconds, make room for those who wait.
+const STALE_NS: u64 = 1_000_000_000;
 /// The limit of requests never falls below.
 const LEAST_REQUESTS: f64 = 4.0;
 
@@ -26,12 +32,16 @@ const LEAST_REQUESTS: f64 = 4.0;
 pub(crate) trait Evict: Send + Sync {
     /// Drops itself if nobody needs it at the moment.
     fn evict(&self);
+
+    /// Drops itself although somebody needs it, if nobody has looked at it since `before`, a time of `now_ns`.
+    fn evict_stale(&self, before: u64);
 }
 
 #[derive(Debug)]
 pub(crate) struct Admission {
     budget: u64,
     most_requests: f64,
+    gauges: Arc<Gauges>,
     books: Mutex<Books>,
 }
 
@@ -46,6 +56,8 @@ struct Books {
     line: VecDeque<(u64, oneshot::Sender<Permit>)>,
     kept: VecDeque<Weak<dyn Evict>>,
     unread: VecDeque<Weak<dyn Evict>>,
+    /// All that have arrived.
+    there: Vec<Weak<dyn Evict>>,
 }
 
 /// Leave to send one request and to hold so many bytes. Dropped, both are free.
@@ -61,7 +73,7 @@ pub(crate) struct Permit {
 #[derive(Debug)]
 pub(crate) enum Ticket {
     Now(Permit),
-    Later(oneshot::Receiver<Permit>),
+    Later(Arc<Admission>, oneshot::Receiver<Permit>),
 }
 
 impl Ticket {
@@ -69,16 +81,21 @@ impl Ticket {
     pub(crate) async fn admitted(self) -> Option<Permit> {
         match self {
             Ticket::Now(permit) => Some(permit),
-            Ticket::Later(turn) => turn.await.ok(),
+            Ticket::Later(admission, mut turn) => loop {
+                match tokio::time::timeout(Duration::from_nanos(STALE_NS), &mut turn).await {
+                    Ok(permit) => return permit.ok(),
+                    Err(_) => admission.reclaim_stale(now_ns().saturating_sub(STALE_NS)),
+                }
+            },
         }
     }
 }
 
 impl Admission {
-    pub(crate) fn new(budget: u64, requests: u32) -> Arc<Admission> {
+    pub(crate) fn new(budget: u64, requests: u32, gauges: &Arc<Gauges>) -> Arc<Admission> {
         let most_requests = f64::from(requests).max(LEAST_REQUESTS);
         let books = Mutex::new(Books { limit: most_requests, ..Books::default() });
-        Arc::new(Admission { budget, most_requests, books })
+        Arc::new(Admission { budget, most_requests, gauges: Arc::clone(gauges), books })
     }
 
     /// The budget, in bytes.
@@ -87,6 +104,7 @@ impl Admission {
     }
 
     /// Bytes held now, and held at most so far.
+    #[cfg(test)]
     pub(crate) fn held(&self) -> (u64, u64) {
         let books = self.books();
         (books.held, books.most_held)
@@ -108,7 +126,7 @@ impl Admission {
         books.line.push_back((bytes, tell));
         drop(books);
         self.make_room();
-        Ticket::Later(turn)
+        Ticket::Later(Arc::clone(self), turn)
     }
 
     /// For a read that nobody waits for yet.
@@ -134,6 +152,25 @@ impl Admission {
         if line {
             self.make_room();
         }
+    }
+
+    /// A block has arrived.
+    pub(crate) fn arrived(&self, block: Weak<dyn Evict>) {
+        let there = &mut self.books().there;
+        if there.len() == there.capacity() {
+            there.retain(|block| block.strong_count() > 0);
+        }
+        there.push(block);
+    }
+
+    /// Drops what its callers have left lying since `before`.
+    fn reclaim_stale(self: &Arc<Self>, before: u64) {
+        let there = std::mem::take(&mut self.books().there);
+        for block in there.iter().filter_map(Weak::upgrade) {
+            block.evict_stale(before);
+        }
+        self.books().there.extend(there.into_iter().filter(|block| block.strong_count() > 0));
+        self.make_room();
     }
 
     /// The store asked for less.
@@ -194,6 +231,7 @@ impl Admission {
     fn grant(self: &Arc<Self>, books: &mut Books, bytes: u64, ahead: bool) -> Permit {
         books.held += bytes;
         books.most_held = books.most_held.max(books.held);
+        self.gauges.read_held.store(books.held, Relaxed);
         books.running += 1;
         books.ahead += if ahead { bytes } else { 0 };
         Permit { admission: Arc::clone(self), bytes, ahead, running: true }
@@ -223,6 +261,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut books = self.admission.books();
         books.held -= self.bytes;
+        self.admission.gauges.read_held.store(books.held, Relaxed);
         books.ahead -= if self.ahead { self.bytes } else { 0 };
         books.running -= u32::from(self.running);
         let line = !books.line.is_empty();
@@ -250,20 +289,20 @@ mod tests {
     fn now(ticket: Ticket) -> Permit {
         match ticket {
             Ticket::Now(permit) => permit,
-            Ticket::Later(_) => panic!("it does not fit"),
+            Ticket::Later(..) => panic!("it does not fit"),
         }
     }
 
     fn turn(ticket: Ticket) -> oneshot::Receiver<Permit> {
         match ticket {
             Ticket::Now(_) => panic!("it fits"),
-            Ticket::Later(turn) => turn,
+            Ticket::Later(_, turn) => turn,
         }
     }
 
     #[test]
     fn first_come_first_served_and_never_above_the_budget() {
-        let admission = Admission::new(100, 8);
+        let admission = Admission::new(100, 8, &Arc::default());
         let first = now(admission.demand(60));
         let mut large = turn(admission.demand(60));
         let mut small = turn(admission.demand(10));
@@ -276,7 +315,7 @@ mod tests {
 
     #[test]
     fn who_leaves_the_line_holds_nobody_up() {
-        let admission = Admission::new(100, 8);
+        let admission = Admission::new(100, 8, &Arc::default());
         let first = now(admission.demand(100));
         drop(turn(admission.demand(100)));
         let mut second = turn(admission.demand(100));
@@ -286,7 +325,7 @@ mod tests {
 
     #[test]
     fn readahead_has_its_share() {
-        let admission = Admission::new(160, 8);
+        let admission = Admission::new(160, 8, &Arc::default());
         let ahead = admission.ahead(150).unwrap();
         assert!(admission.ahead(1).is_none());
         drop(now(admission.demand(10)));
@@ -296,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_throttled_store_is_asked_less_and_then_more_again() {
-        let admission = Admission::new(100, 8);
+        let admission = Admission::new(100, 8, &Arc::default());
         admission.throttled(1_000_000_000);
         admission.throttled(1_000_000_001);
         let mut permits: Vec<_> = (0..4).map(|_| now(admission.demand(1))).collect();
@@ -315,8 +354,10 @@ mod tests {
                 let permit = self.0.lock().unwrap().take();
                 drop(permit);
             }
+
+            fn evict_stale(&self, _: u64) {}
         }
-        let admission = Admission::new(100, 8);
+        let admission = Admission::new(100, 8, &Arc::default());
         let block = || Arc::new(Block(Mutex::new(Some(now(admission.demand(50))))));
         let (unread, kept): (Arc<dyn Evict>, Arc<dyn Evict>) = (block(), block());
         admission.idle(Arc::downgrade(&unread), false);

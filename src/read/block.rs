@@ -9,8 +9,10 @@ use super::admission::{Evict, Permit};
 use super::handle::Handle;
 use super::plan::{Request, Segment};
 use crate::error::Error;
+use crate::timing::now_ns;
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use tokio::task::AbortHandle;
@@ -46,8 +48,11 @@ struct State {
     /// How many gathers and streams need it.
     interest: u32,
     kept: bool,
+    /// When somebody last looked, in `now_ns`.
+    touched: u64,
     task: Option<AbortHandle>,
-    wakers: Vec<Waker>,
+    /// Who waits, by their numbers.
+    wakers: Vec<(Waiter, Waker)>,
 }
 
 #[derive(Debug)]
@@ -66,6 +71,17 @@ pub(crate) enum End {
     Failed(Error),
     /// Nobody fetches it any more, through no fault of its own: who needs it must ask anew.
     Abandoned,
+}
+
+/// Names one who waits: its waker alone does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiter(u64);
+
+impl Waiter {
+    pub(crate) fn new() -> Waiter {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Waiter(NEXT.fetch_add(1, Relaxed))
+    }
 }
 
 /// How far a block is.
@@ -157,6 +173,7 @@ impl Block {
         let mut state = self.state();
         let well = matches!(end, End::Well);
         state.over.get_or_insert(end);
+        state.touched = now_ns();
         state.task = None;
         let permit = state.permit.take();
         drop(state);
@@ -175,10 +192,15 @@ impl Block {
     }
 
     /// How far it is; `waker` is woken when it has come further.
-    pub(crate) fn progress(&self, waker: &Waker) -> Progress {
+    pub(crate) fn progress(&self, waiter: Waiter, waker: &Waker) -> Progress {
         let mut state = self.state();
-        if state.over.is_none() && !state.wakers.iter().any(|known| known.will_wake(waker)) {
-            state.wakers.push(waker.clone());
+        if state.over.is_some() {
+            state.touched = now_ns();
+        } else {
+            match state.wakers.iter_mut().find(|(known, _)| *known == waiter) {
+                Some((_, known)) => known.clone_from(waker),
+                None => state.wakers.push((waiter, waker.clone())),
+            }
         }
         Progress { reached: state.reached, over: state.over.clone() }
     }
@@ -224,10 +246,26 @@ impl Block {
         !std::mem::replace(&mut self.state().kept, true)
     }
 
+    /// Whether it is there and nobody has looked since `before`.
+    pub(crate) fn is_stale(&self, before: u64) -> bool {
+        let state = self.state();
+        matches!(state.over, Some(End::Well)) && state.touched <= before
+    }
+
+    /// Its bytes go; who needs them must ask anew.
+    pub(crate) fn discard(&self) {
+        let mut state = self.state();
+        state.over = Some(End::Abandoned);
+        state.reached = self.range.start;
+        let dropped = (std::mem::take(&mut state.pieces), state.permit.take());
+        drop(state);
+        drop(dropped);
+    }
+
     /// Wakes who waits for it.
     pub(crate) fn wake(&self) {
         let wakers = std::mem::take(&mut self.state().wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -239,6 +277,17 @@ impl Evict for Block {
     fn evict(&self) {
         if let Some(owner) = self.owner.upgrade() {
             owner.evict(self.range.start);
+        }
+    }
+
+    fn evict_stale(&self, before: u64) {
+        if self.is_stale(before)
+            && let Some(owner) = self.owner.upgrade()
+        {
+            owner.evict(self.range.start);
+            // Those who need it hold it.
+            owner.forget(self);
+            self.discard();
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One call's ranges on their way to its caller: planned, asked for as there is room, handed over as they arrive.
 
-use super::block::{Block, Cause, End};
+use super::block::{Block, Cause, End, Waiter};
 use super::handle::{Handle, Unit};
 use super::plan::{self, Request};
 use crate::error::{Error, ErrorKind, Failure, Result};
@@ -34,11 +34,14 @@ pub(crate) struct Gather {
     open: Vec<Open>,
     /// What is planned once the size is known.
     later: Vec<Need>,
+    /// What was under way and is not any more.
+    again: Vec<Need>,
     clipped: bool,
     started: bool,
     events: VecDeque<Event>,
     left: usize,
     clock: Clock,
+    waiter: Waiter,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,7 @@ impl Gather {
             })
             .collect();
         let mut gather = Gather {
+            waiter: Waiter::new(),
             clock: Clock::start(handle, &runtime),
             handle: Arc::clone(handle),
             runtime,
@@ -91,6 +95,7 @@ impl Gather {
             todo: VecDeque::new(),
             open: Vec::new(),
             later: Vec::new(),
+            again: Vec::new(),
             clipped: false,
             started: false,
             events: VecDeque::new(),
@@ -162,6 +167,8 @@ impl Gather {
             let later = std::mem::take(&mut self.later);
             self.plan(later);
         }
+        let again = std::mem::take(&mut self.again);
+        self.plan(again);
         // What is there already is taken first: it may be all.
         self.take(cx);
         if self.left > 0 && self.ask() {
@@ -254,7 +261,7 @@ impl Gather {
     fn take(&mut self, cx: &mut Context<'_>) {
         let mut at = 0;
         while at < self.open.len() {
-            let progress = self.open[at].block.progress(cx.waker());
+            let progress = self.open[at].block.progress(self.waiter, cx.waker());
             let over = progress.over.is_some();
             let block = Arc::clone(&self.open[at].block);
             while let Some(&job) = self.open[at].jobs.last() {
@@ -269,7 +276,7 @@ impl Gather {
                         self.fail(job, &error);
                     }
                     Some(End::Abandoned) if progress.reached < part.end => {
-                        self.later.push(Need { job, range: part });
+                        self.again.push(Need { job, range: part });
                         cx.waker().wake_by_ref();
                     }
                     _ => self.hand_over(job, &block, &part),
@@ -355,6 +362,7 @@ impl Gather {
     fn release(&mut self, read: bool) {
         self.todo.clear();
         self.later.clear();
+        self.again.clear();
         for open in self.open.drain(..) {
             self.handle.leave(&open.block, read);
         }

@@ -304,7 +304,7 @@ impl Handle {
     }
 
     /// The block is none of the handle's any more.
-    pub(crate) fn forget(&self, block: &Arc<Block>) {
+    pub(crate) fn forget(&self, block: &Block) {
         let mut state = self.state();
         if state.holds(block) {
             state.blocks.remove(&block.range().start);
@@ -587,8 +587,10 @@ impl State {
         block
     }
 
-    fn holds(&self, block: &Arc<Block>) -> bool {
-        self.blocks.get(&block.range().start).is_some_and(|known| Arc::ptr_eq(known, block))
+    fn holds(&self, block: &Block) -> bool {
+        self.blocks
+            .get(&block.range().start)
+            .is_some_and(|known| std::ptr::eq(&raw const **known, block))
     }
 
     /// The hinted requests that hold some of the gaps: they are due now, as they were planned.
@@ -668,6 +670,7 @@ async fn fetch(fetching: Fetching, ticket: Ticket) {
     match handle.get(block, call).await {
         Ok(()) => {
             block.end(End::Well);
+            handle.admission.arrived(Arc::downgrade(block) as _);
             handle.ended(block);
         }
         Err(error) => {

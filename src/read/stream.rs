@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A range as a stream: parts asked for ahead of the reader, several at a time, handed out in order.
 
-use super::block::{Block, Cause, End};
+use super::block::{Block, Cause, End, Waiter};
 use super::gather::Clock;
 use super::handle::{Handle, Unit, streamed};
 use super::plan::STREAMS;
@@ -34,6 +34,7 @@ struct Streaming {
     todo: VecDeque<Unit>,
     open: VecDeque<Arc<Block>>,
     clock: Clock,
+    waiter: Waiter,
     over: bool,
 }
 
@@ -79,6 +80,7 @@ impl Streaming {
         client.check_open()?;
         let runtime = client.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
         Ok(Streaming {
+            waiter: Waiter::new(),
             clock: Clock::start(handle, &runtime),
             handle: Arc::clone(handle),
             runtime,
@@ -110,7 +112,7 @@ impl Streaming {
                 self.leave_head();
                 continue;
             }
-            let progress = head.progress(cx.waker());
+            let progress = head.progress(self.waiter, cx.waker());
             if let Some(bytes) = head.next(&(self.next..self.end.min(head.range().end))) {
                 self.next += bytes.len() as u64;
                 if self.next >= head.range().end {

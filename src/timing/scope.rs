@@ -233,6 +233,12 @@ impl Metrics {
         (self.gauges.hedges.load(Relaxed), self.gauges.hedges_won.load(Relaxed))
     }
 
+    /// Bytes that readers hold of the budget (`read_budget`): under way, unread or kept. What callers were handed is
+    /// theirs.
+    pub fn read_bytes_held(&self) -> u64 {
+        self.gauges.read_held.load(Relaxed)
+    }
+
     /// What came of reading ahead.
     pub fn readahead(&self) -> Readahead {
         Readahead {
@@ -264,6 +270,7 @@ pub(crate) struct Gauges {
     pub(crate) retries: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) hedges_won: AtomicU64,
+    pub(crate) read_held: AtomicU64,
     pub(crate) ahead_hits: AtomicU64,
     pub(crate) ahead_late: AtomicU64,
     pub(crate) ahead_wasted: AtomicU64,
