@@ -144,6 +144,7 @@ impl Handle {
 
     /// The blocks and requests for ranges that are in order and disjoint, in order.
     pub(crate) fn cover(&self, wanted: Vec<Range<u64>>) -> Vec<Unit> {
+        let sizes = self.sizes();
         let mut state = self.state();
         let wanted = self.with_tail(wanted, state.size);
         let mut units = Vec::new();
@@ -152,11 +153,10 @@ impl Handle {
             state.join(&range, &mut units, &mut gaps);
         }
         let hinted = state.hints_of(&mut gaps);
+        let planned = state.plan(&gaps, &sizes);
         drop(state);
-        let sizes = self.sizes();
         self.count_foreseen(&units);
-        let planned = plan::requests(&gaps, &sizes).into_iter();
-        units.extend(planned.map(|request| Unit::Todo(request, Cause::Demand)));
+        units.extend(planned.into_iter().map(|request| Unit::Todo(request, Cause::Demand)));
         units.extend(hinted.into_iter().map(|request| Unit::Todo(request, Cause::Foreseen)));
         units.sort_by_key(|unit| unit.range().start);
         units
@@ -214,7 +214,8 @@ impl Handle {
             state.gaps(&range, &mut gaps);
         }
         state.hints_of(&mut gaps).into_iter().for_each(|hint| state.hints.push_back(hint));
-        state.hints.extend(plan::requests(&gaps, &sizes));
+        let planned = state.plan(&gaps, &sizes);
+        state.hints.extend(planned);
         drop(state);
         self.read_ahead(runtime);
     }
@@ -389,7 +390,7 @@ impl Handle {
         let strides = state.predict.strides(size);
         let mut gaps = Vec::new();
         strides.iter().for_each(|range| state.gaps(range, &mut gaps));
-        for request in plan::requests(&gaps, sizes) {
+        for request in state.plan(&gaps, sizes) {
             match self.foresee(state, request) {
                 Ok(started) => begun.push(started),
                 Err(_) => return,
@@ -568,14 +569,19 @@ impl State {
         }
     }
 
+    /// The requests for what is missing: none reads through a hole that holds a block.
+    fn plan(&self, gaps: &[Range<u64>], sizes: &Sizes) -> Vec<Request> {
+        gaps.chunk_by(|one, next| !self.is_any_there(&(one.end..next.start)))
+            .flat_map(|gaps| plan::requests(gaps, sizes))
+            .collect()
+    }
+
     fn overlapping(&self, range: &Range<u64>) -> impl Iterator<Item = &Arc<Block>> + use<'_> {
         let (start, end) = (range.start, range.end);
-        let before = self.blocks.range(..=start).next_back().map(|(_, block)| block);
-        let before = before.filter(move |block| block.range().end > start);
-        let after = self
-            .blocks
-            .range(start.saturating_add(1).min(end)..end.max(start.saturating_add(1).min(end)));
-        before.into_iter().chain(after.map(|(_, block)| block))
+        let first = self.blocks.range(..=start).next_back().map(|(_, block)| block);
+        let first = first.filter(move |block| start < end && block.range().end > start);
+        let others = self.blocks.range(start..end.max(start)).map(|(_, block)| block);
+        first.into_iter().chain(others.filter(move |block| block.range().start > start))
     }
 
     fn is_any_there(&self, range: &Range<u64>) -> bool {
@@ -620,7 +626,7 @@ impl State {
         for segment in request.segments.iter().filter(|segment| segment.wanted) {
             self.gaps(&segment.range, &mut gaps);
         }
-        for request in plan::requests(&gaps, sizes).into_iter().rev() {
+        for request in self.plan(&gaps, sizes).into_iter().rev() {
             self.hints.push_front(request);
         }
     }
