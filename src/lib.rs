@@ -28,6 +28,7 @@
 //! # Where to look
 //!
 //! * [`Client`]: the process: connections, retry budget, metrics. [`Store`]: one bucket and prefix.
+//! * [`Reader`]: an object read here and there, by ranges or as a stream: few requests, read ahead, within one budget.
 //! * [`timing`]: scopes, snapshots, quantiles, `.hlog`, Prometheus.
 //! * [`config`]: the one table of settings. [`Error`]: what went wrong, and what to do.
 //! * [`blocking`]: the same names for callers without async.

@@ -221,7 +221,9 @@ impl Admission {
         }
         drop(books);
         // One who has gone meanwhile gives it back, and the next is served.
-        admitted.into_iter().for_each(|(tell, permit)| drop(tell.send(permit)));
+        for (tell, permit) in admitted {
+            drop(tell.send(permit));
+        }
     }
 
     fn fits(&self, books: &Books, bytes: u64) -> bool {

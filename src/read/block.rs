@@ -265,7 +265,9 @@ impl Block {
     /// Wakes who waits for it.
     pub(crate) fn wake(&self) {
         let wakers = std::mem::take(&mut self.state().wakers);
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        for (_, waker) in wakers {
+            waker.wake();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

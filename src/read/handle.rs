@@ -322,7 +322,9 @@ impl Handle {
             self.count_wasted(&mut state, block);
         }
         drop(state);
-        blocks.iter().for_each(|block| block.abort());
+        for block in blocks {
+            block.abort();
+        }
     }
 
     /// Asks what the object is, without its bytes.
@@ -389,7 +391,9 @@ impl Handle {
         }
         let strides = state.predict.strides(size);
         let mut gaps = Vec::new();
-        strides.iter().for_each(|range| state.gaps(range, &mut gaps));
+        for range in &strides {
+            state.gaps(range, &mut gaps);
+        }
         for request in state.plan(&gaps, sizes) {
             match self.foresee(state, request) {
                 Ok(started) => begun.push(started),
@@ -451,11 +455,17 @@ impl Handle {
 
     /// A read that was refused: the object has changed since, or is empty, or it is an error.
     async fn refused(&self, mut call: Box<Call>, block: &Block, failure: Failure) -> Result<()> {
-        let told = self.state().told;
-        let changed = match failure.kind {
-            ErrorKind::Precondition => true,
-            ErrorKind::NotFound | ErrorKind::InvalidRange => told,
-            _ => false,
+        let changed = {
+            let state = self.state();
+            match failure.kind {
+                ErrorKind::Precondition => true,
+                ErrorKind::NotFound => state.told,
+                // It was asked for before the size was known, or it was there.
+                ErrorKind::InvalidRange => {
+                    state.told && state.size.is_some_and(|size| block.range().start < size)
+                }
+                _ => false,
+            }
         };
         if changed {
             let why = "it was replaced or deleted since it was opened";

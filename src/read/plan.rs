@@ -175,6 +175,7 @@ fn holes(pieces: &[Range<u64>], sizes: &Sizes) -> Vec<bool> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is a list of ranges, too")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -213,6 +213,7 @@ impl Strides {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is a list of ranges, too")]
 mod tests {
     use super::*;
 
@@ -220,7 +221,9 @@ mod tests {
 
     fn noted(policy: ReadPolicy, reads: &[Range<u64>]) -> Predictor {
         let mut predictor = Predictor::new(policy);
-        reads.iter().for_each(|read| predictor.note(read, true));
+        for read in reads {
+            predictor.note(read, true);
+        }
         predictor
     }
 

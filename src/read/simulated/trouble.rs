@@ -177,7 +177,9 @@ async fn all_who_want_the_same_bytes_share_one_request() {
     let all = reader.read_at(0..MIB);
     let (first, others) = futures_util::future::join(all, join_all(reads)).await;
     assert!(is_right(&first.unwrap(), 0..MIB));
-    others.into_iter().for_each(|(bytes, range)| assert!(is_right(&bytes, range)));
+    for (bytes, range) in others {
+        assert!(is_right(&bytes, range));
+    }
     assert_eq!(world.requests(), 1);
     let seen = world.client.metrics().snapshot();
     assert_eq!(seen.outcomes(Level::Call, Operation::Get)[&Outcome::Ok], 51);
