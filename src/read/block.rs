@@ -2,8 +2,8 @@
 //! The bytes of one request: on their way, or there. Whoever needs some of them waits on the block, so that a byte is
 //! asked for once however many readers want it.
 //!
-//! Each wanted segment is a piece of memory of its own: a reader of a small range pins no large block, and holes are
-//! never copied out of the connection's buffer. A reader of less than half a piece gets a copy.
+//! Each segment is a piece of memory of its own, so that a reader of a small range pins no large block; one of less than
+//! half a piece gets a copy. A hole that was read through is a piece like the others until its block goes.
 
 use super::admission::{Evict, Permit};
 use super::handle::Handle;
@@ -39,9 +39,9 @@ pub(crate) struct Block {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The wanted segments that are there, in order.
+    /// The segments that are there, in order.
     pieces: Vec<Piece>,
-    /// All bytes before this place are there or were discarded.
+    /// All bytes before this place are there.
     reached: u64,
     over: Option<End>,
     permit: Option<Permit>,
@@ -159,11 +159,12 @@ impl Block {
         self.wake();
     }
 
-    /// A wanted segment has arrived.
-    pub(crate) fn arrived(&self, start: u64, bytes: Bytes) {
+    /// A segment has arrived. What is not wanted is there for who may want it yet, and keeps the block for nobody.
+    pub(crate) fn arrived(&self, start: u64, bytes: Bytes, wanted: bool) {
         let mut state = self.state();
         state.reached = start + bytes.len() as u64;
-        state.pieces.push(Piece { start, bytes, handed: 0 });
+        let handed = if wanted { 0 } else { bytes.len() as u64 };
+        state.pieces.push(Piece { start, bytes, handed });
         drop(state);
         self.wake();
     }

@@ -51,8 +51,8 @@ struct Job {
     over: bool,
 }
 
-/// A part of a job.
-#[derive(Debug)]
+/// A part of a job. No byte of a job is in two of them: what was handed over is not asked for again.
+#[derive(Clone, Debug)]
 struct Need {
     job: usize,
     range: Range<u64>,
@@ -62,14 +62,14 @@ struct Need {
 struct Todo {
     request: Request,
     cause: Cause,
-    jobs: Vec<usize>,
+    needs: Vec<Need>,
 }
 
 #[derive(Debug)]
 struct Open {
     block: Arc<Block>,
-    /// The one that ends first is the last.
-    jobs: Vec<usize>,
+    /// What is needed of it; what ends first is the last.
+    needs: Vec<Need>,
 }
 
 impl Gather {
@@ -213,22 +213,25 @@ impl Gather {
         self.assign(units, &needs);
     }
 
-    /// Tells each unit which jobs need it.
+    /// Tells each unit what is needed of it.
     fn assign(&mut self, units: Vec<Unit>, needs: &[Need]) {
-        let mut jobs = vec![Vec::new(); units.len()];
+        let mut parts = vec![Vec::new(); units.len()];
         for need in needs {
             let first = units.partition_point(|unit| unit.range().end <= need.range.start);
-            let units = units.iter().enumerate().skip(first);
-            for (at, _) in units.take_while(|(_, unit)| unit.range().start < need.range.end) {
-                jobs[at].push(need.job);
+            for (unit, parts) in units.iter().zip(&mut parts).skip(first) {
+                let there = unit.range();
+                if there.start >= need.range.end {
+                    break;
+                }
+                let range = need.range.start.max(there.start)..need.range.end.min(there.end);
+                parts.push(Need { job: need.job, range });
             }
         }
-        for (unit, mut jobs) in units.into_iter().zip(jobs) {
-            let end = unit.range().end;
-            jobs.sort_by_key(|job| std::cmp::Reverse(self.jobs[*job].range.end.min(end)));
+        for (unit, mut needs) in units.into_iter().zip(parts) {
+            needs.sort_by_key(|need| std::cmp::Reverse(need.range.end));
             match unit {
-                Unit::There(block) => self.open.push(Open { block, jobs }),
-                Unit::Todo(request, cause) => self.todo.push_back(Todo { request, cause, jobs }),
+                Unit::There(block) => self.open.push(Open { block, needs }),
+                Unit::Todo(request, cause) => self.todo.push_back(Todo { request, cause, needs }),
             }
         }
     }
@@ -237,17 +240,11 @@ impl Gather {
     fn ask(&mut self) -> bool {
         let mut asked = false;
         while !self.is_in_line() {
-            let Some(Todo { request, cause, jobs }) = self.todo.pop_front() else { break };
+            let Some(Todo { request, cause, needs }) = self.todo.pop_front() else { break };
             asked = true;
             match self.handle.launch(request, cause, &self.runtime) {
-                Ok(block) => self.open.push(Open { block, jobs }),
-                Err(units) => {
-                    let needs: Vec<_> = jobs
-                        .into_iter()
-                        .map(|job| Need { job, range: self.jobs[job].range.clone() })
-                        .collect();
-                    self.assign(units, &needs);
-                }
+                Ok(block) => self.open.push(Open { block, needs }),
+                Err(units) => self.assign(units, &needs),
             }
         }
         asked
@@ -264,25 +261,31 @@ impl Gather {
             let progress = self.open[at].block.progress(self.waiter, cx.waker());
             let over = progress.over.is_some();
             let block = Arc::clone(&self.open[at].block);
-            while let Some(&job) = self.open[at].jobs.last() {
-                let part = self.part(job, &block);
-                if !over && progress.reached < part.end {
+            while let Some(part) = self.open[at].needs.last().map(|need| self.clipped(need)) {
+                if !over && progress.reached < part.range.end {
                     break;
                 }
-                self.open[at].jobs.pop();
+                self.open[at].needs.pop();
                 match &progress.over {
-                    Some(End::Failed(error)) if progress.reached < part.end => {
-                        let error = error.clone();
-                        self.fail(job, &error);
+                    _ if part.range.is_empty() => {}
+                    Some(End::Failed(error))
+                        if error.kind() == ErrorKind::InvalidRange
+                            && part.range.start > self.jobs[part.job].range.start =>
+                    {
+                        self.cut(part.job, part.range.start);
                     }
-                    Some(End::Abandoned) if progress.reached < part.end => {
-                        self.again.push(Need { job, range: part });
+                    Some(End::Failed(error)) if progress.reached < part.range.end => {
+                        let error = error.clone();
+                        self.fail(part.job, &error);
+                    }
+                    Some(End::Abandoned) if progress.reached < part.range.end => {
+                        self.again.push(part);
                         cx.waker().wake_by_ref();
                     }
-                    _ => self.hand_over(job, &block, &part),
+                    _ => self.hand_over(&block, &part),
                 }
             }
-            if over || self.open[at].jobs.is_empty() {
+            if over || self.open[at].needs.is_empty() {
                 let open = self.open.swap_remove(at);
                 self.handle.leave(&open.block, true);
             } else {
@@ -291,19 +294,19 @@ impl Gather {
         }
     }
 
-    /// What a job needs of a block.
-    fn part(&self, job: usize, block: &Block) -> Range<u64> {
-        let (needed, there) = (&self.jobs[job].range, block.range());
-        let start = needed.start.max(there.start);
-        start..needed.end.min(there.end).max(start)
+    /// A need without what lies past the end, as far as that is known.
+    fn clipped(&self, need: &Need) -> Need {
+        let Range { start, end } = need.range;
+        Need { job: need.job, range: start..end.min(self.jobs[need.job].range.end).max(start) }
     }
 
-    fn hand_over(&mut self, job: usize, block: &Block, part: &Range<u64>) {
+    fn hand_over(&mut self, block: &Block, part: &Need) {
+        let job = part.job;
         if self.jobs[job].over {
             return;
         }
         let (events, missing) = (&mut self.events, &mut self.jobs[job].missing);
-        block.take(part, |at, bytes| {
+        block.take(&part.range, |at, bytes| {
             *missing = missing.saturating_sub(bytes.len() as u64);
             events.push_back(Event::Bytes(job, at, bytes));
         });
@@ -316,7 +319,7 @@ impl Gather {
     fn clip(&mut self, size: u64) {
         self.clipped = true;
         for job in 0..self.jobs.len() {
-            let Job { range, missing, over } = &mut self.jobs[job];
+            let Job { range, over, .. } = &self.jobs[job];
             if *over || range.end <= size {
                 continue;
             }
@@ -326,11 +329,20 @@ impl Gather {
                 self.fail(job, &error);
                 continue;
             }
-            *missing -= range.end - size;
-            range.end = size;
-            if *missing == 0 {
-                self.finish(job);
-            }
+            self.cut(job, size);
+        }
+    }
+
+    /// The object ends here.
+    fn cut(&mut self, job: usize, end: u64) {
+        let Job { range, missing, over } = &mut self.jobs[job];
+        if *over || range.end <= end {
+            return;
+        }
+        *missing = missing.saturating_sub(range.end - end);
+        range.end = end;
+        if *missing == 0 {
+            self.finish(job);
         }
     }
 
@@ -480,11 +492,15 @@ impl Assembly {
         Ok(())
     }
 
-    pub(crate) fn bytes(self) -> Bytes {
+    /// The bytes of `range`, which may have turned out to end sooner than it did at first.
+    pub(crate) fn bytes(self, range: &Range<u64>) -> Bytes {
         match self {
             Assembly::Empty => Bytes::new(),
             Assembly::Whole(bytes) => bytes,
-            Assembly::Parts(room) => room.into(),
+            Assembly::Parts(mut room) => {
+                room.truncate((range.end - range.start) as usize);
+                room.into()
+            }
         }
     }
 }
@@ -534,8 +550,9 @@ impl Ranges {
                     }
                 }
                 Some(Event::End(number, ended)) => {
-                    let bytes = std::mem::take(&mut self.assembled[number]).bytes();
-                    return Poll::Ready(Some((number, ended.map(|()| bytes))));
+                    let assembled = std::mem::take(&mut self.assembled[number]);
+                    let bytes = ended.map(|()| assembled.bytes(&gather.range(number)));
+                    return Poll::Ready(Some((number, bytes)));
                 }
             }
         }

@@ -707,7 +707,7 @@ async fn fill(block: &Block, body: &mut ObjectBody, end: u64) -> Result<()> {
             break;
         }
         let mut piece = Vec::new();
-        if segment.wanted && piece.try_reserve_exact(left).is_err() {
+        if piece.try_reserve_exact(left).is_err() {
             return Err(Failure::new(ErrorKind::Exhausted)
                 .message(format!("there is no memory for {left} bytes"))
                 .hint("lower read_budget")
@@ -722,13 +722,9 @@ async fn fill(block: &Block, body: &mut ObjectBody, end: u64) -> Result<()> {
             }
             let some = data.split_to(left.min(data.len()));
             left -= some.len();
-            if segment.wanted {
-                piece.extend_from_slice(&some);
-            }
+            piece.extend_from_slice(&some);
         }
-        if segment.wanted {
-            block.arrived(segment.range.start, piece.into());
-        }
+        block.arrived(segment.range.start, piece.into(), segment.wanted);
     }
     // The end of the body ends the attempt.
     while body.next().await.transpose()?.is_some() {}

@@ -209,7 +209,7 @@ impl Reader {
                 Event::End(_, ended) => ended?,
             }
         }
-        Ok(assembled.bytes())
+        Ok(assembled.bytes(&gather.range(0)))
     }
 
     /// Fills `into` with the bytes from `offset` on; returns how many. Fewer than asked for only at the object's end, none
