@@ -153,7 +153,7 @@ impl Handle {
             state.join(&range, &mut units, &mut gaps);
         }
         let hinted = state.hints_of(&mut gaps);
-        let planned = state.plan(&gaps, &sizes);
+        let planned = state.plan(&gaps, &hinted, &sizes);
         drop(state);
         self.count_foreseen(&units);
         units.extend(planned.into_iter().map(|request| Unit::Todo(request, Cause::Demand)));
@@ -213,9 +213,9 @@ impl Handle {
         for range in plan::disjoint(ranges) {
             state.gaps(&range, &mut gaps);
         }
-        state.hints_of(&mut gaps).into_iter().for_each(|hint| state.hints.push_back(hint));
-        let planned = state.plan(&gaps, &sizes);
-        state.hints.extend(planned);
+        let known = state.hints_of(&mut gaps);
+        let planned = state.plan(&gaps, &known, &sizes);
+        state.hints.extend(known.into_iter().chain(planned));
         drop(state);
         self.read_ahead(runtime);
     }
@@ -394,7 +394,7 @@ impl Handle {
         for range in &strides {
             state.gaps(range, &mut gaps);
         }
-        for request in state.plan(&gaps, sizes) {
+        for request in state.plan(&gaps, &[], sizes) {
             match self.foresee(state, request) {
                 Ok(started) => begun.push(started),
                 Err(_) => return,
@@ -579,9 +579,14 @@ impl State {
         }
     }
 
-    /// The requests for what is missing: none reads through a hole that holds a block.
-    fn plan(&self, gaps: &[Range<u64>], sizes: &Sizes) -> Vec<Request> {
-        gaps.chunk_by(|one, next| !self.is_any_there(&(one.end..next.start)))
+    /// The requests for what is missing, in order: none reads through a hole that holds a block, or a request of `due`.
+    fn plan(&self, gaps: &[Range<u64>], due: &[Request], sizes: &Sizes) -> Vec<Request> {
+        let is_free = |hole: Range<u64>| {
+            let next = due.partition_point(|request| request.range().end <= hole.start);
+            due.get(next).is_none_or(|request| request.range().start >= hole.end)
+                && !self.is_any_there(&hole)
+        };
+        gaps.chunk_by(|one, next| is_free(one.end..next.start))
             .flat_map(|gaps| plan::requests(gaps, sizes))
             .collect()
     }
@@ -609,24 +614,29 @@ impl State {
             .is_some_and(|known| std::ptr::eq(&raw const **known, block))
     }
 
-    /// The hinted requests that hold some of the gaps: they are due now, as they were planned.
+    /// The hinted requests that hold one of the gaps: they are due now, as they were planned. In order, and disjoint; what
+    /// they hold is no gap any more.
     fn hints_of(&mut self, gaps: &mut Vec<Range<u64>>) -> Vec<Request> {
         if self.hints.is_empty() {
             return Vec::new();
         }
-        let mut due = Vec::new();
+        let mut due: BTreeMap<u64, Request> = BTreeMap::new();
         let mut waiting = VecDeque::new();
         for request in std::mem::take(&mut self.hints) {
             let range = request.range();
-            let holds = |gap: &Range<u64>| range.start <= gap.start && gap.end <= range.end;
-            if gaps.iter().any(holds) && !self.is_any_there(&range) {
-                gaps.retain(|gap| !holds(gap));
-                due.push(request);
+            let first = gaps.partition_point(|gap| gap.start < range.start);
+            let is_due = gaps.get(first).is_some_and(|gap| gap.end <= range.end);
+            let before = due.range(..range.end).next_back();
+            let is_apart = before.is_none_or(|(_, before)| before.range().end <= range.start);
+            if is_due && is_apart && !self.is_any_there(&range) {
+                due.insert(range.start, request);
             } else {
                 waiting.push_back(request);
             }
         }
         self.hints = waiting;
+        let due: Vec<_> = due.into_values().collect();
+        *gaps = without(gaps, &due);
         due
     }
 
@@ -636,7 +646,7 @@ impl State {
         for segment in request.segments.iter().filter(|segment| segment.wanted) {
             self.gaps(&segment.range, &mut gaps);
         }
-        for request in self.plan(&gaps, sizes).into_iter().rev() {
+        for request in self.plan(&gaps, &[], sizes).into_iter().rev() {
             self.hints.push_front(request);
         }
     }
@@ -655,6 +665,28 @@ impl State {
         }
         dropped
     }
+}
+
+/// The ranges less what the requests hold; both are in order and disjoint.
+fn without(ranges: &[Range<u64>], requests: &[Request]) -> Vec<Range<u64>> {
+    let mut rest = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let mut at = range.start;
+        let first = requests.partition_point(|request| request.range().end <= range.start);
+        for held in requests[first..].iter().map(Request::range) {
+            if held.start >= range.end {
+                break;
+            }
+            if at < held.start {
+                rest.push(at..held.start);
+            }
+            at = held.end;
+        }
+        if at < range.end {
+            rest.push(at..range.end);
+        }
+    }
+    rest
 }
 
 /// A request for a range that will be read in steps, cut so.

@@ -117,7 +117,7 @@ async fn a_million_ranges_are_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
     /// Against the plainest model there is: the bytes of the object, sliced.
     #[test]
     fn any_reads_in_any_order_are_the_right_bytes(
