@@ -8,8 +8,10 @@ BIN := $(CARGO_TARGET_DIR)/ci/storescope
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
-	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, hdrhistogram"
-	@echo "make test-matrix  the long suites: 20,000 requests against the server's record, the second RSA provider"
+	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram"
+	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
+	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
+	@echo "                  server's record, the second RSA provider"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
 
@@ -24,7 +26,7 @@ test:
 	@scripts/stages format clippy docs edges build rust judges
 
 test-matrix:
-	@scripts/stages build rsa-provider truth
+	@scripts/stages build features rsa-provider object-store clients s3-others java truth
 
 lint:
 	@scripts/stages format clippy docs deny

@@ -109,8 +109,10 @@ macro_rules! settings {
         },)+];
     };
     (@level client) => { false };
+    (@level client_secret) => { false };
     (@level $store:ident) => { true };
     (@secret secret) => { true };
+    (@secret client_secret) => { true };
     (@secret $open:ident) => { false };
 }
 
@@ -126,17 +128,20 @@ settings! {
     store aws_profile: Option<String> = None, ["AWS_PROFILE"], "S3: the profile in the AWS tools' files.";
     store s3_path_style: PathStyle = PathStyle::Auto, [], "S3: `true` puts the bucket into the path, `false` into the host name, `auto` into the path where `endpoint` is set.";
     store compartment: Option<String> = None, [], "The compartment's OCID for the creation and listing of buckets. Without it, the tenancy's root.";
-    store signature_reuse: Duration = Duration::from_secs(60), [], "How long one signature serves the requests it covers: ranged reads of one object differ only in unsigned headers. `0s` signs each request. Not yet tried against the live service: a 401 on a reused signature turns the reuse off for that store.";
+    store signature_reuse: Duration = Duration::from_mins(1), [], "How long one signature serves the requests it covers: ranged reads of one object differ only in unsigned headers. `0s` signs each request. Not yet tried against the live service: a 401 on a reused signature turns the reuse off for that store.";
     store adjust_clock: bool = true, [], "When the store says 401 and its clock is more than 4 minutes from ours: sign by its clock, with a warning.";
     store verify: bool = true, [], "Check whole objects against the CRC32C or MD5 that the store sends, and send CRC32C with each write.";
     store part_size: u64 = 16 << 20, [], "The bytes of a part of a write by parts; smaller writes go by one request. Writes of unknown length grow it: twice as large after each thousand parts.";
     store part_concurrency: u32 = 4, [], "Parts of one write that are sent at once. A write holds at most one part more than these in memory.";
     store copy_part_size: u64 = 1 << 30, [], "On S3, larger objects are copied inside the service by parts of this size, at most 5 GiB.";
     client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE"], "A PEM file of certificate authorities to trust instead of the platform's.";
+    client_secret http_proxy: Option<Secret> = None, ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with http: `http://host:port` (CONNECT) or `socks5://host:port`, with `user:password@` where it asks for them. 127.0.0.1, ::1, localhost and 169.254.169.254 are never proxied.";
+    client_secret https_proxy: Option<Secret> = None, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with https.";
+    client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts, domains and networks that are not proxied, with commas between.";
     client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
     client stall_timeout: Duration = Duration::from_secs(30), [], "Time without a byte while a body is received and the caller wants it, or is sent.";
-    client call_timeout: Duration = Duration::from_secs(600), [], "A call that has got nowhere for so long gives up. Bytes that arrive begin it anew; there is no limit on the whole.";
+    client call_timeout: Duration = Duration::from_mins(10), [], "A call that has got nowhere for so long gives up. Bytes that arrive begin it anew; there is no limit on the whole.";
     client attempts: u32 = 8, [], "Requests made for a call at most. A read that got bytes before it broke begins anew.";
     client backoff_base: Duration = Duration::from_millis(100), [], "The first retry waits a random time up to this; each one after it up to twice the one before.";
     client backoff_cap: Duration = Duration::from_secs(20), [], "No retry waits longer, unless the server's `Retry-After` says so.";
@@ -267,7 +272,6 @@ impl Value for PathStyle {
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    #[cfg(feature = "s3")]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

@@ -237,18 +237,15 @@ impl Error {
 }
 
 /// An error that only its box is known of, as one that can be a source.
-#[cfg(feature = "s3")]
 #[derive(Debug)]
 pub(crate) struct Boxed(pub(crate) Box<dyn StdError + Send + Sync>);
 
-#[cfg(feature = "s3")]
 impl fmt::Display for Boxed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-#[cfg(feature = "s3")]
 impl StdError for Boxed {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source()

@@ -14,7 +14,7 @@
 use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
 use crate::backend::{
     CommitRequest, Copied, CopyPartRequest, CopyRequest, ObjectMeta, Place, PutMode, RenameRequest,
-    Upload, UploadRequest,
+    Upload, UploadRequest, exists,
 };
 use crate::client::entered;
 use crate::error::{ErrorKind, Failure, Result};
@@ -219,6 +219,9 @@ impl Store {
             Ok(source) => source,
             Err(failure) => return Err(call.fail(failure)),
         };
+        if let Err(failure) = target.is_free(&mut call, to, &options.mode).await {
+            return Err(call.fail(failure));
+        }
         let by_parts = self
             .backend()
             .abilities()
@@ -238,6 +241,22 @@ impl Store {
         let copied = self.copy_settled(&mut call, &request, &source).await;
         let meta = call.end(copied)?;
         Ok(ObjectMeta { key: to.to_owned(), mark: None, ..meta })
+    }
+
+    /// Fails where a copy may not replace what is there, and the server might not judge that itself. Another writer
+    /// may still come in between.
+    async fn is_free(&self, call: &mut Call, key: &str, mode: &PutMode) -> Result<(), Failure> {
+        let backend = self.backend();
+        if *mode != PutMode::Create || backend.abilities().conditional_copies {
+            return Ok(());
+        }
+        let key = self.full(key);
+        match call.run(Repeat::Freely, |attempt| backend.head(&key, attempt)).await {
+            Ok(_) => Err(Failure::new(ErrorKind::AlreadyExists)
+                .message(format!("{} is there", backend.url(&key)))),
+            Err(failure) if failure.kind == ErrorKind::NotFound => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn copy_settled(
@@ -574,12 +593,4 @@ fn is_same(meta: &ObjectMeta, source: &ObjectMeta) -> bool {
             (Some(Md5(one)), Some(Md5(other))) => one == other,
             _ => true,
         }
-}
-
-/// A condition that failed on a creation means that the object exists.
-fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
-    if failure.kind == ErrorKind::Precondition && *mode == PutMode::Create {
-        failure.kind = ErrorKind::AlreadyExists;
-    }
-    failure
 }

@@ -395,6 +395,7 @@ impl Backend for SimBackend {
     fn abilities(&self) -> Abilities {
         Abilities {
             rename: false,
+            conditional_copies: false,
             delete_many: 0,
             copies_parts_above: None,
             least_part: 1,

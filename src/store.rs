@@ -43,7 +43,9 @@ struct Shared {
 /// The answer to a read: what the object is, and its bytes to come.
 #[derive(Debug)]
 pub struct GetResult {
-    key: String,
+    /// The object's name, and how much of it is the store's prefix.
+    key: Arc<str>,
+    prefix: usize,
     meta: LazyMeta,
     range: Range<u64>,
     body: ObjectBody,
@@ -52,7 +54,7 @@ pub struct GetResult {
 impl GetResult {
     /// What the object is.
     pub fn meta(&self) -> &ObjectMeta {
-        self.meta.get(&self.key)
+        self.meta.get(&self.key[self.prefix..])
     }
 
     /// Which bytes of the object the body holds: those asked for that exist.
@@ -145,7 +147,7 @@ impl Store {
     /// object reads as empty.
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult> {
         let call = self.begin(Operation::Get, key, options.deadline)?;
-        on_runtime!(self.0.client, self.get_call(call, key, options))
+        on_runtime!(self.0.client, self.get_call(call, options))
     }
 
     /// An object to read here and there, by ranges, or as a stream. No I/O.
@@ -282,17 +284,10 @@ impl Store {
         call.end(head).map(|meta| self.relative(meta))
     }
 
-    async fn get_call(
-        &self,
-        mut call: Box<Call>,
-        key: &str,
-        options: GetOptions,
-    ) -> Result<GetResult> {
-        let request = GetRequest {
-            key: Arc::clone(call.key()),
-            range: options.range,
-            if_match: options.if_match,
-        };
+    async fn get_call(&self, mut call: Box<Call>, options: GetOptions) -> Result<GetResult> {
+        let (key, prefix) = (Arc::clone(call.key()), self.0.url.key().len());
+        let request =
+            GetRequest { key: Arc::clone(&key), range: options.range, if_match: options.if_match };
         if let Some(why) = request.range.as_ref().and_then(unreadable) {
             return Err(call.fail(Failure::new(ErrorKind::InvalidInput).message(why)));
         }
@@ -307,9 +302,9 @@ impl Store {
         let GetReply { meta, size, etag, range, body } = *reply;
         let whole = range == (0..size);
         let verify = options.verify.unwrap_or(self.0.verify) && whole;
-        let checksum = if verify { meta.get(key).checksum } else { None };
+        let checksum = if verify { meta.get(&key[prefix..]).checksum } else { None };
         let body = ObjectBody::new(call, request, body, range.clone(), etag, checksum);
-        Ok(GetResult { key: key.to_owned(), meta, range, body })
+        Ok(GetResult { key, prefix, meta, range, body })
     }
 
     /// A read that failed, unless it was of an empty object: a ranged read of one answers 416.
@@ -326,9 +321,10 @@ impl Store {
         }
         match call.run(Repeat::Freely, |attempt| self.0.backend.head(&request.key, attempt)).await {
             Ok(meta) if meta.size == 0 => {
+                let (key, prefix) = (Arc::clone(&request.key), self.0.url.key().len());
                 let body = ObjectBody::empty(*call, request);
-                let meta = self.relative(meta);
-                Ok(GetResult { key: meta.key.clone(), meta: meta.into(), range: 0..0, body })
+                let meta = self.relative(meta).into();
+                Ok(GetResult { key, prefix, meta, range: 0..0, body })
             }
             Ok(_) => Err(call.fail(failure)),
             Err(failure) => Err(call.fail(failure)),

@@ -224,6 +224,26 @@ async fn a_server_that_closes_after_each_answer_is_no_trouble() {
 // ---- names on the wire (contracts 1.3, 1.5) -----------------------------------------------------------------------
 
 #[tokio::test]
+async fn reads_that_share_a_signature_share_neither_range_nor_id() {
+    let world = World::new();
+    world.object("k", 100).await;
+    for range in [0..100, 10..20, 0..5] {
+        read_range(&world.store, "k", range).await.unwrap();
+        read(&world.store, "k").await.unwrap();
+        world.store.head("k").await.unwrap();
+    }
+    let reads: Vec<_> = world.record().into_iter().filter(|line| line.method != "PUT").collect();
+    let ranges: Vec<_> = reads.iter().map(|line| line.range.as_deref()).collect();
+    let sent = ["bytes=0-99", "bytes=10-19", "bytes=0-4"].map(|range| [Some(range), None, None]);
+    assert_eq!(ranges, sent.concat());
+    let mut ids: Vec<_> = reads.into_iter().map(|line| line.client_request_id.unwrap()).collect();
+    assert!(ids.iter().all(|id| id.len() == 32), "{ids:?}");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 9);
+}
+
+#[tokio::test]
 async fn names_reach_the_server_byte_for_byte() {
     let world = World::new();
     for (name, encoded) in [

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `storescope bench`: ranged reads of objects, measured after a warm-up.
+//! `storescope bench`: ranged reads of objects, or writes of new ones, measured after a warm-up.
 //!
-//! Closed loop: `--concurrency` workers, each with one read under way. The warm-up goes before, in a scope of its own;
-//! what is told is the measured part alone.
+//! Closed loop: `--concurrency` workers, each with one request under way. The warm-up goes before, in a scope of its
+//! own; what is told is the measured part alone. What was written is removed at the end, also after a signal.
 
 use crate::Ended;
 use crate::child::Server;
 use crate::exit::Exit;
+use crate::place::root;
+use crate::progress::{self, Show};
 use crate::report::{Attributed, Run};
+use crate::session::Signals;
 use crate::settings::Settings;
 use bytes::Bytes;
 use clap::Args;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -21,19 +24,22 @@ use std::time::{Duration, Instant};
 use storescope::config::{parse_duration, parse_size};
 use storescope::timing::{AttemptEvent, Operation, Phase, Scope};
 use storescope::{
-    Client, GetOptions, ListEntry, ListOptions, PutOptions, Store, StoreOptions, StoreUrl,
+    Client, GetOptions, ListEntry, ListOptions, PutOptions, Scheme, Store, StoreOptions, StoreUrl,
 };
 
-/// Measure ranged reads: percentiles of the time to the first byte and of whole requests, the share of each phase.
+/// Measure ranged reads, or writes: percentiles of the time to the first byte and of whole requests, the share of each
+/// phase.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   storescope bench --emulator s3-standard
+  storescope bench --emulator s3-standard --s3 --op put --size 1MiB
   storescope bench oci://lake@ns/big.root --size 1MiB --concurrency 16 --duration 30s
-  storescope bench oci://lake@ns/2026/ --size 64KiB --count 20000 --out run1   all objects below
+  storescope bench s3://lake/2026/ --size 64KiB --count 20000 --out run1       all objects below
+  storescope bench oci://lake@ns/scratch/ --op put --size 8MiB                 new objects below, removed at the end
 
 run1/run.json holds what is printed by --json, run1/run.hlog the histograms (HdrHistogram log, values in ns).")]
 pub(crate) struct Bench {
-    /// An object, or a prefix of objects (ending in /).
+    /// An object, or a prefix of objects (ending in /); with --op put, where to write.
     #[arg(required_unless_present = "emulator", conflicts_with = "emulator")]
     url: Option<StoreUrl>,
 
@@ -41,19 +47,27 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "MODEL")]
     emulator: Option<String>,
 
+    /// With --emulator: by its S3 API.
+    #[arg(long)]
+    s3: bool,
+
+    /// What is measured: reads of ranges, or writes of new objects by one request each.
+    #[arg(long, value_enum, default_value = "get")]
+    op: Op,
+
     /// With --emulator: the file to upload and read; without it, --object-size of random bytes.
-    #[arg(long, value_name = "FILE", requires = "emulator")]
+    #[arg(long, value_name = "FILE")]
     upload: Option<PathBuf>,
 
     /// With --emulator: the size of the object that is made.
     #[arg(long, value_parser = parse_size, default_value = "64MiB")]
     object_size: u64,
 
-    /// Bytes of a read.
+    /// Bytes of a read or write.
     #[arg(long, value_parser = parse_size, default_value = "64KiB")]
     size: u64,
 
-    /// Reads under way at a time.
+    /// Reads or writes under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
 
@@ -65,11 +79,11 @@ pub(crate) struct Bench {
     #[arg(long, value_parser = parse_duration, default_value = "10s", conflicts_with = "count")]
     duration: Duration,
 
-    /// Measure so many reads.
+    /// Measure so many reads or writes.
     #[arg(long)]
     count: Option<u64>,
 
-    /// Reads of the warm-up, not measured; without it, eight a worker.
+    /// Reads or writes of the warm-up, not measured; without it, eight a worker.
     #[arg(long, value_name = "COUNT")]
     warmup: Option<u64>,
 
@@ -91,6 +105,28 @@ pub(crate) struct Bench {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Op {
+    Get,
+    Put,
+}
+
+impl Op {
+    fn operation(self) -> Operation {
+        match self {
+            Op::Get => Operation::Get,
+            Op::Put => Operation::Put,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Op::Get => "read",
+            Op::Put => "write",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Pattern {
     Random,
     Sequential,
@@ -98,6 +134,9 @@ enum Pattern {
 
 impl Bench {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
+        if self.emulator.is_none() && (self.s3 || self.upload.is_some()) {
+            return Err(Exit::usage("--s3 and --upload are of --emulator"));
+        }
         if let Some(out) = &self.out {
             std::fs::create_dir_all(out)
                 .map_err(|e| Exit::usage(format!("cannot make {}: {e}", out.display())))?;
@@ -107,39 +146,75 @@ impl Bench {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let client = settings.client()?;
-        let ended = runtime.block_on(self.measure(&client, server.as_ref()));
+        let ended = runtime.block_on(async {
+            let mut bed = Bed {
+                signals: Signals::listen()?,
+                show: settings.progress(),
+                log: self.request_log()?,
+            };
+            self.measure(&client, server.as_ref(), &mut bed).await
+        });
         settings.save(&client)?;
         ended
     }
 
-    async fn measure(&self, client: &Client, server: Option<&Server>) -> Ended {
+    async fn measure(&self, client: &Client, server: Option<&Server>, bed: &mut Bed) -> Ended {
         let (url, store) = self.open(client, server)?;
+        if self.op == Op::Put {
+            let below = format!(
+                "{}storescope-bench-{:08x}/",
+                crate::place::prefix(url.key()),
+                fastrand::u32(..)
+            );
+            let plan = Arc::new(Plan::puts(self, &below));
+            let measured = self.phases(&store, &plan, bed).await;
+            let removed = remove(&store, &plan).await;
+            self.told(&url.with_key(&below), measured?)?;
+            return removed;
+        }
         if server.is_some() {
             self.upload(&store, url.key()).await?;
         }
         let objects = self.objects(&store, &url).await?;
-        let log = self.request_log()?;
-        let plan = Arc::new(Plan::new(self, objects));
+        let plan = Arc::new(Plan::gets(self, objects));
+        let measured = self.phases(&store, &plan, bed).await?;
+        self.told(&url, measured)
+    }
 
+    /// The warm-up and what is measured.
+    async fn phases(
+        &self,
+        store: &Store,
+        plan: &Arc<Plan>,
+        bed: &mut Bed,
+    ) -> Result<(Done, Scope), Exit> {
         let warmup = Scope::new("warmup");
-        log.watch(&warmup, true);
+        bed.log.watch(&warmup, self.op.operation(), true);
         let reads = self.warmup.unwrap_or(u64::from(self.concurrency) * 8);
-        if self.phase(&store, &plan, &warmup, Limit::Count(reads), "warm-up").await.interrupted {
+        if self.phase(store, plan, &warmup, Limit::Count(reads), "warm-up", bed).await.interrupted {
             return Err(Exit::interrupted());
         }
-
         let scope = Scope::new("bench");
-        log.watch(&scope, false);
+        bed.log.watch(&scope, self.op.operation(), false);
         let limit = self.count.map_or(Limit::Duration(self.duration), Limit::Count);
-        let done = self.phase(&store, &plan, &scope, limit, "measuring").await;
-        log.flush()?;
+        let done = self.phase(store, plan, &scope, limit, "measuring", bed).await;
+        bed.log.flush()?;
+        Ok((done, scope))
+    }
 
+    fn told(&self, url: &StoreUrl, (done, scope): (Done, Scope)) -> Ended {
         let run = Run {
             url: url.to_string(),
             model: self.emulator.clone(),
+            operation: self.op.operation(),
+            word: self.op.word(),
             size: self.size,
             concurrency: self.concurrency,
-            pattern: if self.pattern == Pattern::Random { "random" } else { "sequential" },
+            pattern: match (self.op, self.pattern) {
+                (Op::Put, _) => "new objects",
+                (Op::Get, Pattern::Random) => "random",
+                (Op::Get, Pattern::Sequential) => "sequential",
+            },
             seed: self.seed,
             elapsed: done.elapsed,
             failed_calls: done.failed,
@@ -162,25 +237,35 @@ impl Bench {
     }
 
     fn open(&self, client: &Client, server: Option<&Server>) -> Result<(StoreUrl, Store), Exit> {
-        let (url, options) = match (server, &self.url) {
-            (Some(server), _) => {
-                let oci = &server.ready().oci;
-                let name = match &self.upload {
-                    Some(file) => {
-                        file.file_name().and_then(|name| name.to_str()).unwrap_or("object")
-                    }
-                    None => "object",
-                };
-                let url: StoreUrl = format!("oci://demo@{}/{name}", oci.namespace).parse()?;
-                let options = StoreOptions::new()
-                    .set("endpoint", &oci.endpoint)
-                    .set("config_file", &oci.config_file)
-                    .set("profile", &oci.profile);
-                (url, options)
+        let Some(server) = server else {
+            let url = self.url.clone().expect("clap requires it, or the emulator");
+            if url.bucket().is_none() && url.scheme() != Scheme::File {
+                return Err(Exit::usage(format!("{url} names no bucket")));
             }
-            (None, Some(url)) => (url.clone(), StoreOptions::new()),
-            (None, None) => unreachable!("clap requires one of the two"),
+            return Ok((url.clone(), root(client, &url)?));
         };
+        let file = self.upload.as_ref().and_then(|file| file.file_name()?.to_str());
+        let name = if self.op == Op::Put { "" } else { file.unwrap_or("object") };
+        let ready = server.ready();
+        let (url, options) = match (&ready.s3, self.s3) {
+            (Some(s3), true) => {
+                let options = StoreOptions::new()
+                    .set("endpoint", &s3.endpoint)
+                    .set("region", &s3.region)
+                    .set("access_key_id", &s3.access_key_id)
+                    .set("secret_access_key", &s3.secret_access_key);
+                (format!("s3://demo/{name}"), options)
+            }
+            (None, true) => return Err(Exit::failed("the emulator has no S3 API")),
+            (_, false) => {
+                let options = StoreOptions::new()
+                    .set("endpoint", &ready.oci.endpoint)
+                    .set("config_file", &ready.oci.config_file)
+                    .set("profile", &ready.oci.profile);
+                (format!("oci://demo@{}/{name}", ready.oci.namespace), options)
+            }
+        };
+        let url: StoreUrl = url.parse()?;
         let store = client.store(&url.with_key(""), options)?;
         Ok((url, store))
     }
@@ -195,7 +280,9 @@ impl Bench {
                 bytes
             }
         };
-        note(&format!("uploading {key}, {} bytes", bytes.len()));
+        if Show::new(false) == Show::Terminal {
+            progress::note(&format!("uploading {key}, {} bytes", bytes.len()));
+        }
         store.put(key, Bytes::from(bytes), PutOptions::new()).await?;
         Ok(())
     }
@@ -219,7 +306,7 @@ impl Bench {
                 found.push((meta.key, meta.size));
             }
             if found.len() == MOST {
-                note(&format!("reading the first {MOST} objects"));
+                progress::note(&format!("reading the first {MOST} objects"));
                 break;
             }
         }
@@ -244,6 +331,7 @@ impl Bench {
         scope: &Scope,
         limit: Limit,
         what: &str,
+        bed: &mut Bed,
     ) -> Done {
         let begun = Instant::now();
         let tickets = Arc::new(Tickets { taken: AtomicU64::new(0), limit, begun });
@@ -256,19 +344,18 @@ impl Bench {
             })
             .collect();
         let handles: Vec<_> = workers.iter().map(tokio::task::JoinHandle::abort_handle).collect();
-        let mut all = Box::pin(futures_util::future::join_all(workers));
+        let all = futures_util::future::join_all(workers);
+        let mut all = Box::pin(progress::shown(bed.show, || tickets.told(what, self.op), all));
         let mut done = Done::default();
         let results = tokio::select! {
             results = &mut all => results,
-            () = interrupted() => {
+            () = bed.signals.next() => {
                 done.interrupted = true;
                 handles.iter().for_each(tokio::task::AbortHandle::abort);
                 all.await
             }
-            () = progress(&tickets, what) => unreachable!("progress is told until the work ends"),
         };
         done.elapsed = begun.elapsed();
-        clear_progress();
         for worker in results {
             let worker = match worker {
                 Ok(worker) => worker,
@@ -282,6 +369,13 @@ impl Bench {
         }
         done
     }
+}
+
+/// What a run has beside it.
+struct Bed {
+    signals: Signals,
+    show: Show,
+    log: RequestLog,
 }
 
 /// What a phase came to.
@@ -316,9 +410,21 @@ impl Tickets {
             Limit::Duration(duration) => self.begun.elapsed() < duration,
         }
     }
+
+    fn told(&self, what: &str, op: Op) -> String {
+        let (taken, word) = (self.taken.load(Relaxed), op.word());
+        match self.limit {
+            Limit::Count(count) => format!("{what}: {} of {count} {word}s", taken.min(count)),
+            Limit::Duration(duration) => format!(
+                "{what}: {taken} {word}s, {:.0} of {:.0} s",
+                self.begun.elapsed().as_secs_f64(),
+                duration.as_secs_f64()
+            ),
+        }
+    }
 }
 
-/// Where the reads go.
+/// Where the reads or writes go.
 #[derive(Debug)]
 struct Plan {
     objects: Vec<(String, u64)>,
@@ -326,17 +432,39 @@ struct Plan {
     pattern: Pattern,
     next: AtomicU64,
     random: Mutex<fastrand::Rng>,
+    /// What is written, and the prefix of its names.
+    puts: Option<(String, Bytes)>,
 }
 
 impl Plan {
-    fn new(bench: &Bench, objects: Vec<(String, u64)>) -> Plan {
+    fn gets(bench: &Bench, objects: Vec<(String, u64)>) -> Plan {
         Plan {
             objects,
             size: bench.size.max(1),
             pattern: bench.pattern,
             next: AtomicU64::new(0),
             random: Mutex::new(fastrand::Rng::with_seed(bench.seed)),
+            puts: None,
         }
+    }
+
+    fn puts(bench: &Bench, below: &str) -> Plan {
+        let mut bytes = vec![0; bench.size as usize];
+        fastrand::Rng::with_seed(bench.seed).fill(&mut bytes);
+        let puts = Some((below.to_owned(), Bytes::from(bytes)));
+        Plan { puts, ..Plan::gets(bench, Vec::new()) }
+    }
+
+    /// Reads a range, or writes an object.
+    async fn step(&self, store: &Store) -> storescope::Result<()> {
+        if let Some((below, bytes)) = &self.puts {
+            let number = self.next.fetch_add(1, Relaxed);
+            store.put(&format!("{below}{number}"), bytes.clone(), PutOptions::new()).await?;
+        } else {
+            let (key, range) = self.next();
+            store.get(key, GetOptions::new().range(range)).await?.bytes().await?;
+        }
+        Ok(())
     }
 
     /// The next read: name and range.
@@ -371,7 +499,7 @@ impl Plan {
 struct Worked {
     failed: u64,
     first_error: Option<storescope::Error>,
-    /// Of each read of one attempt: the part of the caller's wall time that its phases account for.
+    /// Of each read or write of one attempt: the part of the caller's wall time that its phases account for.
     attributed: Vec<f32>,
 }
 
@@ -382,12 +510,10 @@ async fn worker(store: Store, plan: Arc<Plan>, tickets: Arc<Tickets>, scope: Sco
     let store = store.with_scope(&scope);
     let mut worked = Worked::default();
     while tickets.take() {
-        let (key, range) = plan.next();
         phases.begin();
         let begun = Instant::now();
-        let read = async { store.get(key, GetOptions::new().range(range)).await?.bytes().await };
-        match read.await {
-            Ok(_) => worked.attributed.extend(phases.share_of(begun.elapsed())),
+        match plan.step(&store).await {
+            Ok(()) => worked.attributed.extend(phases.share_of(begun.elapsed())),
             Err(error) => {
                 worked.failed += 1;
                 worked.first_error.get_or_insert(error);
@@ -397,7 +523,24 @@ async fn worker(store: Store, plan: Arc<Plan>, tickets: Arc<Tickets>, scope: Sco
     worked
 }
 
-/// What the attempts of one worker's read under way have measured.
+/// Removes what was written.
+async fn remove(store: &Store, plan: &Plan) -> Ended {
+    let Some((below, _)) = plan.puts.clone() else { return Ok(()) };
+    let written = plan.next.load(Relaxed);
+    let names = stream::iter(0..written).map(move |number| format!("{below}{number}")).boxed();
+    let mut removed = store.delete_many(names);
+    while let Some((_, result)) = removed.next().await {
+        match result {
+            Err(error) if !error.is_not_found() => {
+                return Err(Exit::from(error).about("what the bench wrote is still there"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the attempts of one worker's read or write under way have measured.
 #[derive(Debug, Default)]
 struct Phases {
     attempts: AtomicU64,
@@ -433,10 +576,10 @@ impl RequestLog {
         Ok(RequestLog(Some(Arc::new(Mutex::new(BufWriter::new(file))))))
     }
 
-    fn watch(&self, scope: &Scope, warmup: bool) {
+    fn watch(&self, scope: &Scope, operation: Operation, warmup: bool) {
         let Some(log) = self.0.clone() else { return };
         scope.observe(move |event| {
-            if event.operation != Operation::Get {
+            if event.operation != operation {
                 return;
             }
             let line = serde_json::json!({
@@ -456,51 +599,5 @@ impl RequestLog {
             Some(log) => Ok(log.lock().expect("no holder panics").flush()?),
             None => Ok(()),
         }
-    }
-}
-
-/// Ctrl-C or SIGTERM.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-/// Tells how far it has got, on a terminal, from the second second on.
-async fn progress(tickets: &Tickets, what: &str) {
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    loop {
-        if std::io::stderr().is_terminal() {
-            let taken = tickets.taken.load(Relaxed);
-            let of = match tickets.limit {
-                Limit::Count(count) => format!("{taken} of {count} reads"),
-                Limit::Duration(duration) => {
-                    format!(
-                        "{taken} reads, {:.0} of {:.0} s",
-                        tickets.begun.elapsed().as_secs_f64(),
-                        duration.as_secs_f64()
-                    )
-                }
-            };
-            eprint!("\r{what}: {of}   ");
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-fn clear_progress() {
-    if std::io::stderr().is_terminal() {
-        eprint!("\r{:60}\r", "");
-    }
-}
-
-fn note(text: &str) {
-    if std::io::stderr().is_terminal() {
-        eprintln!("{text}");
     }
 }

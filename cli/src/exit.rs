@@ -10,22 +10,55 @@ use storescope::ErrorKind;
 pub(crate) struct Exit {
     code: u8,
     message: String,
+    kind: Option<ErrorKind>,
 }
 
 impl Exit {
     /// Usage or configuration.
     pub(crate) fn usage(message: impl Into<String>) -> Exit {
-        Exit { code: 2, message: message.into() }
+        Exit { code: 2, message: message.into(), kind: None }
     }
 
     /// The work itself failed.
     pub(crate) fn failed(message: impl Into<String>) -> Exit {
-        Exit { code: 1, message: message.into() }
+        Exit { code: 1, message: message.into(), kind: None }
     }
 
     /// Ctrl-C or SIGTERM; what ran has been told.
     pub(crate) fn interrupted() -> Exit {
-        Exit { code: 130, message: "interrupted".to_owned() }
+        Exit { code: 130, message: "interrupted".to_owned(), kind: None }
+    }
+
+    /// Many things were asked for, and this was one that failed: each was told.
+    pub(crate) fn of_many() -> Exit {
+        Exit::failed("")
+    }
+
+    /// Says what it is about, in front.
+    pub(crate) fn about(mut self, what: &str) -> Exit {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Whether something exists that was not to be replaced.
+    pub(crate) fn is_exists(&self) -> bool {
+        self.kind == Some(ErrorKind::AlreadyExists)
+    }
+
+    pub(crate) fn is_interrupt(&self) -> bool {
+        self.code == 130
+    }
+
+    /// Whether everything else would fail alike: nobody is known, or there is no bucket.
+    pub(crate) fn is_everybodys(&self) -> bool {
+        matches!(
+            self.kind,
+            Some(ErrorKind::Config | ErrorKind::BucketNotFound | ErrorKind::Unauthenticated)
+        )
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Tells it on standard error.
@@ -36,7 +69,7 @@ impl Exit {
     /// Tells it on standard error; the code to end with.
     pub(crate) fn told(self) -> u8 {
         if !self.message.is_empty() {
-            eprintln!("storescope: {}", self.message);
+            crate::progress::note(&format!("storescope: {}", self.message));
         }
         self.code
     }
@@ -56,7 +89,7 @@ impl From<storescope::Error> for Exit {
             message = format!("{message}\n  caused by: {cause}");
             source = cause.source();
         }
-        Exit { code, message }
+        Exit { code, message, kind: Some(error.kind()) }
     }
 }
 
@@ -64,7 +97,7 @@ impl From<io::Error> for Exit {
     fn from(error: io::Error) -> Exit {
         // The reader of a pipe has had enough: `storescope cat … | head` ends well.
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Exit { code: 0, message: String::new() };
+            return Exit { code: 0, message: String::new(), kind: None };
         }
         Exit::failed(error.to_string())
     }

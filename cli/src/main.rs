@@ -4,12 +4,20 @@
 //! Data goes to standard output, progress and notes to standard error. Exit codes: see [`exit`].
 
 mod bench;
+mod buckets;
 mod child;
+mod cp;
 mod exit;
 mod objects;
+mod place;
+mod progress;
 mod report;
+mod rm;
 mod serve;
+mod session;
 mod settings;
+mod tally;
+mod uploads;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Exit;
@@ -19,25 +27,32 @@ use std::process::ExitCode;
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    the store or the network failed, or some requests of a bench did
+  1    the store, the network or a file failed; of many things, some did
   2    usage or configuration
   3    object or bucket not found
   4    not authenticated, or not permitted
   130  interrupted";
 
 const EXAMPLES: &str = "Examples:
-  storescope bench --emulator s3-standard               measure a simulated store, nothing else needed
+  storescope bench --emulator s3-standard               measure a simulated store
   storescope bench oci://lake@ns/big.root --size 1MiB   measure a real one
   storescope ls oci://lake@ns/ -l
-  storescope cat oci://lake@ns/notes.txt --range 0-99
-  storescope serve --model oci-native                   an OCI Object Storage on this machine";
+  storescope cat s3://lake/notes.txt --range 0-99
+  storescope cp -r results oci://lake@ns/runs/17        a second run copies what has changed
+  storescope serve --model oci-native                   OCI Object Storage and S3 on this machine
 
-/// Measure an object store, and see where the time goes.
+URLs (names in them are literal: nothing is decoded):
+  oci://BUCKET@NAMESPACE/NAME   without @NAMESPACE the service is asked for it
+  s3://BUCKET/NAME
+  file:///PATH
+  https://HOST/p/TOKEN/n/NAMESPACE/b/BUCKET/o/NAME   a pre-authenticated request, percent-encoded";
+
+/// Read, write and measure object stores, and see where the time goes.
 #[derive(Debug, Parser)]
 #[command(
     name = "storescope",
     version,
-    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STORESCOPE_COMMIT"), ", features: oci)"),
+    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STORESCOPE_COMMIT"), ", features: oci, s3, object-store)"),
     after_help = EXIT_CODES,
     after_long_help = examples_and_codes(),
     arg_required_else_help = true
@@ -52,7 +67,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure ranged reads: latency by phase, percentiles, throughput.
+    /// Measure ranged reads, or writes: latency by phase, percentiles, throughput.
     Bench(bench::Bench),
     /// List objects, or buckets.
     Ls(objects::Ls),
@@ -60,6 +75,18 @@ enum Command {
     Cat(objects::Cat),
     /// Tell what an object is.
     Stat(objects::Stat),
+    /// Copy files and objects: into a store, out of one, between stores.
+    Cp(cp::Cp),
+    /// Move files and objects; rename within a bucket.
+    Mv(cp::Mv),
+    /// Remove objects.
+    Rm(rm::Rm),
+    /// Make a bucket.
+    Mb(buckets::Mb),
+    /// Remove an empty bucket.
+    Rb(buckets::Rb),
+    /// List, or abort, uploads by parts that were begun and never ended.
+    Uploads(uploads::Uploads),
     /// Run a local OCI Object Storage: signatures checked, latency by a model, faults on demand.
     Serve(serve::Serve),
     /// Write completions for a shell to standard output.
@@ -81,6 +108,12 @@ fn main() -> ExitCode {
         Command::Ls(ls) => ls.run(&cli.settings),
         Command::Cat(cat) => cat.run(&cli.settings),
         Command::Stat(stat) => stat.run(&cli.settings),
+        Command::Cp(cp) => cp.run(&cli.settings),
+        Command::Mv(mv) => mv.run(&cli.settings),
+        Command::Rm(rm) => rm.run(&cli.settings),
+        Command::Mb(mb) => mb.run(&cli.settings),
+        Command::Rb(rb) => rb.run(&cli.settings),
+        Command::Uploads(uploads) => uploads.run(&cli.settings),
         Command::Serve(serve) => serve.run(),
         Command::Completions { shell } => {
             let mut text = Vec::new();

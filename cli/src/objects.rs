@@ -2,8 +2,7 @@
 //! `ls`, `cat`, `stat`.
 
 use crate::Ended;
-use crate::bench::interrupted;
-use crate::exit::Exit;
+use crate::session;
 use crate::settings::Settings;
 use clap::Args;
 use futures_util::StreamExt;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 use storescope::{
-    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta,
+    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta, Scheme,
     StoreOptions, StoreUrl,
 };
 
@@ -41,9 +40,9 @@ pub(crate) struct Ls {
 
 impl Ls {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        on_runtime(settings, async |client: &Client| {
+        session::run(settings, async |client: &Client| {
             let mut out = BufWriter::new(io::stdout().lock());
-            if self.url.bucket().is_none() {
+            if self.url.bucket().is_none() && self.url.scheme() != Scheme::File {
                 let mut buckets = client.buckets(&self.url, StoreOptions::new());
                 while let Some(bucket) = buckets.next().await {
                     self.write_bucket(&mut out, &bucket?)?;
@@ -115,7 +114,7 @@ pub(crate) struct Cat {
 
 impl Cat {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        on_runtime(settings, async |client: &Client| {
+        session::run(settings, async |client: &Client| {
             let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
             let mut options = GetOptions::new();
             if let Some(range) = &self.range {
@@ -146,7 +145,7 @@ pub(crate) struct Stat {
 
 impl Stat {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        on_runtime(settings, async |client: &Client| {
+        session::run(settings, async |client: &Client| {
             let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
             let described = described(&store.head(self.url.key()).await?);
             let mut out = io::stdout().lock();
@@ -175,24 +174,6 @@ impl Stat {
     }
 }
 
-/// Runs a command's work on a runtime, with a client of the settings, and saves what it recorded.
-fn on_runtime(settings: &Settings, work: impl AsyncFnOnce(&Client) -> Ended) -> Ended {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let client = settings.client()?;
-    // On a thread of its own: a write to a pipe that nobody reads must not keep a signal waiting.
-    let (watched, saved) = (client.clone(), settings.clone());
-    runtime.spawn(async move {
-        interrupted().await;
-        let exit = saved.save(&watched).err().unwrap_or_else(Exit::interrupted);
-        std::process::exit(exit.told().into());
-    });
-    let ended = runtime.block_on(work(&client));
-    settings.save(&client)?;
-    runtime.shutdown_background();
-    ended
-}
-
 fn described(meta: &ObjectMeta) -> Value {
     let checksum = meta.checksum.map(|checksum| match checksum {
         Checksum::Crc32c(crc) => format!("crc32c:{crc:08x}"),
@@ -215,7 +196,7 @@ fn described(meta: &ObjectMeta) -> Value {
 }
 
 /// `2026-11-22T06:00:00Z`.
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     jiff::Timestamp::from_second(seconds as i64).map(|time| time.to_string()).unwrap_or_default()
 }

@@ -15,6 +15,9 @@ use storescope::timing::{Distribution, Level, Operation, Outcome, Phase, Snapsho
 pub(crate) struct Run {
     pub(crate) url: String,
     pub(crate) model: Option<String>,
+    pub(crate) operation: Operation,
+    /// What one of it is called.
+    pub(crate) word: &'static str,
     pub(crate) size: u64,
     pub(crate) concurrency: u32,
     pub(crate) pattern: &'static str,
@@ -48,12 +51,12 @@ const QUANTILES: [(&str, f64); 4] =
     [("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999)];
 
 impl Run {
-    fn reads(&self, phase: Phase) -> Option<Distribution> {
-        self.snapshot.attempts(Operation::Get, phase, Outcome::Ok)
+    fn times(&self, phase: Phase) -> Option<Distribution> {
+        self.snapshot.attempts(self.operation, phase, Outcome::Ok)
     }
 
     fn attempts(&self) -> BTreeMap<Outcome, u64> {
-        self.snapshot.outcomes(Level::Attempt, Operation::Get)
+        self.snapshot.outcomes(Level::Attempt, self.operation)
     }
 
     fn requests(&self) -> u64 {
@@ -61,13 +64,15 @@ impl Run {
     }
 
     fn calls(&self) -> u64 {
-        self.snapshot.outcomes(Level::Call, Operation::Get).values().sum()
+        self.snapshot.outcomes(Level::Call, self.operation).values().sum()
     }
 
     fn bytes(&self) -> u64 {
-        let delivered = self
-            .snapshot
-            .select(|key| key.level == Level::Attempt && key.phase == Phase::BytesDelivered);
+        let delivered = self.snapshot.select(|key| {
+            key.level == Level::Attempt
+                && key.operation == self.operation
+                && key.phase == Phase::BytesDelivered
+        });
         delivered.map_or(0, |bytes| bytes.sum())
     }
 
@@ -77,9 +82,9 @@ impl Run {
 
     /// Each phase of the successful attempts with its share of their whole time.
     fn phases(&self) -> Vec<(Phase, Distribution, f64)> {
-        let Some(total) = self.reads(Phase::Total) else { return Vec::new() };
+        let Some(total) = self.times(Phase::Total) else { return Vec::new() };
         let parts = Phase::PARTS.iter().filter_map(|phase| {
-            let part = self.reads(*phase)?;
+            let part = self.times(*phase)?;
             let share = part.sum() as f64 / total.sum() as f64;
             Some((*phase, part, share))
         });
@@ -106,12 +111,13 @@ impl Run {
             "schema": 1,
             "url": self.url,
             "model": self.model,
+            "operation": self.operation.as_str(),
             "size": self.size,
             "concurrency": self.concurrency,
             "pattern": self.pattern,
             "seed": self.seed,
-            "ttfb": figures(self.reads(Phase::Ttfb).as_ref()),
-            "total": figures(self.reads(Phase::Total).as_ref()),
+            "ttfb": figures(self.times(Phase::Ttfb).as_ref()),
+            "total": figures(self.times(Phase::Total).as_ref()),
             "phases": phases,
             "attributed_in_99_percent": self.attributed.in_99_percent().map(|share| rounded(f64::from(share))),
             "errors": errors,
@@ -137,9 +143,9 @@ impl Run {
     }
 
     pub(crate) fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let Run { url, size, concurrency, pattern, .. } = self;
+        let Run { url, size, concurrency, pattern, word, .. } = self;
         let model = self.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
-        writeln!(out, "{url}{model}: {size} bytes a read, {pattern}, {concurrency} at a time")?;
+        writeln!(out, "{url}{model}: {size} bytes a {word}, {pattern}, {concurrency} at a time")?;
         writeln!(out)?;
         writeln!(
             out,
@@ -147,7 +153,7 @@ impl Run {
             "ms", "count", "p50", "p90", "p99", "p99.9", "max"
         )?;
         for (name, phase) in [("first byte", Phase::Ttfb), ("whole", Phase::Total)] {
-            let Some(times) = self.reads(phase) else { continue };
+            let Some(times) = self.times(phase) else { continue };
             write!(out, "{name:<12}{:>9}", times.count())?;
             for (_, quantile) in QUANTILES {
                 write!(out, "{:>10.3}", milliseconds(times.quantile(quantile)))?;
@@ -173,7 +179,7 @@ impl Run {
         if let Some(share) = self.attributed.in_99_percent() {
             writeln!(
                 out,
-                "phases account for at least {:.1} % of the caller's wait in 99 % of reads",
+                "phases account for at least {:.1} % of the caller's wait in 99 % of {word}s",
                 share * 100.0
             )?;
         }
@@ -202,8 +208,8 @@ impl Run {
                 Err(error.clone().into())
             }
             Some(error) => Err(Exit::failed(format!(
-                "{} reads failed, the first with: {error}",
-                self.failed_calls
+                "{} {}s failed, the first with: {error}",
+                self.failed_calls, self.word
             ))),
             None => Ok(()),
         }

@@ -3,28 +3,64 @@
 
 use crate::Ended;
 use crate::exit::Exit;
-use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use storescope_emulator::Emulator;
+use storescope::config::parse_size;
+use storescope_emulator::{Builder, Emulator};
 use storescope_model::Model;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Run a local OCI Object Storage. Prints one JSON line when it is ready: endpoints, a configuration file with
-/// throwaway keys, the admin API (faults, record: docs/EMULATOR.md).
+/// Run a local object store that speaks OCI's native API and S3's, on the same objects. Prints one JSON line when it is
+/// ready: endpoints, a configuration file and S3 keys made for this run, the admin API (faults, record:
+/// docs/EMULATOR.md).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   storescope serve
   storescope serve --model s3-standard --seed 7 --state /tmp/emulator
+  storescope serve --data ./objects --data-limit 10GiB       what is stored outlives the process
+  storescope serve --s3-dialect oci --s3-port 9000           an S3 API that refuses what OCI's refuses
+  storescope serve --bucket near --bucket far --s3-bucket-region far=eu-frankfurt-1
   storescope serve | jq -r .oci.endpoint")]
 pub(crate) struct Serve {
-    /// Port of the plain listener; 0 is any.
+    /// Address that all listeners bind to. Nobody but this machine reaches the default.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+
+    /// Port of the plain listener of the native API; 0 is any.
     #[arg(long, default_value_t = 0)]
     port: u16,
+
+    /// Port of the TLS listener of the native API; 0 is any.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    tls_port: u16,
+
+    /// Port of the plain listener of the S3 API; 0 is any.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    s3_port: u16,
+
+    /// Port of the TLS listener of the S3 API; 0 is any.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    s3_tls_port: u16,
+
+    /// Port of the admin API; 0 is any.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    admin_port: u16,
 
     /// Latency model: a name, or a TOML file.
     #[arg(long, value_name = "NAME|FILE", default_value = "none")]
     model: String,
+
+    /// Where objects are kept, made if it is not there; without it, in memory. What was answered is there after a
+    /// `kill -9`.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Most bytes of objects in the folder: a write beyond them is refused as on a full disk.
+    #[arg(long, value_name = "SIZE", requires = "data", value_parser = parse_size)]
+    data_limit: Option<u64>,
 
     /// Where configuration, CA and record go; without it, a temporary folder.
     #[arg(long, value_name = "DIR")]
@@ -38,6 +74,19 @@ pub(crate) struct Serve {
     #[arg(long = "bucket", value_name = "NAME", default_value = "demo")]
     buckets: Vec<String>,
 
+    /// The namespace of the native API.
+    #[arg(long, value_name = "NAME", default_value = "emulator", value_parser = NonEmptyStringValueParser::new())]
+    namespace: String,
+
+    /// Whose S3 API it is: `oci` refuses what OCI's refuses (bodies in aws-chunked, DeleteObjects with a CRC32).
+    #[arg(long, value_name = "DIALECT", value_enum, default_value_t = Dialect::Aws)]
+    s3_dialect: Dialect,
+
+    /// Says that a bucket lies in another region: S3 requests that are signed for any other are sent there by a 301.
+    /// May be given more than once.
+    #[arg(long = "s3-bucket-region", value_name = "NAME=REGION", value_parser = bucket_region)]
+    s3_bucket_regions: Vec<(String, String)>,
+
     /// Seconds that the server's clock is ahead of this machine's (negative: behind).
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     clock_offset: i64,
@@ -47,19 +96,18 @@ pub(crate) struct Serve {
     until_stdin_ends: bool,
 }
 
+/// What the S3 API takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dialect {
+    /// What S3 itself takes.
+    Aws,
+    /// What OCI's S3 API takes.
+    Oci,
+}
+
 impl Serve {
     pub(crate) fn run(self) -> Ended {
-        let mut builder = Emulator::builder()
-            .port(self.port)
-            .model(model(&self.model)?)
-            .seed(self.seed)
-            .clock_offset(self.clock_offset);
-        for bucket in &self.buckets {
-            builder = builder.bucket(bucket);
-        }
-        if let Some(state) = &self.state {
-            builder = builder.state_dir(state);
-        }
+        let builder = self.builder()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Before the ready line: whoever reads it may send SIGTERM at once.
         let (mut terminate, mut interrupt) = {
@@ -80,6 +128,47 @@ impl Serve {
         // A read of standard input that is still waiting must not hold the process.
         runtime.shutdown_background();
         Ok(())
+    }
+
+    fn builder(&self) -> Result<Builder, Exit> {
+        let mut builder = Emulator::builder()
+            .address(self.address)
+            .port(self.port)
+            .tls_port(self.tls_port)
+            .s3_port(self.s3_port)
+            .s3_tls_port(self.s3_tls_port)
+            .admin_port(self.admin_port)
+            .namespace(&self.namespace)
+            .s3_dialect_oci(self.s3_dialect == Dialect::Oci)
+            .model(model(&self.model)?)
+            .seed(self.seed)
+            .clock_offset(self.clock_offset);
+        for bucket in &self.buckets {
+            builder = builder.bucket(bucket);
+        }
+        for (bucket, region) in &self.s3_bucket_regions {
+            builder = builder.s3_bucket_region(bucket, region);
+        }
+        if let Some(state) = &self.state {
+            builder = builder.state_dir(state);
+        }
+        if let Some(data) = &self.data {
+            builder = builder.data_dir(data);
+        }
+        if let Some(limit) = self.data_limit {
+            builder = builder.data_limit(limit);
+        }
+        Ok(builder)
+    }
+}
+
+/// `NAME=REGION`.
+fn bucket_region(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((bucket, region)) if !bucket.is_empty() && !region.is_empty() => {
+            Ok((bucket.to_owned(), region.to_owned()))
+        }
+        _ => Err("a bucket, =, and its region are wanted".to_owned()),
     }
 }
 

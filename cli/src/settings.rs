@@ -2,10 +2,14 @@
 //! The options that every command has: one for each setting of the table, and where to write what was recorded.
 
 use crate::exit::Exit;
+use crate::progress::Show;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use storescope::config::SETTINGS;
 use storescope::{Client, Config};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Settings given on the command line, over those of the environment.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +17,7 @@ pub(crate) struct Settings {
     given: Vec<(&'static str, String)>,
     scope_out: Option<PathBuf>,
     verbose: bool,
+    progress: bool,
 }
 
 /// Shown by `-h`; the others only by `--help`.
@@ -40,15 +45,25 @@ impl Settings {
             .map_err(|e| Exit::failed(format!("cannot write {}: {e}", file.display())))
     }
 
+    /// How progress is told.
+    pub(crate) fn progress(&self) -> Show {
+        Show::new(self.progress)
+    }
+
     /// Warnings to standard error; with `-v`, every retry.
     pub(crate) fn start_log(&self) {
         let level = if self.verbose { tracing::Level::DEBUG } else { tracing::Level::WARN };
+        // The emulator's S3 service calls every request that it refuses an error; its answer says so already.
+        let s3s = if self.verbose { LevelFilter::DEBUG } else { LevelFilter::OFF };
+        let targets = Targets::new().with_default(level).with_target("s3s", s3s);
         tracing_subscriber::fmt()
             .with_max_level(level)
             .with_writer(std::io::stderr)
             .with_target(false)
             .without_time()
             .compact()
+            .finish()
+            .with(targets)
             .init();
     }
 }
@@ -92,6 +107,13 @@ impl clap::Args for Settings {
                     .help("Tell each retry")
                     .global(true),
             )
+            .arg(
+                Arg::new("progress")
+                    .long("progress")
+                    .action(ArgAction::SetTrue)
+                    .help("Tell how far it is, also where standard error is no terminal")
+                    .global(true),
+            )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -114,6 +136,7 @@ impl clap::FromArgMatches for Settings {
         }
         self.scope_out = matches.get_one::<PathBuf>("scope_out").cloned();
         self.verbose = matches.get_flag("verbose");
+        self.progress = matches.get_flag("progress");
         Ok(())
     }
 }

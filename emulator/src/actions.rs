@@ -82,7 +82,8 @@ fn absent(if_none_match: Option<&str>) -> Result<bool, ApiError> {
 pub(crate) struct Copy {
     pub(crate) source: (BucketName, String),
     pub(crate) target: (BucketName, String),
-    object: Object,
+    /// What is to be written, until it was or nobody wants it any more.
+    object: Option<Object>,
     condition: Condition,
 }
 
@@ -153,7 +154,7 @@ impl Copy {
         Ok(Copy {
             source: (bucket.clone(), details.source_object_name),
             target: (target, details.destination_object_name),
-            object: copied(&source, &tier, headers, now),
+            object: Some(copied(&source, &tier, headers, now)),
             condition: Condition {
                 if_match: details.target_if_match,
                 absent: absent(details.target_if_none_match.as_deref())?,
@@ -161,10 +162,16 @@ impl Copy {
         })
     }
 
-    /// Does it.
-    pub(crate) fn run(&self, storage: &Storage, now: SystemTime) -> Result<(), ApiError> {
-        let object = Object { created: now, modified: now, ..self.object.clone() };
+    /// Does it, once.
+    pub(crate) fn run(&mut self, storage: &Storage, now: SystemTime) -> Result<(), ApiError> {
+        let Some(object) = self.object.take() else { return Ok(()) };
+        let object = Object { created: now, modified: now, ..object };
         storage.put(&self.target.0, &self.target.1, object, &self.condition).map(drop)
+    }
+
+    /// Lets go of the bytes: it is not to be done.
+    pub(crate) fn forget(&mut self) {
+        self.object = None;
     }
 }
 

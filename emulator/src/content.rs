@@ -6,7 +6,7 @@
 //! [`Blob`] is one file of the data folder; the file goes with the last content that holds it.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
@@ -219,18 +219,29 @@ pub(crate) struct Folder {
     limit: Option<u64>,
     /// Set when the emulator stops: what is dropped then stays on disk.
     closing: AtomicBool,
+    /// Held as long as the folder is open; the system lets go of it however the process ends.
+    _lock: File,
 }
 
 impl Folder {
-    /// Opens the folder, which is made if it is not there.
+    /// Opens the folder, which is made if it is not there, and which nobody else may have open.
     pub(crate) fn open(path: &Path, limit: Option<u64>) -> io::Result<Folder> {
         std::fs::create_dir_all(path.join("blobs"))?;
+        let lock = File::create(path.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::Error(error) => error,
+            TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                format!("another emulator uses the data folder {}", path.display()),
+            ),
+        })?;
         Ok(Folder {
             path: std::path::absolute(path)?,
             last_blob: AtomicU64::new(0),
             used: AtomicU64::new(0),
             limit,
             closing: AtomicBool::new(false),
+            _lock: lock,
         })
     }
 

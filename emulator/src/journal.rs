@@ -8,7 +8,7 @@
 //!
 //! A change is done when its line is whole, so `kill -9` leaves each object old or new: a torn
 //! last line is cut off at the next start, a blob that no line names is removed, and the log is
-//! written anew as a snapshot. Lines are handed to the system, not synced: a machine that crashes
+//! written anew as a snapshot, as it is when it has grown long. Lines are handed to the system, not synced: a machine that crashes
 //! may lose its latest changes, but no object comes back with other bytes than were put, as blobs
 //! are synced before their line and a blob that is too short drops its object.
 
@@ -52,11 +52,16 @@ pub(crate) enum Change<C = Content> {
     DropPar { bucket: String, id: String },
 }
 
+/// A log shorter than this is not written anew before the next start.
+const SHORT: u64 = 16 << 20;
+
 /// The log, open for more.
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
     length: u64,
+    /// At this length it is written anew.
+    long: u64,
     /// An earlier line could neither be written nor be taken back.
     broken: bool,
 }
@@ -69,15 +74,41 @@ impl Journal {
     pub(crate) fn open(folder: &Arc<Folder>) -> io::Result<(Journal, State)> {
         let mut state = State::default();
         let blobs: HashMap<u64, Arc<Blob>> = folder.blobs()?.into_iter().collect();
-        for change in read(&path(folder))? {
+        let (changes, whole) = read(&path(folder))?;
+        for change in changes {
             state.apply(change.with_contents(&|extents: &Vec<Extent>| find(&blobs, extents)));
         }
         // Those that nothing names are removed here.
         drop(blobs);
-        state.drop_broken();
-        let file = fresh(folder, &state)?;
-        let length = file.metadata()?.len();
-        Ok((Journal { file, length, broken: false }, state))
+        let dropped = state.drop_broken();
+        let (file, length) = match fresh(folder, &state) {
+            Ok(fresh) => fresh,
+            // On a full disk there may be no room for two: the old one serves, as far as it is
+            // whole. Where objects were dropped it would bring them back.
+            Err(error) if whole > 0 && !dropped => {
+                tracing::warn!(%error, "the journal cannot be written anew: the old one is kept");
+                (kept(folder, whole)?, whole)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((Journal { file, length, long: long(length), broken: false }, state))
+    }
+
+    /// Writes a log that has grown long anew, as a snapshot of the store.
+    pub(crate) fn shorten(&mut self, folder: &Folder, state: &State) {
+        if self.length < self.long {
+            return;
+        }
+        match fresh(folder, state) {
+            Ok((file, length)) => {
+                (self.file, self.length, self.long) = (file, length, long(length));
+            }
+            Err(error) => {
+                // There may be no room for two: the old one stays, and serves.
+                tracing::warn!(%error, "the journal cannot be written anew");
+                self.long = self.length.saturating_mul(2);
+            }
+        }
     }
 
     /// Writes a change; if that fails, the log is as it was.
@@ -111,14 +142,15 @@ fn find(blobs: &HashMap<u64, Arc<Blob>>, extents: &[Extent]) -> Content {
         .collect()
 }
 
-/// The changes up to the first line that is not whole.
-fn read(path: &Path) -> io::Result<Vec<Written>> {
+/// The changes of a log, and the bytes that they take: what comes after them is torn.
+fn read(path: &Path) -> io::Result<(Vec<Written>, u64)> {
     let mut lines = match File::open(path) {
         Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(error),
     };
     let mut changes = Vec::new();
+    let mut whole = 0;
     let mut bytes = Vec::new();
     while lines.read_until(b'\n', &mut bytes)? > 0 {
         let Some(change) = parse(&bytes) else {
@@ -126,9 +158,10 @@ fn read(path: &Path) -> io::Result<Vec<Written>> {
             break;
         };
         changes.push(change);
+        whole += bytes.len() as u64;
         bytes.clear();
     }
-    Ok(changes)
+    Ok((changes, whole))
 }
 
 /// `CRC32C in hex, space, JSON, LF`.
@@ -147,16 +180,35 @@ fn parse(line: &[u8]) -> Option<Written> {
 }
 
 /// Writes the store as it is into a new log, which takes the place of the old one at once.
-fn fresh(folder: &Folder, state: &State) -> io::Result<File> {
+fn fresh(folder: &Folder, state: &State) -> io::Result<(File, u64)> {
     let draft = folder.path().join("journal.new");
-    let mut file = BufWriter::new(File::create(&draft)?);
-    for change in state.changes() {
-        file.write_all(&line(&change)?)?;
-    }
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    std::fs::rename(draft, path(folder))?;
+    let write = || {
+        let mut file = BufWriter::new(File::create(&draft)?);
+        for change in state.changes() {
+            file.write_all(&line(&change)?)?;
+        }
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        let length = file.metadata()?.len();
+        std::fs::rename(&draft, path(folder))?;
+        Ok((file, length))
+    };
+    write().inspect_err(|_| {
+        // Half of it takes room that others need; if it stays, it is only that.
+        let _ = std::fs::remove_file(&draft);
+    })
+}
+
+/// The log as it is, cut where it is torn.
+fn kept(folder: &Folder, whole: u64) -> io::Result<File> {
+    let file = File::options().write(true).open(path(folder))?;
+    file.set_len(whole)?;
     Ok(file)
+}
+
+/// When a log is long that was of this length when it was new.
+fn long(length: u64) -> u64 {
+    SHORT.max(length.saturating_mul(4))
 }
 
 impl<C> Change<C> {

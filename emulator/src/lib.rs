@@ -146,7 +146,6 @@ impl Drop for Emulator {
         // Gone already if the runtime's thread panicked, which its own hook told.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.runtime.take().map(JoinHandle::join);
-        self.server.record.close();
         drop(self.record.take());
     }
 }
@@ -427,7 +426,7 @@ impl Builder {
             identity,
             clock,
             timer,
-            record: Arc::new(record),
+            record,
             faults: Faults::default(),
             latency: Latency::new(&self.model, self.seed),
             works: Works::default(),

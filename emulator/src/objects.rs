@@ -86,9 +86,14 @@ pub(crate) fn condition(headers: &HeaderMap) -> Result<Condition, ApiError> {
     Ok(Condition { if_match: text(headers, "if-match").map(str::to_owned), absent })
 }
 
+/// A header that names one of a few things. The Go SDK sends it empty where nothing was chosen.
+pub(crate) fn chosen<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    text(headers, name).filter(|value| !value.is_empty())
+}
+
 /// Which digests of a body are to be taken: those that were sent or asked for.
 pub(crate) fn digests(headers: &HeaderMap) -> Vec<Algorithm> {
-    let asked = text(headers, "opc-checksum-algorithm").and_then(Algorithm::named);
+    let asked = chosen(headers, "opc-checksum-algorithm").and_then(Algorithm::named);
     let wanted = |(algorithm, name): &(Algorithm, &str)| {
         asked == Some(*algorithm) || headers.contains_key(*name)
     };
@@ -104,7 +109,7 @@ pub(crate) fn put(
     now: SystemTime,
 ) -> Result<Reply, ApiError> {
     let condition = condition(headers)?;
-    let tier = match text(headers, "storage-tier") {
+    let tier = match chosen(headers, "storage-tier") {
         Some(tier) => check_tier(tier)?,
         None => default_tier(storage, bucket)?,
     };
@@ -181,7 +186,7 @@ pub(crate) fn check_received(
     received: &Received,
 ) -> Result<Checksums, ApiError> {
     check_md5(headers, &STANDARD.encode(received.md5))?;
-    check_algorithm(text(headers, "opc-checksum-algorithm"))?;
+    check_algorithm(chosen(headers, "opc-checksum-algorithm"))?;
     check_digest(headers, "opc-content-crc32c", &base64_crc(received.crc32c))?;
     let mut kept = Vec::new();
     // Of those that were taken, a SHA-256 may have been for the signature alone.

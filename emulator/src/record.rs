@@ -10,14 +10,17 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
 /// Lines kept in memory; the oldest go first. The file keeps them all.
 pub const RECORD_CAPACITY: usize = 200_000;
+
+/// Lines on their way to the file: where it is slower than the requests, they wait for it.
+const UNWRITTEN: usize = 10_000;
 
 /// One request, as the emulator saw it. Times are Unix nanoseconds from one monotonic anchor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,12 +63,15 @@ pub struct RecordLine {
 pub(crate) struct Record {
     lines: Mutex<VecDeque<RecordLine>>,
     finishing: RwLock<()>,
-    file: Mutex<Option<Sender<Message>>>,
+    file: Mutex<Option<SyncSender<Message>>>,
 }
 
-/// Writes the lines; joined when the record is closed.
+/// Writes the lines; closes the record and waits for the rest of them when it is dropped.
 #[derive(Debug)]
-pub(crate) struct RecordThread(Option<JoinHandle<()>>);
+pub(crate) struct RecordThread {
+    record: Arc<Record>,
+    thread: Option<JoinHandle<()>>,
+}
 
 enum Message {
     Line(RecordLine),
@@ -73,18 +79,18 @@ enum Message {
 }
 
 impl Record {
-    pub(crate) fn create(path: &Path) -> std::io::Result<(Record, RecordThread)> {
+    pub(crate) fn create(path: &Path) -> std::io::Result<(Arc<Record>, RecordThread)> {
         let mut file = BufWriter::new(File::create(path)?);
-        let (sender, receiver) = channel();
+        let (sender, receiver) = sync_channel(UNWRITTEN);
         let thread = std::thread::Builder::new()
             .name("emulator-record".into())
             .spawn(move || write_lines(&receiver, &mut file))?;
-        let record = Record {
+        let record = Arc::new(Record {
             lines: Mutex::default(),
             finishing: RwLock::default(),
             file: Mutex::new(Some(sender)),
-        };
-        Ok((record, RecordThread(Some(thread))))
+        });
+        Ok((record.clone(), RecordThread { record, thread: Some(thread) }))
     }
 
     /// Held from before a write to a socket until the line of an answer that it ended is pushed.
@@ -123,7 +129,7 @@ impl Record {
     }
 
     /// Ends the file: its thread writes what is left and returns.
-    pub(crate) fn close(&self) {
+    fn close(&self) {
         lock(&self.file).take();
     }
 
@@ -139,7 +145,8 @@ impl Record {
 
 impl Drop for RecordThread {
     fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
+        self.record.close();
+        if let Some(thread) = self.thread.take() {
             // A panic of the writer was told by its own hook.
             let _ = thread.join();
         }
@@ -173,4 +180,45 @@ fn write_lines(receiver: &Receiver<Message>, file: &mut BufWriter<File>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: u64) -> RecordLine {
+        RecordLine {
+            id,
+            client_request_id: None,
+            connection: 1,
+            tls: false,
+            user_agent: None,
+            method: "GET".to_owned(),
+            target: "/n".to_owned(),
+            range: None,
+            status: Some(200),
+            bytes_in: 0,
+            bytes_out: 0,
+            drawn_ttfb_ns: 0,
+            head_read_ns: 0,
+            first_byte_ns: None,
+            last_byte_ns: None,
+        }
+    }
+
+    #[test]
+    fn memory_keeps_the_latest_and_the_file_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.jsonl");
+        let (record, thread) = Record::create(&path).unwrap();
+        let all = RECORD_CAPACITY as u64 + 1_000;
+        for id in 1..=all {
+            record.push(line(id));
+        }
+        let kept = record.lines(None);
+        assert_eq!((kept.len(), kept[0].id), (RECORD_CAPACITY, 1_001));
+        assert!(lock(&record.lines).capacity() <= RECORD_CAPACITY.next_power_of_two());
+        drop(thread);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count() as u64, all);
+    }
 }

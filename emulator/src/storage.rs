@@ -553,6 +553,9 @@ impl Storage {
             journal.write(&change).map_err(ApiError::storage)?;
         }
         state.apply(change);
+        if let (Some(journal), Some(folder)) = (journal, &self.folder) {
+            journal.shorten(folder, state);
+        }
         Ok(told)
     }
 
@@ -651,7 +654,9 @@ impl State {
     }
 
     /// Drops objects and parts whose bytes are not all there: a machine's crash may leave them.
-    pub(crate) fn drop_broken(&mut self) {
+    /// Says whether there were any.
+    pub(crate) fn drop_broken(&mut self) -> bool {
+        let mut dropped = false;
         let whole = |content: &Content, size| content.len() == size && content.is_sound();
         for bucket in self.buckets.values_mut() {
             bucket.objects.retain(|name, object| {
@@ -659,12 +664,18 @@ impl State {
                 if !whole {
                     tracing::error!(name, "an object's bytes are not all there: it is dropped");
                 }
+                dropped |= !whole;
                 whole
             });
             for upload in bucket.uploads.values_mut() {
-                upload.parts.retain(|_, part| whole(&part.content, part.size));
+                upload.parts.retain(|_, part| {
+                    let whole = whole(&part.content, part.size);
+                    dropped |= !whole;
+                    whole
+                });
             }
         }
+        dropped
     }
 }
 

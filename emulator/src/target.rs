@@ -164,6 +164,11 @@ fn lossy(raw: &str) -> String {
     String::from_utf8_lossy(&decode(raw, false)).into_owned()
 }
 
+/// Text of a form or a header: `+` is a space.
+pub(crate) fn form_text(raw: &str) -> Result<String, std::string::FromUtf8Error> {
+    String::from_utf8(decode(raw, true))
+}
+
 fn parse_query(query: &str) -> Vec<(String, String)> {
     let text = |raw| match String::from_utf8_lossy(&decode(raw, true)) {
         Cow::Borrowed(text) => text.to_owned(),

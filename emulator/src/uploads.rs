@@ -19,8 +19,8 @@ use crate::clock::rfc3339;
 use crate::content::Content;
 use crate::intake::{Algorithm, Received};
 use crate::objects::{
-    base64_crc, check_algorithm, check_name, check_received, check_tier, condition, default_tier,
-    limit, new_etag, new_object, text, written,
+    base64_crc, check_algorithm, check_name, check_received, check_tier, chosen, condition,
+    default_tier, limit, new_etag, new_object, written,
 };
 use crate::reply::{ApiError, Reply};
 use crate::storage::{Object, Part, Storage, Upload};
@@ -51,7 +51,7 @@ pub(crate) fn create(
     }
     let details: Details = parse_json(body)?;
     check_name(&details.object)?;
-    let checksum = text(headers, "opc-checksum-algorithm");
+    let checksum = chosen(headers, "opc-checksum-algorithm");
     check_algorithm(checksum)?;
     let content = [
         ("content-type", details.content_type.or(Some("application/octet-stream".to_owned()))),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Work requests: copies that were accepted, and how far they are. They are done at once unless
-//! the admin API set a delay; they live as long as the emulator runs.
+//! the admin API set a delay; the latest of those that ended are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +17,9 @@ use crate::reply::{ApiError, Reply};
 use crate::service::Server;
 use crate::target::BucketName;
 
+/// Most work requests that have ended and are still told of; the oldest go first.
+const MOST_ENDED: usize = 10_000;
+
 /// The work requests of one emulator.
 #[derive(Debug, Default)]
 pub(crate) struct Works(Mutex<State>);
@@ -25,6 +28,20 @@ pub(crate) struct Works(Mutex<State>);
 struct State {
     delay: Duration,
     works: BTreeMap<String, Work>,
+    /// Those that ended, in that order.
+    ended: VecDeque<String>,
+}
+
+impl State {
+    /// Lets the oldest go when there are too many.
+    fn end(&mut self, id: &str) {
+        self.ended.push_back(id.to_owned());
+        if self.ended.len() > MOST_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.works.remove(&oldest);
+        }
+    }
 }
 
 /// One copy.
@@ -69,9 +86,10 @@ impl Works {
     /// Does a copy, unless it was canceled.
     fn finish(server: &Server, id: &str) {
         let now = server.clock.wall();
-        if let Some(work) = server.works.lock().works.get_mut(id).filter(|work| work.end.is_none())
-        {
+        let mut state = server.works.lock();
+        if let Some(work) = state.works.get_mut(id).filter(|work| work.end.is_none()) {
             work.end = Some((now, work.copy.run(&server.storage, now).map_err(Some)));
+            state.end(id);
         }
     }
 
@@ -96,6 +114,8 @@ impl Works {
             ("GET", "logs") => Ok(Reply::json(StatusCode::OK, &work.logs())),
             ("DELETE", "") if work.end.is_none() => {
                 work.end = Some((now, Err(None)));
+                work.copy.forget();
+                state.end(id);
                 Ok(Reply::empty(StatusCode::ACCEPTED))
             }
             ("DELETE", "") => Err(ApiError::new(
@@ -186,5 +206,20 @@ impl Work {
         let accepted = line("The copy was accepted.", self.accepted);
         let ended = self.end.as_ref().map(|(time, _)| line("The copy has ended.", *time));
         std::iter::once(accepted).chain(ended).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_that_ended_go_first() {
+        let mut state = State::default();
+        for number in 0..=MOST_ENDED {
+            state.end(&number.to_string());
+        }
+        assert_eq!(state.ended.len(), MOST_ENDED);
+        assert_eq!(state.ended.front().map(String::as_str), Some("1"));
     }
 }

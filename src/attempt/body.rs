@@ -34,7 +34,7 @@ pub struct ObjectBody {
 }
 
 enum State {
-    Reading(Box<Reading>),
+    Reading(Reading),
     Resuming(Pin<Box<dyn Future<Output = Resumed> + Send>>),
     Ended,
 }
@@ -62,7 +62,7 @@ impl ObjectBody {
             .deadline()
             .map(|deadline| Box::pin(tokio::time::sleep_until(instant_at(deadline))));
         ObjectBody {
-            state: State::Reading(Box::new(Reading { call, body })),
+            state: State::Reading(Reading { call, body }),
             request,
             next: range.start,
             end: range.end,
@@ -128,9 +128,14 @@ impl ObjectBody {
 
     /// The next bytes as they arrive; `None` at the end.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let runtime = self.runtime.clone();
-        let elsewhere = Handle::try_current().map_or(true, |here| here.id() != runtime.id());
-        let _entered = elsewhere.then(|| runtime.enter());
+        let runtime;
+        let _entered = match Handle::try_current() {
+            Ok(here) if here.id() == self.runtime.id() => None,
+            _ => {
+                runtime = self.runtime.clone();
+                Some(runtime.enter())
+            }
+        };
         loop {
             match &mut self.state {
                 State::Ended => return Poll::Ready(None),
@@ -158,7 +163,7 @@ impl ObjectBody {
                 // The call minds its own deadline here.
                 State::Resuming(resuming) => match ready!(resuming.as_mut().poll(cx)) {
                     (call, Ok(reply)) => {
-                        self.state = State::Reading(Box::new(Reading { call, body: reply.body }));
+                        self.state = State::Reading(Reading { call, body: reply.body });
                     }
                     (mut call, Err(failure)) => {
                         self.state = State::Ended;
@@ -215,7 +220,7 @@ impl ObjectBody {
         let State::Reading(reading) = std::mem::replace(&mut self.state, State::Ended) else {
             return Ok(());
         };
-        let Reading { mut call, .. } = *reading;
+        let Reading { mut call, .. } = reading;
         if std::mem::take(&mut self.progressed) {
             call.progressed();
         }

@@ -189,13 +189,17 @@ impl Call {
                 timer.lap_at(Phase::Queue, admitted);
             }
             let id = timer.client_request_id();
-            let mut tried = attempt(Attempt { timer, fresh });
-            if tracing::enabled!(tracing::Level::DEBUG) {
+            let attempted = Attempt { timer, fresh };
+            let tried = if tracing::enabled!(tracing::Level::DEBUG) {
                 let span = tracing::debug_span!(
                     "attempt", operation = %self.operation, key = %self.key, client_request_id = %id
                 );
-                tried = Box::pin(tried.instrument(span));
-            }
+                // It may begin before it is polled.
+                let tried = span.in_scope(|| attempt(attempted));
+                Box::pin(tried.instrument(span))
+            } else {
+                attempt(attempted)
+            };
             let answered = match hedging {
                 None => self.within_deadline(tried, id).await,
                 Some(hedging) => self.raced(hedging, tried, &mut attempt).await,

@@ -7,19 +7,18 @@ use crate::error::{ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Phase, after, now_ns};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use storescope_sign::{Request, Rule, authorization, sha256, signing_string};
 
 /// The service refuses a date more than 5 minutes off; ours is taken to be wrong from here.
-pub(crate) const SKEW: Duration = Duration::from_secs(240);
+pub(crate) const SKEW: Duration = Duration::from_mins(4);
 
-/// Signatures kept at most; beyond it the old ones go.
+/// Signatures kept at most for each method; beyond it the old ones go.
 const KEPT: usize = 4096;
 
 #[derive(Debug)]
@@ -33,21 +32,26 @@ pub(crate) struct Signer {
     offset: AtomicI64,
     /// How often something was mended after a 401.
     mends: AtomicU64,
-    hasher: RandomState,
-    kept: Mutex<HashMap<u64, Kept>>,
+    kept: Mutex<Reads>,
     /// Held by the one request that mends.
     mending: Mutex<()>,
 }
 
+/// Requests to be made again, by the name of the object.
+#[derive(Debug, Default)]
+struct Reads {
+    get: HashMap<Box<str>, Arc<Kept>>,
+    head: HashMap<Box<str>, Arc<Kept>>,
+}
+
+/// A signed read of an object: what others of the same object may send while the signature is good.
 #[derive(Debug)]
-struct Kept {
-    method: Method,
-    key: Box<str>,
-    uri: Uri,
+pub(crate) struct Kept {
+    pub(crate) uri: Uri,
+    /// `date` and `authorization` among them.
+    pub(crate) headers: HeaderMap,
     identity: Arc<Identity>,
     until: u64,
-    date: HeaderValue,
-    authorization: HeaderValue,
 }
 
 /// The headers of a signature.
@@ -89,35 +93,30 @@ impl Signer {
             adjust_clock: config.adjust_clock,
             offset: AtomicI64::new(0),
             mends: AtomicU64::new(0),
-            hasher: RandomState::new(),
             kept: Mutex::default(),
             mending: Mutex::default(),
         }
     }
 
-    /// The target and signature that served a read of this object before, while they are good. One signature serves all
+    /// The read of this object that was signed before, while it is good at the time `now`. One signature serves all
     /// reads of an object, since only `date`, target and host are signed (spec §1.1): a Range is not.
-    pub(crate) fn reuse(&self, method: &Method, key: &str) -> Option<(Uri, Signed)> {
-        if !self.reuse.load(Relaxed) || !is_read(method) {
+    pub(crate) fn reuse(
+        &self,
+        method: &Method,
+        key: &str,
+        now: u64,
+    ) -> Option<(Arc<Kept>, Presented)> {
+        if !self.reuse.load(Relaxed) {
             return None;
         }
         let mends = self.mends.load(Relaxed);
         let identity = self.principal.current()?;
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(&self.hasher.hash_one((method == Method::HEAD, key)))?;
-        let good = found.method == *method
-            && *found.key == *key
-            && Arc::ptr_eq(&found.identity, &identity)
-            && now_ns() < found.until;
-        good.then(|| {
-            let signed = Signed {
-                date: found.date.clone(),
-                authorization: found.authorization.clone(),
-                content_sha256: None,
-                presented: Presented { identity, reused: true, mends },
-            };
-            (found.uri.clone(), signed)
-        })
+        let kept = {
+            let mut reads = self.reads();
+            Arc::clone(reads.of(method)?.get(key)?)
+        };
+        let good = Arc::ptr_eq(&kept.identity, &identity) && now < kept.until;
+        good.then_some((kept, Presented { identity, reused: true, mends }))
     }
 
     /// Signs a request. A `body` is signed with it: JSON by POST or PUT, whose `content-type` must be sent as
@@ -145,33 +144,38 @@ impl Signer {
         Ok(Signed { date, authorization, content_sha256, presented })
     }
 
-    /// Keeps the signature of a read for others of the same object.
-    pub(crate) fn keep(&self, method: &Method, key: &str, uri: &Uri, signed: &Signed) {
+    /// Keeps a signed read for others of the same object: `headers` makes what they are to send.
+    pub(crate) fn keep(
+        &self,
+        method: &Method,
+        key: &str,
+        uri: &Uri,
+        signed: &Signed,
+        headers: impl FnOnce() -> HeaderMap,
+    ) {
         if !self.reuse.load(Relaxed) || !is_read(method) {
             return;
         }
+        let now = now_ns();
         let fresh = Kept {
-            method: method.clone(),
-            key: key.into(),
             uri: uri.clone(),
+            headers: headers(),
             identity: Arc::clone(&signed.presented.identity),
-            until: after(now_ns(), self.reuse_for),
-            date: signed.date.clone(),
-            authorization: signed.authorization.clone(),
+            until: after(now, self.reuse_for),
         };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reads = self.reads();
         // What was signed before something was mended is not for reuse.
         if self.mends.load(Relaxed) != signed.presented.mends {
             return;
         }
+        let Some(kept) = reads.of(method) else { return };
         if kept.len() >= KEPT {
-            let now = now_ns();
             kept.retain(|_, kept| now < kept.until);
             if kept.len() >= KEPT {
                 kept.clear();
             }
         }
-        kept.insert(self.hasher.hash_one((method == Method::HEAD, key)), fresh);
+        kept.insert(key.into(), Arc::new(fresh));
     }
 
     /// Looks at a 401: was a reused signature refused, is our clock off, has the token been renewed? Or has another
@@ -218,8 +222,12 @@ impl Signer {
 
     fn mended(&self) -> Again {
         self.mends.fetch_add(1, Relaxed);
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.reads() = Reads::default();
         Again::Yes
+    }
+
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn compute(
@@ -281,6 +289,17 @@ impl Signer {
     }
 }
 
+impl Reads {
+    /// Those by this method, if it reads.
+    fn of(&mut self, method: &Method) -> Option<&mut HashMap<Box<str>, Arc<Kept>>> {
+        match *method {
+            Method::GET => Some(&mut self.get),
+            Method::HEAD => Some(&mut self.head),
+            _ => None,
+        }
+    }
+}
+
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
@@ -301,6 +320,7 @@ mod tests {
     use super::*;
     use crate::auth::principal::Identified;
     use crate::timing::{Operation, Sink};
+    use hyper::header::{AUTHORIZATION, DATE};
     use storescope_sign::PrivateKey;
 
     #[derive(Debug)]
@@ -338,13 +358,20 @@ mod tests {
     /// What a request for an object is signed with.
     async fn sign(signer: &Signer, method: &'static str, key: &str) -> Signed {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        if let Some((uri, signed)) = signer.reuse(&method, key) {
-            assert_eq!(uri, key);
-            return signed;
+        if let Some((kept, presented)) = signer.reuse(&method, key, now_ns()) {
+            assert_eq!(kept.uri, key);
+            let header = |name| kept.headers[name].clone();
+            let (date, authorization) = (header(DATE), header(AUTHORIZATION));
+            return Signed { date, authorization, content_sha256: None, presented };
         }
         let mut timer = AttemptTimer::start(&Sink::off(), Operation::Get);
         let signed = signer.sign(&method, key, None, &mut timer).await.unwrap();
-        signer.keep(&method, key, &key.parse().unwrap(), &signed);
+        signer.keep(&method, key, &key.parse().unwrap(), &signed, || {
+            HeaderMap::from_iter([
+                (DATE, signed.date.clone()),
+                (AUTHORIZATION, signed.authorization.clone()),
+            ])
+        });
         signed
     }
 
@@ -362,7 +389,7 @@ mod tests {
             !sign(&signer, "PUT", "/n/ns/b/b/o/k").await.presented.reused,
             "writes are signed each"
         );
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert!(!sign(&signer, "GET", "/n/ns/b/b/o/k").await.presented.reused, "aged");
     }
 
@@ -373,7 +400,6 @@ mod tests {
         let other = Signer {
             principal: Box::new(Fixed(Mutex::new(Fixed::identity("t/u/g")))),
             kept: Mutex::new(signer_.kept.into_inner().unwrap()),
-            hasher: signer_.hasher,
             ..signer(&Config::default())
         };
         assert!(!sign(&other, "GET", "/k").await.presented.reused);

@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, RequestId};
 use crate::transport::Body;
-use hyper::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -62,7 +62,8 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     /// Where its objects are, for a copy to them.
     fn place<'a>(&'a self, timer: &'a AttemptTimer) -> Answer<'a, Place> {
         let _ = timer;
-        Box::pin(std::future::ready(Err(unsupported("copies inside the service"))))
+        let what = "this store does not offer copies inside the service";
+        Box::pin(std::future::ready(Err(Failure::new(ErrorKind::Unsupported).message(what))))
     }
 
     /// Gives an object another name, by one request; what the answer tells of it. Only where [`Abilities::rename`]
@@ -154,16 +155,26 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     ) -> Answer<'a, BucketPage>;
 }
 
-fn unsupported(what: &str) -> Failure {
-    Failure::new(ErrorKind::Unsupported).message(format!("this store does not offer {what}"))
+/// A condition that failed on a creation means that the object exists.
+pub(crate) fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
+    if failure.kind == ErrorKind::Precondition && *mode == PutMode::Create {
+        failure.kind = ErrorKind::AlreadyExists;
+    }
+    failure
 }
 
 /// The answer of a backend that does not offer an operation: nothing is sent, nothing recorded.
 fn refused<'a, T: Send + 'a>(attempt: Attempt, what: &str) -> Answer<'a, T> {
+    let failure =
+        Failure::new(ErrorKind::Unsupported).message(format!("this store does not offer {what}"));
+    Box::pin(std::future::ready(Err(unsent(failure, attempt))))
+}
+
+/// A failure before anything was sent: there was no attempt.
+pub(crate) fn unsent(mut failure: Failure, attempt: Attempt) -> Failure {
     attempt.timer.discard();
-    let mut failure = unsupported(what);
     failure.unsent = true;
-    Box::pin(std::future::ready(Err(failure)))
+    failure
 }
 
 /// What a backend can do by one request.
@@ -173,6 +184,8 @@ pub(crate) struct Abilities {
     pub(crate) rename: bool,
     /// Objects that one request removes; 0 where each takes one of its own.
     pub(crate) delete_many: usize,
+    /// What a copy demands of its target is judged by each server of the kind.
+    pub(crate) conditional_copies: bool,
     /// Objects larger than this are copied inside the service by parts, of at most so many bytes each.
     pub(crate) copies_parts_above: Option<u64>,
     /// The smallest part, but for the last.
@@ -237,17 +250,25 @@ impl From<std::ops::RangeFrom<u64>> for GetRange {
 
 impl GetRange {
     /// The value of a Range header.
-    pub(crate) fn header(&self) -> String {
+    pub(crate) fn header(&self) -> HeaderValue {
         let (mut first, mut last) = (itoa::Buffer::new(), itoa::Buffer::new());
-        match self {
+        let (first, last) = match self {
             GetRange::Bounded(range) => {
                 // No object is as large, and not every server reads more than 63 bits.
-                let end = last.format((range.end - 1).min(i64::MAX as u64));
-                ["bytes=", first.format(range.start), "-", end].concat()
+                let end = (range.end - 1).min(i64::MAX as u64);
+                (first.format(range.start), last.format(end))
             }
-            GetRange::From(start) => ["bytes=", first.format(*start), "-"].concat(),
-            GetRange::Last(bytes) => ["bytes=-", last.format(*bytes)].concat(),
+            GetRange::From(start) => (first.format(*start), ""),
+            GetRange::Last(bytes) => ("", last.format(*bytes)),
+        };
+        // Room for two numbers of 20 digits.
+        let mut text = [0; 48];
+        let mut length = 0;
+        for part in ["bytes=", first, "-", last] {
+            text[length..length + part.len()].copy_from_slice(part.as_bytes());
+            length += part.len();
         }
+        HeaderValue::from_bytes(&text[..length]).expect("digits can stand in a header")
     }
 
     /// How many bytes are asked for, where that is known without the size.
@@ -297,7 +318,8 @@ pub(crate) struct LazyMeta {
     size: u64,
     headers: HeaderMap,
     parse: fn(&str, u64, &HeaderMap) -> ObjectMeta,
-    parsed: OnceLock<ObjectMeta>,
+    /// Boxed: the whole is moved from layer to layer.
+    parsed: OnceLock<Box<ObjectMeta>>,
 }
 
 impl LazyMeta {
@@ -311,7 +333,7 @@ impl LazyMeta {
 
     /// What is known of the object, under the name that its reader knows it by.
     pub(crate) fn get(&self, key: &str) -> &ObjectMeta {
-        self.parsed.get_or_init(|| (self.parse)(key, self.size, &self.headers))
+        self.parsed.get_or_init(|| Box::new((self.parse)(key, self.size, &self.headers)))
     }
 }
 
@@ -321,7 +343,7 @@ impl From<ObjectMeta> for LazyMeta {
             size: meta.size,
             headers: HeaderMap::new(),
             parse: |_, _, _| ObjectMeta::default(),
-            parsed: OnceLock::from(meta),
+            parsed: OnceLock::from(Box::new(meta)),
         }
     }
 }

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, futures::Notified};
 const ABILITIES: Abilities = Abilities {
     rename: false,
     delete_many: 0,
+    conditional_copies: true,
     copies_parts_above: None,
     // What object_store asks of all parts but the last.
     least_part: 5 << 20,

@@ -135,12 +135,12 @@ impl Histogram {
     #[inline]
     pub(super) fn record(&self, value: u64, slot: Slot, allowance: &Allowance) {
         let index = self.unit.index_of(value);
-        let Some(shard) = self.shard(slot, allowance) else { return allowance.note_dropped() };
-        let Some(page) = shard.page(index / PAGE, self.vital, allowance) else {
-            return allowance.note_dropped();
-        };
-        let counter = &page[index % PAGE];
-        if slot.is_exclusive() {
+        // Nothing here may need a call that comes back: so few instructions are left that it would show.
+        if slot.is_exclusive()
+            && let Some(shard) = self.shards[slot.0].get()
+            && let Some(page) = shard.pages[index / PAGE].get()
+        {
+            let counter = &page[index % PAGE];
             counter.store(counter.load(Relaxed) + 1, Relaxed);
             shard.sum.store(shard.sum.load(Relaxed).wrapping_add(value), Relaxed);
             if value < shard.min.load(Relaxed) {
@@ -150,30 +150,29 @@ impl Histogram {
                 shard.max.store(value, Relaxed);
             }
         } else {
-            counter.fetch_add(1, Relaxed);
-            shard.sum.fetch_add(value, Relaxed);
-            shard.min.fetch_min(value, Relaxed);
-            shard.max.fetch_max(value, Relaxed);
+            self.record_shared_or_first(index, value, slot, allowance);
         }
     }
 
-    #[inline]
+    /// By atomic additions, which are right in any shard.
+    #[cold]
+    fn record_shared_or_first(&self, index: usize, value: u64, slot: Slot, allowance: &Allowance) {
+        let Some(shard) = self.shard(slot, allowance) else { return allowance.note_dropped() };
+        let Some(page) = shard.page(index / PAGE, self.vital, allowance) else {
+            return allowance.note_dropped();
+        };
+        page[index % PAGE].fetch_add(1, Relaxed);
+        shard.sum.fetch_add(value, Relaxed);
+        shard.min.fetch_min(value, Relaxed);
+        shard.max.fetch_max(value, Relaxed);
+    }
+
     fn shard(&self, slot: Slot, allowance: &Allowance) -> Option<&Shard> {
         let cell = &self.shards[slot.0];
-        match cell.get() {
-            Some(shard) => Some(shard),
-            None => self.first_shard(cell, allowance),
+        if cell.get().is_none() && !allowance.take(size_of::<Shard>(), self.vital) {
+            return None;
         }
-    }
-
-    #[cold]
-    fn first_shard<'a>(
-        &self,
-        cell: &'a OnceLock<Box<Shard>>,
-        allowance: &Allowance,
-    ) -> Option<&'a Shard> {
-        let taken = allowance.take(size_of::<Shard>(), self.vital);
-        taken.then(|| &**cell.get_or_init(Box::default))
+        Some(cell.get_or_init(Box::default))
     }
 
     /// Adds what has been recorded so far to `counts` (indexed as `Unit::index_of` says); returns sum, min and max.
@@ -220,24 +219,13 @@ impl Default for Shard {
 }
 
 impl Shard {
-    #[inline]
     fn page(&self, number: usize, vital: bool, allowance: &Allowance) -> Option<&Page> {
         let cell = &self.pages[number];
-        match cell.get() {
-            Some(page) => Some(page),
-            None => first_page(cell, vital, allowance),
+        if cell.get().is_none() && !allowance.take(size_of::<Page>(), vital) {
+            return None;
         }
+        Some(cell.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE])))
     }
-}
-
-#[cold]
-fn first_page<'a>(
-    cell: &'a OnceLock<Box<Page>>,
-    vital: bool,
-    allowance: &Allowance,
-) -> Option<&'a Page> {
-    let taken = allowance.take(size_of::<Page>(), vital);
-    taken.then(|| &**cell.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE])))
 }
 
 /// The shard a thread writes: one of its own while there are any, else the shared one.
@@ -264,7 +252,7 @@ impl Slot {
 
     #[inline]
     fn is_exclusive(self) -> bool {
-        self != Slot::SHARED
+        self.0 < Slot::EXCLUSIVE
     }
 }
 

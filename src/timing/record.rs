@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 // A paused clock may have been read before the anchor is set: an hour keeps every reading after it.
 static ANCHOR: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::now();
-    now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+    now.checked_sub(Duration::from_hours(1)).unwrap_or(now)
 });
 
 /// Nanoseconds since some moment before this process first asked. Tokio's clock, so that tests in paused time see it
@@ -34,9 +34,9 @@ pub(crate) fn instant_at(time: u64) -> tokio::time::Instant {
     tokio::time::Instant::from_std(*ANCHOR + Duration::from_nanos(time.min(NEVER)))
 }
 
-/// The scopes a request is recorded in: the caller's, its parents, the client's. Empty where timing is off.
-#[derive(Clone, Debug)]
-pub(crate) struct Sink(Arc<[Scope]>);
+/// The scopes a request is recorded in: the caller's, its parents, the client's. None where timing is off.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sink(Option<Arc<[Scope]>>);
 
 impl Sink {
     /// The chain from `scope` through its parents to `root`, each once.
@@ -45,17 +45,21 @@ impl Sink {
         if !chain.iter().any(|known| known.is_same(root)) {
             chain.push(root.clone());
         }
-        Sink(chain.into())
+        Sink(Some(chain.into()))
     }
 
     /// Records nothing.
     pub(crate) fn off() -> Sink {
-        Sink(Arc::from([]))
+        Sink(None)
     }
 
     /// Whether anything is recorded.
     pub(crate) fn is_on(&self) -> bool {
-        !self.0.is_empty()
+        self.0.is_some()
+    }
+
+    fn scopes(&self) -> &[Scope] {
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
@@ -102,13 +106,24 @@ impl RequestId {
     /// Its 32 digits.
     pub(crate) fn hex(self) -> [u8; 32] {
         let mut digits = [0; 32];
-        let bytes = self.process.to_be_bytes().into_iter().chain(self.number.to_be_bytes());
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+        let words = [self.process >> 32, self.process, self.number >> 32, self.number];
+        for (eight, word) in digits.chunks_exact_mut(8).zip(words) {
+            eight.copy_from_slice(&hex_digits(word as u32));
         }
         digits
     }
+}
+
+/// Eight lower-case hexadecimal digits, all at once: one in each byte of a word.
+fn hex_digits(number: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut digits = u64::from(number);
+    digits = (digits | (digits << 16)) & 0x0000_FFFF_0000_FFFF;
+    digits = (digits | (digits << 8)) & 0x00FF_00FF_00FF_00FF;
+    digits = (digits | (digits << 4)) & 0x0F0F_0F0F_0F0F_0F0F;
+    // 1 in the bytes that hold ten or more.
+    let letters = ((digits + 6 * ONES) >> 4) & ONES;
+    (digits + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 impl fmt::Display for RequestId {
@@ -208,6 +223,11 @@ impl AttemptTimer {
         self.set |= 1 << phase.index();
     }
 
+    /// The time, good to what has passed since the last mark: for limits of seconds, not for phases.
+    pub(crate) fn now_or_mark(&self) -> u64 {
+        if self.is_on() { self.mark } else { now_ns() }
+    }
+
     /// The last mark.
     pub(crate) fn mark(&self) -> u64 {
         self.mark
@@ -289,7 +309,7 @@ impl AttemptTimer {
     }
 
     fn record(&mut self, outcome: Outcome, end: u64) {
-        let sink = std::mem::replace(&mut self.sink, Sink::off());
+        let sink = std::mem::take(&mut self.sink);
         if !sink.is_on() {
             return;
         }
@@ -300,12 +320,13 @@ impl AttemptTimer {
             SizeClass::None
         };
         let total = end.saturating_sub(self.start);
-        for scope in sink.0.iter() {
+        for scope in sink.scopes() {
             let group = scope.group(Level::Attempt, self.operation, outcome);
-            for (index, &phase) in Phase::PARTS.iter().enumerate() {
-                if self.set & (1 << index) != 0 {
-                    group.record(phase, size, self.connection, self.parts[index]);
-                }
+            let mut set = self.set;
+            while set != 0 {
+                let index = set.trailing_zeros() as usize;
+                group.record(Phase::PARTS[index], size, self.connection, self.parts[index]);
+                set &= set - 1;
             }
             group.record(Phase::Total, size, self.connection, total);
             if self.sized {
@@ -385,8 +406,8 @@ impl CallTimer {
     }
 
     fn record(&mut self, outcome: Outcome, end: u64) {
-        let sink = std::mem::replace(&mut self.sink, Sink::off());
-        for scope in sink.0.iter() {
+        let sink = std::mem::take(&mut self.sink);
+        for scope in sink.scopes() {
             let group = scope.group(Level::Call, self.operation, outcome);
             let total = end.saturating_sub(self.start);
             group.record(Phase::Total, SizeClass::None, Connection::None, total);
@@ -411,7 +432,7 @@ impl Drop for CallTimer {
 /// What `timing::bench::record_attempt` does: the phases of a ranged GET on a reused connection.
 pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
     let mut timer = AttemptTimer {
-        sink: Sink(Arc::from(scopes)),
+        sink: Sink(Some(Arc::from(scopes))),
         operation: Operation::Get,
         connection: Connection::Reused,
         sized: false,
@@ -479,6 +500,14 @@ mod tests {
         for level in [Level::Attempt, Level::Call] {
             let dropped = snapshot.get(&key(level, Outcome::Cancelled, Phase::Total));
             assert_eq!(dropped.map(crate::timing::Distribution::count), Some(1), "{level}");
+        }
+    }
+
+    #[test]
+    fn ids_are_their_numbers_in_hexadecimal() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX] {
+            let id = RequestId { process: !number, number };
+            assert_eq!(id.to_string(), format!("{:016x}{number:016x}", !number));
         }
     }
 

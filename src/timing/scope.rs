@@ -174,14 +174,19 @@ impl Group<'_> {
     #[inline]
     pub(super) fn record(&self, phase: Phase, size: SizeClass, connection: Connection, value: u64) {
         let cell = &self.slots[slot_index(phase, size, connection)];
-        let histogram = match cell.get() {
-            Some(histogram) => histogram,
-            None if self.allowance.take(Histogram::BYTES, self.vital) => {
-                let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
-                cell.get_or_init(|| Box::new(Histogram::new(unit, self.vital)))
-            }
-            None => return self.allowance.note_dropped(),
-        };
+        match cell.get() {
+            Some(histogram) => histogram.record(value, self.slot, self.allowance),
+            None => self.record_first(cell, phase, value),
+        }
+    }
+
+    #[cold]
+    fn record_first(&self, cell: &OnceLock<Box<Histogram>>, phase: Phase, value: u64) {
+        if cell.get().is_none() && !self.allowance.take(Histogram::BYTES, self.vital) {
+            return self.allowance.note_dropped();
+        }
+        let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
+        let histogram = cell.get_or_init(|| Box::new(Histogram::new(unit, self.vital)));
         histogram.record(value, self.slot, self.allowance);
     }
 }
@@ -287,8 +292,12 @@ pub(crate) struct Held {
 }
 
 impl Gauges {
-    pub(crate) fn attempt(self: &Arc<Gauges>) -> Held {
-        Held::new(self, |gauges| &gauges.attempts)
+    pub(crate) fn begin_attempt(&self) {
+        self.attempts.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end_attempt(&self) {
+        self.attempts.fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn call(self: &Arc<Gauges>) -> Held {

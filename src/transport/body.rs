@@ -59,8 +59,13 @@ impl hyper::body::Body for RequestBody {
 ///
 /// Read to its end, it records the attempt and gives the connection back; dropped before, the attempt is cancelled and
 /// the connection closed. The stall clock runs only while the reader polls.
+///
+/// Boxed, since it is handed from layer to layer.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub(crate) struct Body(Box<Receiving>);
+
+#[derive(Debug)]
+struct Receiving {
     source: BodySource,
     exchange: Option<Exchange>,
     outcome: Outcome,
@@ -172,7 +177,7 @@ impl Body {
         let ended = source.is_ended();
         let client_request_id = timer.client_request_id();
         let exchange = Some(Exchange { lease, timer, payload: false });
-        let mut body = Body {
+        let mut body = Box::new(Receiving {
             source,
             exchange,
             outcome,
@@ -181,16 +186,16 @@ impl Body {
             waiting: 0,
             client_request_id,
             request_id,
-        };
+        });
         if ended {
             body.end(handed);
         }
-        body
+        Body(body)
     }
 
     /// Counts what arrives as payload.
     pub(crate) fn counted(mut self) -> Body {
-        if let Some(exchange) = &mut self.exchange {
+        if let Some(exchange) = &mut self.0.exchange {
             exchange.payload = true;
         }
         self
@@ -201,6 +206,46 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.0.poll_data(cx)
+    }
+
+    /// All that is left, in one piece, at most `limit` bytes: for documents and errors.
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut first: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        while let Some(data) = poll_fn(|cx| self.poll_data(cx)).await {
+            let data = data?;
+            if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
+                return Err(self.fail(
+                    Failure::new(ErrorKind::Protocol)
+                        .message(format!("the answer is longer than {limit} bytes")),
+                ));
+            }
+            match first {
+                None => first = Some(data),
+                Some(_) => rest.extend_from_slice(&data),
+            }
+        }
+        let first = first.unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        Ok([first, rest.freeze()].concat().into())
+    }
+
+    /// Ends the attempt as a failure of the reader's finding; the connection is closed.
+    pub(crate) fn fail(&mut self, failure: Failure) -> Failure {
+        self.0.fail(failure)
+    }
+
+    /// When the attempt ended, once it has: a reading of `now_ns`, 0 where timing is off.
+    pub(crate) fn ended(&self) -> Option<u64> {
+        self.0.exchange.is_none().then_some(self.0.handed)
+    }
+}
+
+impl Receiving {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         if self.exchange.is_none() {
             return Poll::Ready(None);
         }
@@ -232,32 +277,7 @@ impl Body {
         })
     }
 
-    /// All that is left, in one piece, at most `limit` bytes: for documents and errors.
-    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
-        let mut first: Option<Bytes> = None;
-        let mut rest = BytesMut::new();
-        while let Some(data) = poll_fn(|cx| self.poll_data(cx)).await {
-            let data = data?;
-            if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
-                return Err(self.fail(
-                    Failure::new(ErrorKind::Protocol)
-                        .message(format!("the answer is longer than {limit} bytes")),
-                ));
-            }
-            match first {
-                None => first = Some(data),
-                Some(_) => rest.extend_from_slice(&data),
-            }
-        }
-        let first = first.unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        Ok([first, rest.freeze()].concat().into())
-    }
-
-    /// Ends the attempt as a failure of the reader's finding; the connection is closed.
-    pub(crate) fn fail(&mut self, mut failure: Failure) -> Failure {
+    fn fail(&mut self, mut failure: Failure) -> Failure {
         failure.client_request_id.get_or_insert_with(|| self.client_request_id.to_string());
         if failure.request_id.is_none() {
             let told = self.request_id.as_ref().and_then(|id| id.to_str().ok());
@@ -267,11 +287,6 @@ impl Body {
             exchange.timer.finish(failure.outcome());
         }
         failure
-    }
-
-    /// When the attempt ended, once it has: a reading of `now_ns`, 0 where timing is off.
-    pub(crate) fn ended(&self) -> Option<u64> {
-        self.exchange.is_none().then_some(self.handed)
     }
 
     fn end(&mut self, now: u64) {

@@ -5,6 +5,7 @@ use super::Origin;
 use super::body::RequestBody;
 use super::dns::Dns;
 use super::io::{Stream, Timed};
+use super::proxy::{self, Proxies};
 use super::tls::Tls;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
@@ -26,15 +27,44 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Connector {
-    dns: Dns,
+    dialer: Arc<Dialer>,
+    proxies: Proxies,
     tls: Tls,
     timeout: Duration,
+}
+
+/// Names to connections, as yet without a protocol.
+#[derive(Debug)]
+pub(super) struct Dialer(Dns);
+
+impl Dialer {
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        self.0.resolve(host, port).await
+    }
+
+    /// Connects to the first of `host`'s addresses that answers.
+    pub(super) async fn dial(&self, host: &str, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        let tcp = first_to_answer(addresses).await.inspect_err(|_| self.forget(host))?;
+        tcp.set_nodelay(true)?;
+        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+        socket2::SockRef::from(&tcp).set_tcp_keepalive(&keepalive)?;
+        Ok(tcp)
+    }
+
+    fn forget(&self, host: &str) {
+        self.0.forget(host);
+    }
 }
 
 impl Connector {
     pub(super) fn new(config: &Config) -> Connector {
         Connector {
-            dns: Dns::new(config.dns_ttl),
+            dialer: Arc::new(Dialer(Dns::new(config.dns_ttl))),
+            proxies: Proxies::new(config),
             tls: Tls::new(config.ca_bundle.clone()),
             timeout: config.connect_timeout,
         }
@@ -56,7 +86,7 @@ impl Connector {
         let stream = match tokio::time::timeout(self.timeout, self.open(origin, timer)).await {
             Ok(opened) => opened?,
             Err(_) => {
-                self.dns.forget(&origin.host);
+                self.dialer.forget(&origin.host);
                 return Err(Failure::new(ErrorKind::Timeout).message(format!(
                     "no connection to {origin} within {:?} (connect_timeout)",
                     self.timeout
@@ -77,20 +107,15 @@ impl Connector {
     }
 
     async fn open(&self, origin: &Origin, timer: &mut AttemptTimer) -> Result<Stream, Failure> {
-        let addresses = self.dns.resolve(&origin.host, origin.port).await?;
-        timer.lap(Phase::Dns);
-        let tcp = match first_to_answer(&addresses).await {
-            Ok(tcp) => tcp,
-            Err(e) => {
-                self.dns.forget(&origin.host);
-                return Err(unconnected(origin, e));
+        let tcp = match self.proxies.of(origin) {
+            Some(proxy) => proxy::tunnel(&proxy, origin, &self.dialer).await?,
+            None => {
+                let addresses = self.dialer.addresses(&origin.host, origin.port).await?;
+                timer.lap(Phase::Dns);
+                let dialled = self.dialer.dial(&origin.host, &addresses).await;
+                dialled.map_err(|e| unconnected(origin, e))?
             }
         };
-        tcp.set_nodelay(true).map_err(|e| unconnected(origin, e))?;
-        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-        socket2::SockRef::from(&tcp)
-            .set_tcp_keepalive(&keepalive)
-            .map_err(|e| unconnected(origin, e))?;
         timer.lap(Phase::Connect);
         if !origin.https {
             return Ok(Stream::Plain(tcp));

@@ -4,7 +4,7 @@
 //! ```text
 //!  send(endpoint, request, timer)
 //!    │ pool.rs     permit of the host → newest idle connection, or a new one       phases: pool
-//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses → TLS (tls.rs)                        dns · connect · tls
+//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses, or a proxy (proxy.rs) → TLS (tls.rs)  dns · connect · tls
 //!    ▼
 //!  hyper connection task ── io.rs: the socket wrapper notes last write, first read         send · ttfb
 //!    ▼
@@ -22,6 +22,7 @@ mod connect;
 mod dns;
 mod io;
 mod pool;
+mod proxy;
 mod tls;
 
 pub(crate) use body::{Body, RequestBody};
@@ -29,18 +30,21 @@ pub(crate) use body::{Body, RequestBody};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Gauges;
-use crate::timing::{AttemptTimer, Connection, Outcome, SocketTimes, after, now_ns};
+use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::HeaderName;
 use hyper::{HeaderMap, Request, StatusCode};
-use pool::{Guard, HostPool};
+use pool::{HostPool, Lease};
 use std::collections::HashMap;
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime;
+
+/// The server's name for a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("opc-request-id");
 
 /// What all requests of a client share.
 #[derive(Debug)]
@@ -110,6 +114,14 @@ impl Origin {
         })
     }
 
+    /// As a URL, with its port.
+    fn uri(&self) -> Option<hyper::Uri> {
+        let scheme = if self.https { "https" } else { "http" };
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{scheme}://{host}:{}/", self.port).parse().ok()
+    }
+
     /// The Host header: as the URL has it, so with the port when there is one.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
@@ -176,91 +188,45 @@ impl Transport {
     ///
     /// `fresh` asks for a connection that was not used before.
     ///
-    /// One function and not several: each layer of futures moves the request and the answer once more.
-    pub(crate) async fn send(
-        &self,
-        endpoint: &Endpoint,
+    /// No async function, since the common case has nothing to wait for until the request is on its way: the request
+    /// goes from here to the connection's task, and is part of no future that would be moved from layer to layer.
+    pub(crate) fn send<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
         request: Request<RequestBody>,
         mut timer: Box<AttemptTimer>,
         fresh: bool,
-    ) -> Result<Response, Failure> {
+    ) -> Sending<'a> {
         let pool = self.pool(endpoint);
-        let leased = pool.lease(&self.connector, &endpoint.origin, &mut timer, fresh).await;
-        let mut lease = match leased {
-            Ok(lease) => lease,
-            Err(mut failure) => {
-                failure.unsent = true;
-                timer.finish(failure.outcome());
-                return Err(failure);
-            }
-        };
+        match pool.at_hand(&timer, fresh) {
+            Some(lease) => Sending::Sent(self.sent(lease, request, timer)),
+            None => Sending::Leasing(Box::pin(async move {
+                match pool.lease(&self.connector, &endpoint.origin, &mut timer, fresh).await {
+                    Ok(lease) => Ok(self.sent(lease, request, timer)),
+                    Err(mut failure) => {
+                        failure.unsent = true;
+                        timer.finish(failure.outcome());
+                        Err(failure)
+                    }
+                }
+            })),
+        }
+    }
+
+    /// Gives the request to the connection's task.
+    fn sent(
+        &self,
+        mut lease: Lease,
+        request: Request<RequestBody>,
+        mut timer: Box<AttemptTimer>,
+    ) -> Sent {
         timer.connected(if lease.is_reused() { Connection::Reused } else { Connection::New });
         lease.times().begin();
         timer.watch(lease.times());
-        let body = request.body().size_hint().exact().unwrap_or(0);
-        lease.uploads(body);
-        let answered = {
-            let (sender, guard, times) = lease.parts();
-            let mut answer = pin!(sender.send_request(request));
-            let mut since = timer.mark();
-            poll_fn(|cx| {
-                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                    return Poll::Ready(answer.map_err(|e| broken(e, "before an answer came")));
-                }
-                self.poll_nothing(cx, guard, times, body, &mut since).map(Err)
-            })
-            .await
-        };
-        match answered {
-            Ok(response) => {
-                let (head, incoming) = response.into_parts();
-                let outcome = Outcome::of_status(head.status.as_u16());
-                let request_id = head.headers.get("opc-request-id").cloned();
-                let body =
-                    Body::new(incoming, lease, timer, outcome, self.limits.stall, request_id);
-                Ok(Response { status: head.status, headers: head.headers, body })
-            }
-            Err(mut failure) => {
-                failure.stale_connection = failure.kind == ErrorKind::Reset
-                    && lease.is_reused()
-                    && lease.times().first_read().is_none();
-                timer.finish(failure.outcome());
-                Err(failure)
-            }
-        }
-    }
-
-    /// Ready when the request has waited for too long. The clock runs from the last byte written, which may come later
-    /// than this poll.
-    fn poll_nothing(
-        &self,
-        cx: &mut Context<'_>,
-        guard: &mut Guard,
-        times: &SocketTimes,
-        body: u64,
-        since: &mut u64,
-    ) -> Poll<Failure> {
-        if *since == 0 {
-            *since = now_ns();
-        }
-        loop {
-            let sent = times.written() >= body;
-            let limit = if sent { self.limits.first_byte } else { self.limits.stall };
-            ready!(guard.poll_passed(cx, after(*since, limit)));
-            match times.last_write() {
-                Some(written) if written > *since => *since = written,
-                _ => return Poll::Ready(self.nothing(sent)),
-            }
-        }
-    }
-
-    fn nothing(&self, sent: bool) -> Failure {
-        let Limits { first_byte, stall, .. } = self.limits;
-        Failure::new(ErrorKind::Timeout).message(if sent {
-            format!("no byte of an answer within {first_byte:?} (first_byte_timeout)")
-        } else {
-            format!("no byte of the upload was taken for {stall:?} (stall_timeout)")
-        })
+        lease.uploads(request.body().size_hint().exact().unwrap_or(0));
+        let since = timer.mark();
+        let answer = Box::pin(lease.sender().send_request(request));
+        Sent { since, limits: self.limits, exchange: Some(Exchange { answer, lease, timer }) }
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
@@ -278,6 +244,107 @@ impl Transport {
         pools.retain(|(_, pool)| pool.is_in_use());
         pools.push((runtime, Arc::clone(&pool)));
         pool
+    }
+}
+
+/// A request on its way, or about to be: the answer's head.
+#[must_use = "dropped, the request is cancelled"]
+pub(crate) enum Sending<'a> {
+    /// A connection has to be waited for, or made.
+    Leasing(Pin<Box<dyn Future<Output = Result<Sent, Failure>> + Send + 'a>>),
+    Sent(Sent),
+}
+
+/// A request that its connection's task has.
+pub(crate) struct Sent {
+    /// When it was sent, or when the last of it was written; 0 where timing is off and nobody has asked yet.
+    since: u64,
+    limits: Limits,
+    /// Until it ends.
+    exchange: Option<Exchange>,
+}
+
+/// Dropped in this order: hyper closes the connection of an answer that nobody wants, then the attempt is recorded.
+struct Exchange {
+    answer: Pin<Box<dyn Future<Output = hyper::Result<hyper::Response<Incoming>>> + Send>>,
+    lease: Lease,
+    timer: Box<AttemptTimer>,
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<Response, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut *self {
+                Sending::Sent(sent) => return sent.poll(cx),
+                Sending::Leasing(leasing) => {
+                    let sent = ready!(leasing.as_mut().poll(cx))?;
+                    *self = Sending::Sent(sent);
+                }
+            }
+        }
+    }
+}
+
+impl Sent {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, Failure>> {
+        let exchange = self.exchange.as_mut().expect("polled after its end");
+        let answered = match exchange.answer.as_mut().poll(cx) {
+            Poll::Ready(answered) => answered.map_err(|e| broken(e, "before an answer came")),
+            Poll::Pending => Err(ready!(self.poll_nothing(cx))),
+        };
+        let Some(Exchange { lease, timer, .. }) = self.exchange.take() else {
+            unreachable!("there above")
+        };
+        Poll::Ready(match answered {
+            Ok(response) => {
+                let (head, incoming) = response.into_parts();
+                let outcome = Outcome::of_status(head.status.as_u16());
+                // To compare a dozen names is less than to hash this one.
+                let request_id = head.headers.iter().find(|(name, _)| **name == REQUEST_ID);
+                let request_id = request_id.map(|(_, value)| value.clone());
+                let body =
+                    Body::new(incoming, lease, timer, outcome, self.limits.stall, request_id);
+                Ok(Response { status: head.status, headers: head.headers, body })
+            }
+            Err(mut failure) => {
+                failure.stale_connection = failure.kind == ErrorKind::Reset
+                    && lease.is_reused()
+                    && lease.times().first_read().is_none();
+                timer.finish(failure.outcome());
+                Err(failure)
+            }
+        })
+    }
+
+    /// Ready when the request has waited for too long. The clock runs from the last byte written, which may come later
+    /// than this poll.
+    fn poll_nothing(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        let Some(Exchange { lease, .. }) = &mut self.exchange else { return Poll::Pending };
+        if self.since == 0 {
+            self.since = now_ns();
+        }
+        loop {
+            let sent = lease.is_uploaded();
+            let limit = if sent { self.limits.first_byte } else { self.limits.stall };
+            ready!(lease.guard().poll_passed(cx, after(self.since, limit)));
+            match lease.times().last_write() {
+                Some(written) if written > self.since => self.since = written,
+                _ => return Poll::Ready(self.limits.nothing(sent)),
+            }
+        }
+    }
+}
+
+impl Limits {
+    fn nothing(&self, sent: bool) -> Failure {
+        let Limits { first_byte, stall, .. } = self;
+        Failure::new(ErrorKind::Timeout).message(if sent {
+            format!("no byte of an answer within {first_byte:?} (first_byte_timeout)")
+        } else {
+            format!("no byte of the upload was taken for {stall:?} (stall_timeout)")
+        })
     }
 }
 

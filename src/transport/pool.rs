@@ -5,18 +5,18 @@ use super::Origin;
 use super::body::RequestBody;
 use super::connect::Connector;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Gauges, Held, Phase, SocketTimes, instant_at, now_ns};
+use crate::timing::{AttemptTimer, Gauges, Phase, SocketTimes, instant_at, now_ns};
 use hyper::client::conn::http1::SendRequest;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Sleep;
 
 #[derive(Debug)]
 pub(super) struct HostPool {
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
     size: usize,
     idle_limit: u64,
     /// How long to wait for a permit.
@@ -47,13 +47,33 @@ impl HostPool {
         gauges: &Arc<Gauges>,
     ) -> Arc<HostPool> {
         Arc::new(HostPool {
-            permits: Arc::new(Semaphore::new(size as usize)),
+            permits: Semaphore::new(size as usize),
             size: size as usize,
             idle_limit: idle_limit.as_nanos() as u64,
             patience,
             idle: Mutex::default(),
             gauges: Arc::clone(gauges),
         })
+    }
+
+    /// The connection that was used last, if it is ready and nothing has to be waited for. There was nothing to wait
+    /// for, and `pool` has no value.
+    pub(super) fn at_hand(
+        self: &Arc<HostPool>,
+        timer: &AttemptTimer,
+        fresh: bool,
+    ) -> Option<Lease> {
+        if fresh {
+            return None;
+        }
+        let place = self.permits.try_acquire().ok()?;
+        let now = timer.now_or_mark();
+        let connection = self.newest(now)?;
+        if !connection.sender.is_ready() {
+            self.put_back(connection, now);
+            return None;
+        }
+        Some(self.leased(connection, true, place))
     }
 
     /// A connection to send one request on: the one that was used last, or a new one.
@@ -64,40 +84,37 @@ impl HostPool {
         timer: &mut AttemptTimer,
         fresh: bool,
     ) -> Result<Lease, Failure> {
-        let permit = self.permit(timer).await?;
-        let now = if timer.is_on() { timer.mark() } else { now_ns() };
+        let place = self.place(timer).await?;
+        let now = timer.now_or_mark();
         if fresh {
             // One that is idle makes room for the new one: the permit covers both.
             drop(self.newest(now));
         } else {
             while let Some(mut connection) = self.newest(now) {
-                // At hand, there was nothing to wait for, and `pool` has no value.
                 if connection.sender.is_ready() {
-                    return Ok(self.leased(connection, true, permit));
+                    return Ok(self.leased(connection, true, place));
                 }
                 if connection.becomes_ready(connector.timeout()).await {
                     timer.lap(Phase::Pool);
-                    return Ok(self.leased(connection, true, permit));
+                    return Ok(self.leased(connection, true, place));
                 }
             }
         }
         timer.lap(Phase::Pool);
-        // Boxed, as are the waits above: what is rare must not make every request's future large.
-        let connected = Box::pin(connector.connect(origin, timer, self.gauges.connection()));
+        let connected = connector.connect(origin, timer, self.gauges.connection());
         let (sender, times) = connected.await?;
         let guard = Guard::new();
-        Ok(self.leased(Pooled { sender, times, guard }, false, permit))
+        Ok(self.leased(Pooled { sender, times, guard }, false, place))
     }
 
-    async fn permit(&self, timer: &mut AttemptTimer) -> Result<OwnedSemaphorePermit, Failure> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
+    async fn place(&self, timer: &mut AttemptTimer) -> Result<SemaphorePermit<'_>, Failure> {
+        if let Ok(place) = self.permits.try_acquire() {
+            return Ok(place);
         }
-        let freed = Arc::clone(&self.permits).acquire_owned();
-        let waited = Box::pin(tokio::time::timeout(self.patience, freed)).await;
+        let waited = tokio::time::timeout(self.patience, self.permits.acquire()).await;
         timer.lap(Phase::Pool);
         match waited {
-            Ok(permit) => permit.map_err(|_| Failure::new(ErrorKind::Misuse).message("the client was shut down")),
+            Ok(place) => place.map_err(|_| Failure::new(ErrorKind::Misuse).message("the client was shut down")),
             Err(_) => Err(Failure::new(ErrorKind::Timeout)
                 .message(format!(
                     "all {} connections to this host were busy for {:?} (max_connections, call_timeout)",
@@ -111,16 +128,11 @@ impl HostPool {
         self: &Arc<HostPool>,
         connection: Pooled,
         reused: bool,
-        permit: OwnedSemaphorePermit,
+        place: SemaphorePermit<'_>,
     ) -> Lease {
-        Lease {
-            connection,
-            reused,
-            pool: Arc::clone(self),
-            gauge: self.gauges.attempt(),
-            permit,
-            upload: 0,
-        }
+        self.gauges.begin_attempt();
+        place.forget();
+        Lease { connection, reused, upload: 0, place: Place(Arc::clone(self)) }
     }
 
     /// The newest idle connection that is neither too old nor known to be closed. The older ones go with it: what is
@@ -168,8 +180,7 @@ impl Pooled {
     /// Whether the exchange before has left it ready for another. It is, or will be in a moment; a server that leaves
     /// something of a request unread can keep it from ever being so.
     async fn becomes_ready(&mut self, within: Duration) -> bool {
-        let ready = Box::pin(tokio::time::timeout(within, self.sender.ready()));
-        matches!(ready.await, Ok(Ok(())))
+        matches!(tokio::time::timeout(within, self.sender.ready()).await, Ok(Ok(())))
     }
 }
 
@@ -178,11 +189,20 @@ impl Pooled {
 pub(super) struct Lease {
     connection: Pooled,
     reused: bool,
-    pool: Arc<HostPool>,
-    gauge: Held,
-    permit: OwnedSemaphorePermit,
     /// Bytes of payload that the request has.
     upload: u64,
+    place: Place,
+}
+
+/// One of the connections that the pool may have in use, and an attempt under way: one hold on the pool for both.
+#[derive(Debug)]
+struct Place(Arc<HostPool>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.gauges.end_attempt();
+        self.0.permits.add_permits(1);
+    }
 }
 
 impl Lease {
@@ -202,20 +222,23 @@ impl Lease {
         &mut self.connection.guard
     }
 
-    pub(super) fn parts(
-        &mut self,
-    ) -> (&mut SendRequest<RequestBody>, &mut Guard, &Arc<SocketTimes>) {
-        (&mut self.connection.sender, &mut self.connection.guard, &self.connection.times)
+    pub(super) fn sender(&mut self) -> &mut SendRequest<RequestBody> {
+        &mut self.connection.sender
+    }
+
+    /// Whether all of the request's payload is written.
+    pub(super) fn is_uploaded(&self) -> bool {
+        self.connection.times.written() >= self.upload
     }
 
     /// The exchange has ended; the connection can serve another.
     pub(super) fn give_back(self, now: u64) {
-        let Lease { connection, pool, gauge, permit, upload, .. } = self;
         // A request that was refused before all of it was written has left its rest in the connection.
-        if connection.times.written() >= upload && !connection.sender.is_closed() {
-            pool.put_back(connection, now);
+        let usable = self.is_uploaded();
+        let Lease { connection, place, .. } = self;
+        if usable && !connection.sender.is_closed() {
+            place.0.put_back(connection, now);
         }
-        drop((gauge, permit));
     }
 }
 

@@ -424,6 +424,7 @@ mod tests {
     const LIMITS: Abilities = Abilities {
         rename: true,
         delete_many: 1000,
+        conditional_copies: true,
         copies_parts_above: None,
         least_part: 5 << 20,
         most_part: 5 << 30,

@@ -100,6 +100,51 @@ pub(crate) fn s3_config(emulator: &Emulator) -> Config {
         .secret_access_key(storescope::config::Secret::from(s3.secret_access_key.clone()))
 }
 
+/// What the emulator answers to a signed POST of JSON: for what the client has no call for.
+pub(crate) fn signed_post(emulator: &Emulator, path: &str, document: &str) -> serde_json::Value {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use std::io::{Read as _, Write as _};
+    use storescope_sign::{PrivateKey, Request, Rule, authorization, sha256, signing_string};
+    let oci = &emulator.ready().oci;
+    let host = oci.endpoint.trim_start_matches("http://");
+    let config = std::fs::read_to_string(&oci.config_file).unwrap();
+    let value = |key: &str| {
+        let line = config.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_prefix('='));
+        line.unwrap().trim().to_owned()
+    };
+    let key = PrivateKey::from_pem(&std::fs::read(value("key_file")).unwrap(), None).unwrap();
+    let (length, sha256) =
+        (document.len().to_string(), STANDARD.encode(sha256(document.as_bytes())));
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    let header = |name: &str| match name {
+        "date" => Some(date.as_str()),
+        "host" => Some(host),
+        "content-length" => Some(length.as_str()),
+        "content-type" => Some("application/json"),
+        "x-content-sha256" => Some(sha256.as_str()),
+        _ => None,
+    };
+    let names = Rule::Body.signed_headers();
+    let request = Request { method: "POST", target: path, header: &header };
+    let signature = key.sign(signing_string(&request, names).unwrap().as_bytes()).unwrap();
+    let id = format!("{}/{}/{}", value("tenancy"), value("user"), value("fingerprint"));
+    let authorization = authorization(&id, names, &signature);
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\ndate: {date}\r\nauthorization: {authorization}\r\n\
+         content-length: {length}\r\ncontent-type: application/json\r\nx-content-sha256: {sha256}\r\n\
+         connection: close\r\n\r\n{document}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(body).unwrap()
+}
+
 pub(crate) fn impatient(config: Config, attempts: u32) -> Config {
     config
         .attempts(attempts)

@@ -8,7 +8,10 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_core::Stream as _;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, RANGE,
+};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -18,6 +21,7 @@ use crate::intake::{Algorithm, Intake, Received};
 use crate::objects::{KEPT, check_name, default_tier, new_object, text};
 use crate::reply::ApiError;
 use crate::storage::{Checksums, Condition, Headers, Object as Stored, matches};
+use crate::target::form_text;
 
 /// Most bytes of one PUT and of one CopyObject.
 const MAX_BYTES: u64 = 5 << 30;
@@ -132,19 +136,21 @@ pub(super) fn get(api: &Shared, request: S3Request<GetObjectInput>) -> Answer<Ge
         }
         _ => None,
     };
-    let told = u64::from(plan.wrong_content_range);
+    let off = u64::from(plan.wrong_content_range);
     let content_range = range.as_ref().map(|range| {
-        format!("bytes {}-{}/{}", range.start + told, range.end - 1 + told, stored.size)
+        format!("bytes {}-{}/{}", range.start + off, range.end - 1 + off, stored.size)
     });
+    // What the request wants to be told goes before what was kept.
+    let told = |asked: &Option<String>, name| asked.clone().or_else(|| kept(&stored, name));
     let payload = stored.content.payload(range.unwrap_or(0..stored.size));
     let mut response = S3Response::new(GetObjectOutput {
         content_length: Some(payload.len() as i64),
         content_range,
-        content_type: kept(&stored, &CONTENT_TYPE),
-        content_encoding: kept(&stored, &CONTENT_ENCODING),
-        content_language: kept(&stored, &http::header::CONTENT_LANGUAGE),
-        content_disposition: kept(&stored, &http::header::CONTENT_DISPOSITION),
-        cache_control: kept(&stored, &http::header::CACHE_CONTROL),
+        content_type: told(&input.response_content_type, &CONTENT_TYPE),
+        content_encoding: told(&input.response_content_encoding, &CONTENT_ENCODING),
+        content_language: told(&input.response_content_language, &CONTENT_LANGUAGE),
+        content_disposition: told(&input.response_content_disposition, &CONTENT_DISPOSITION),
+        cache_control: told(&input.response_cache_control, &CACHE_CONTROL),
         ..Default::default()
     });
     response.headers = described(&stored, headers)?;
@@ -160,9 +166,9 @@ pub(super) fn head(api: &Shared, request: S3Request<HeadObjectInput>) -> Answer<
         content_length: Some(stored.size as i64),
         content_type: kept(&stored, &CONTENT_TYPE),
         content_encoding: kept(&stored, &CONTENT_ENCODING),
-        content_language: kept(&stored, &http::header::CONTENT_LANGUAGE),
-        content_disposition: kept(&stored, &http::header::CONTENT_DISPOSITION),
-        cache_control: kept(&stored, &http::header::CACHE_CONTROL),
+        content_language: kept(&stored, &CONTENT_LANGUAGE),
+        content_disposition: kept(&stored, &CONTENT_DISPOSITION),
+        cache_control: kept(&stored, &CACHE_CONTROL),
         ..Default::default()
     });
     response.headers = described(&stored, headers)?;
@@ -340,17 +346,33 @@ fn check_md5(headers: &HeaderMap, computed: &str) -> S3Result<()> {
     Ok(())
 }
 
-/// The object that a copy reads.
-pub(super) fn source(
-    api: &Shared,
-    source: &CopySource,
-    headers: &HeaderMap,
-) -> S3Result<Arc<Stored>> {
-    let CopySource::Bucket { bucket, key, version_id } = source else {
-        return Err(S3ErrorCode::NotImplemented.into());
+/// Where a copy reads: bucket, key, and the version if one is named.
+///
+/// The header is read here and not by the service, which takes a `+` for itself: S3 takes it for a
+/// space, and clients (s5cmd) encode it so.
+pub(super) fn copy_source(headers: &HeaderMap) -> S3Result<(String, String, Option<String>)> {
+    let invalid = || {
+        S3Error::with_message(
+            S3ErrorCode::InvalidArgument,
+            "x-amz-copy-source is to be BUCKET/KEY, percent-encoded",
+        )
     };
-    let stored = api.storage().get(&api.name(bucket), key).map_err(error)?;
-    if version_id.as_deref().is_some_and(|version| version != stored.version) {
+    let raw = text(headers, "x-amz-copy-source").ok_or_else(invalid)?;
+    let (path, version) = match raw.split_once("?versionId=") {
+        Some((path, version)) => (path, Some(version.to_owned())),
+        None => (raw, None),
+    };
+    let path = form_text(path).map_err(|_| invalid())?;
+    let (bucket, key) =
+        path.strip_prefix('/').unwrap_or(&path).split_once('/').ok_or_else(invalid)?;
+    Ok((bucket.to_owned(), key.to_owned(), version))
+}
+
+/// The object that a copy reads.
+pub(super) fn source(api: &Shared, headers: &HeaderMap) -> S3Result<Arc<Stored>> {
+    let (bucket, key, version) = copy_source(headers)?;
+    let stored = api.storage().get(&api.name(&bucket), &key).map_err(error)?;
+    if version.is_some_and(|version| version != stored.version) {
         return Err(S3ErrorCode::NoSuchVersion.into());
     }
     check_read(&stored, headers, "x-amz-copy-source-")?;
@@ -363,7 +385,7 @@ pub(super) fn source(
 pub(super) fn copy(api: &Shared, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
     let (input, headers) = (&request.input, &request.headers);
     check_name(&input.key).map_err(error)?;
-    let found = source(api, &input.copy_source, headers)?;
+    let found = source(api, headers)?;
     if found.size > MAX_BYTES {
         return Err(S3Error::with_message(
             S3ErrorCode::InvalidRequest,
@@ -375,9 +397,8 @@ pub(super) fn copy(api: &Shared, request: S3Request<CopyObjectInput>) -> Answer<
     }
     let directive = input.metadata_directive.as_ref().map(MetadataDirective::as_str);
     let replaced = directive == Some(MetadataDirective::REPLACE);
-    let same = matches!(&input.copy_source, CopySource::Bucket { bucket, key, .. }
-        if **bucket == *input.bucket && **key == *input.key);
-    if same && !replaced {
+    let (bucket, key, _) = copy_source(headers)?;
+    if (&bucket, &key) == (&input.bucket, &input.key) && !replaced {
         return Err(S3Error::with_message(
             S3ErrorCode::InvalidRequest,
             "An object is copied to itself only with other metadata",

@@ -112,7 +112,7 @@ pub(super) async fn copy_part(
     let (name, number) = (api.name(&input.bucket), part_number(input.part_number)?);
     let place = (input.key.as_str(), input.upload_id.as_str());
     let upload = api.storage().upload(&name, place).map_err(error)?;
-    let found = source(api, &input.copy_source, &request.headers)?;
+    let found = source(api, &request.headers)?;
     let content = match input.copy_source_range.as_deref() {
         None => found.content.clone(),
         Some(range) => {

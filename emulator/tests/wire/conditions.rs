@@ -4,8 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
+use serde_json::json;
 
-use crate::client::{BUCKET, object, start};
+use crate::client::{BUCKET, Client, object, start};
 
 pub(crate) fn refused(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
@@ -200,6 +201,9 @@ fn checksums_are_compared() {
         ("opc-content-crc32c", "mnG7TQ==", Some("UnmatchedContentCRC32C")),
         ("opc-content-sha256", "mnG7TQ==", Some("UnmatchedContentSHA256")),
         ("opc-checksum-algorithm", "CRC64", Some("InvalidParameter")),
+        // As the Go SDK sends what was not chosen.
+        ("opc-checksum-algorithm", "", None),
+        ("storage-tier", "", None),
     ] {
         let put = client.request("PUT", &object("a"), &[(header, value)], b"hello");
         match code {
@@ -207,6 +211,70 @@ fn checksums_are_compared() {
             Some(code) => assert_eq!(put.code(), refused(400, code), "{header}: {value}"),
         }
     }
+}
+
+#[test]
+fn a_name_has_1024_bytes_at_most() {
+    let (_emulator, mut client) = start();
+    client.put("a", b"x");
+    let act = |client: &mut Client, action: &str, body: serde_json::Value| {
+        let target = format!("{BUCKET}/actions/{action}");
+        client.request("POST", &target, &[], body.to_string().as_bytes())
+    };
+    let copy = |name: &str| {
+        json!({
+            "sourceObjectName": "a", "destinationRegion": "us-ashburn-1",
+            "destinationNamespace": "emulator", "destinationBucket": "demo",
+            "destinationObjectName": name,
+        })
+    };
+    for (letter, longest) in [("x", 1024), ("%C3%A9", 512)] {
+        let decoded = letter.replace("%C3%A9", "\u{e9}");
+        let (name, over) = (decoded.repeat(longest), decoded.repeat(longest + 1));
+        let (raw, raw_over) = (letter.repeat(longest), letter.repeat(longest + 1));
+        assert_eq!(client.put(&raw, b"longest").status, 200);
+        assert_eq!(client.get(&object(&raw)).text(), "longest");
+        assert_eq!(client.request("HEAD", &object(&raw), &[], b"").status, 200);
+        let listed = client.get(&format!("{BUCKET}/o?prefix={raw}")).json();
+        assert_eq!(listed["objects"][0]["name"], name);
+        let put = client.request("PUT", &object(&raw_over), &[], b"x");
+        assert_eq!(put.code(), refused(400, "InvalidObjectName"));
+        let rename = json!({"sourceName": "a", "newName": over});
+        for refusal in [
+            act(&mut client, "renameObject", rename),
+            act(&mut client, "copyObject", copy(&over)),
+            client.request(
+                "POST",
+                &format!("{BUCKET}/u"),
+                &[],
+                json!({"object": over}).to_string().as_bytes(),
+            ),
+        ] {
+            assert_eq!(refusal.code(), refused(400, "InvalidObjectName"));
+        }
+        client.request("DELETE", &object(&raw), &[], b"");
+        assert_eq!(act(&mut client, "copyObject", copy(&name)).status, 202);
+        assert_eq!(client.request("DELETE", &object(&raw), &[], b"").status, 204);
+    }
+    let listed = client.get(&format!("{BUCKET}/o")).json();
+    assert_eq!(listed["objects"].as_array().unwrap().len(), 1, "what was refused left nothing");
+}
+
+/// What comes beyond a body's length is no part of it: it is the next request, and none.
+#[test]
+fn a_body_longer_than_its_length_is_cut_there() {
+    let (emulator, mut client) = start();
+    let head = client.head("PUT", &object("a"), &[], b"hello");
+    client.send(&[head.as_bytes(), b"hello and more\r\n\r\n"].concat()).unwrap();
+    assert_eq!(client.receive("PUT").unwrap().status, 200);
+    let rest = client.receive("PUT");
+    assert!(rest.as_ref().map_or(true, |rest| rest.status == 400), "{rest:?}");
+    let mut client = client.another();
+    let got = client.get(&object("a"));
+    assert_eq!((got.text(), got.header("content-length")), ("hello", Some("5")));
+    let lines = emulator.record();
+    assert_eq!((lines[0].status, lines[0].bytes_in), (Some(200), 5));
+    assert_eq!(lines.len(), 2, "the put and the get: {lines:?}");
 }
 
 #[test]

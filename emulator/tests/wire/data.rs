@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -93,6 +93,101 @@ fn a_full_disk_refuses_and_leaves_nothing() {
 }
 
 #[test]
+fn one_emulator_at_a_time_uses_a_folder() {
+    let data = tempfile::tempdir().unwrap();
+    let (emulator, mut client) = start(data.path());
+    client.put("a", b"hello");
+    let second = Emulator::builder().data_dir(data.path()).start().unwrap_err();
+    let why = std::error::Error::source(&second).unwrap().to_string();
+    assert!(why.contains("another emulator uses the data folder"), "{why}");
+    // The second has touched nothing.
+    assert_eq!((client.get(&object("a")).text(), blobs(data.path())), ("hello", 1));
+    emulator.stop();
+    let (_emulator, mut client) = start(data.path());
+    assert_eq!(client.get(&object("a")).text(), "hello");
+}
+
+/// As on a full disk: what cannot be made is the new journal.
+#[test]
+fn a_folder_without_room_for_a_new_journal_serves() {
+    let data = tempfile::tempdir().unwrap();
+    let (emulator, mut client) = start(data.path());
+    client.put("a", b"hello");
+    client.put("b", b"there");
+    client.request("DELETE", &object("b"), &[], b"");
+    emulator.stop();
+    std::fs::create_dir(data.path().join("journal.new")).unwrap();
+    let journal = data.path().join("journal");
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, [&whole[..], b"torn in the mid"].concat()).unwrap();
+    for number in 0..2 {
+        let (emulator, mut client) = start(data.path());
+        assert_eq!(client.get(&object("a")).text(), "hello");
+        assert_eq!(client.get(&object("b")).status, 404);
+        let name = format!("new{number}");
+        client.put(&name, name.as_bytes());
+        emulator.stop();
+    }
+    std::fs::remove_dir(data.path().join("journal.new")).unwrap();
+    let (_emulator, mut client) = start(data.path());
+    for (name, body) in [("a", "hello"), ("new0", "new0"), ("new1", "new1")] {
+        assert_eq!(client.get(&object(name)).text(), body);
+    }
+    assert_eq!(blobs(data.path()), 3);
+}
+
+#[test]
+fn the_journal_does_not_grow_for_ever() {
+    let data = tempfile::tempdir().unwrap();
+    let (emulator, mut client) = start(data.path());
+    client.put("a", b"hello");
+    let length = || std::fs::metadata(data.path().join("journal")).unwrap().len();
+    let (mut longest, mut written) = (0, 0);
+    for number in 0..50 {
+        let metadata = json!({"number": number.to_string(), "long": "x".repeat(900_000)});
+        let body = json!({"metadata": metadata}).to_string();
+        assert_eq!(client.request("POST", BUCKET, &[], body.as_bytes()).status, 200);
+        written += body.len() as u64;
+        longest = longest.max(length());
+    }
+    // It is written anew at 16 MiB, and grows by a line before that is seen.
+    assert!(written > 40_000_000 && longest < 18_000_000, "{longest} of {written}");
+    emulator.stop();
+    let (_emulator, mut client) = start(data.path());
+    assert_eq!(client.get(BUCKET).json()["metadata"]["number"], "49");
+    assert_eq!(client.get(&object("a")).text(), "hello");
+}
+
+/// The bytes of a copy that has ended are those of its objects, and go with them.
+#[test]
+fn a_copy_that_ended_holds_no_bytes() {
+    let data = tempfile::tempdir().unwrap();
+    let (emulator, mut client) = start(data.path());
+    let copy = json!({
+        "sourceObjectName": "a", "destinationRegion": "us-ashburn-1",
+        "destinationNamespace": "emulator", "destinationBucket": "demo",
+        "destinationObjectName": "b",
+    })
+    .to_string();
+    for delay in [0, 3600] {
+        emulator.admin().set_copy_delay(std::time::Duration::from_secs(delay));
+        client.put("a", &vec![1; 60_000]);
+        let target = format!("{BUCKET}/actions/copyObject");
+        let accepted = client.request("POST", &target, &[], copy.as_bytes());
+        let work = accepted.header("opc-work-request-id").unwrap().to_owned();
+        client.request("DELETE", &object("a"), &[], b"");
+        assert_eq!(blobs(data.path()), 1);
+        if delay == 0 {
+            client.request("DELETE", &object("b"), &[], b"");
+        } else {
+            let work = format!("/workRequests/{work}");
+            assert_eq!(client.request("DELETE", &work, &[], b"").status, 202);
+        }
+        assert_eq!(blobs(data.path()), 0);
+    }
+}
+
+#[test]
 fn a_body_that_breaks_off_leaves_nothing() {
     let data = tempfile::tempdir().unwrap();
     let (emulator, client) = start(data.path());
@@ -111,12 +206,16 @@ fn a_body_that_breaks_off_leaves_nothing() {
     assert_eq!(blobs(data.path()), 0);
 }
 
-/// Run by [`sigkill_leaves_each_object_old_or_new`] in a process of its own.
+/// Run by [`Server::start`] in a process of its own.
 #[test]
-#[ignore = "the child of another test"]
+#[ignore = "the child of other tests"]
 fn serve_until_killed() {
-    let data = std::env::var("EMULATOR_DATA").unwrap();
-    let emulator = Emulator::builder().bucket("demo").data_dir(data).start().unwrap();
+    let builder = Emulator::builder().bucket("demo");
+    let emulator = match std::env::var("EMULATOR_DATA") {
+        Ok(data) => builder.data_dir(data),
+        Err(_) => builder,
+    };
+    let emulator = emulator.start().unwrap();
     println!("\n{}", serde_json::to_string(emulator.ready()).unwrap());
     loop {
         std::thread::park();
@@ -157,23 +256,42 @@ fn sigkill_leaves_each_object_old_or_new() {
     assert_eq!(blobs(data.path()), 4);
 }
 
+/// A server in a process of its own, over a data folder.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) ready: Ready,
+}
+
+impl Server {
+    pub(crate) fn start(data: Option<&Path>) -> Server {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "data::serve_until_killed", "--ignored", "--nocapture"]);
+        if let Some(data) = data {
+            command.env("EMULATOR_DATA", data);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.map(Result::unwrap).find(|line| line.starts_with('{')).unwrap();
+        Server { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that is gone already is gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Puts from four threads until about a hundred were answered, and kills the server.
 fn kill_in_the_middle(data: &Path, done: &mut BTreeMap<usize, Versions>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "data::serve_until_killed", "--ignored", "--nocapture"])
-        .env("EMULATOR_DATA", data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.map(Result::unwrap).find(|line| line.starts_with('{')).unwrap();
-    let ready: Ready = serde_json::from_str(&line).unwrap();
-    let answered = AtomicU64::new(0);
-    let (child, done) = (Mutex::new(child), Mutex::new(done));
+    let server = Server::start(Some(data));
+    let (ready, answered) = (server.ready.clone(), AtomicU64::new(0));
+    let (server, done) = (Mutex::new(server), Mutex::new(done));
     std::thread::scope(|scope| {
         for number in 0..4 {
-            let (ready, answered, child, done) = (&ready, &answered, &child, &done);
+            let (ready, answered, server, done) = (&ready, &answered, &server, &done);
             scope.spawn(move || {
                 let mut client = Client::of(ready, "DEFAULT");
                 let target = object(&format!("o{number}"));
@@ -188,11 +306,101 @@ fn kill_in_the_middle(data: &Path, done: &mut BTreeMap<usize, Versions>) {
                     }
                     done.lock().unwrap().insert(number, Versions { answered: sent, sent });
                     if answered.fetch_add(1, Ordering::Relaxed) == 100 {
-                        child.lock().unwrap().kill().unwrap();
+                        server.lock().unwrap().child.kill().unwrap();
                     }
                 }
             });
         }
     });
-    child.lock().unwrap().wait().unwrap();
+}
+
+/// One version on its way: put by two parts, committed, and given its last name.
+fn by_parts_and_rename(client: &mut Client, number: usize, version: u64) -> std::io::Result<()> {
+    let mut post = |target: &str, body: serde_json::Value| {
+        client.try_request("POST", target, &[], body.to_string().as_bytes())
+    };
+    let name = format!("m{number}");
+    let begun = post(&format!("{BUCKET}/u"), json!({"object": name}))?;
+    let upload =
+        format!("{BUCKET}/u/{name}?uploadId={}", begun.json()["uploadId"].as_str().unwrap());
+    let whole = body(number, version);
+    let mut parts = Vec::new();
+    for (part, bytes) in [(1, &whole[..100_000]), (2, &whole[100_000..])] {
+        let target = format!("{upload}&uploadPartNum={part}");
+        let put = client.try_request("PUT", &target, &[], bytes)?;
+        assert_eq!(put.status, 200);
+        parts.push(json!({"partNum": part, "etag": put.header("etag").unwrap()}));
+    }
+    let mut post = |target: &str, body: serde_json::Value| {
+        let done = client.try_request("POST", target, &[], body.to_string().as_bytes())?;
+        assert_eq!(done.status, 200, "{}", done.text());
+        std::io::Result::Ok(())
+    };
+    post(&upload, json!({"partsToCommit": parts}))?;
+    let rename = json!({"sourceName": name, "newName": format!("r{number}")});
+    post(&format!("{BUCKET}/actions/renameObject"), rename)
+}
+
+#[test]
+fn sigkill_leaves_uploads_commits_and_renames_whole() {
+    const THREADS: usize = 4;
+    let data = tempfile::tempdir().unwrap();
+    // The version whose rename was answered last.
+    let mut done = [0_u64; THREADS];
+    for round in 1..=3_u64 {
+        let server = Server::start(Some(data.path()));
+        let (ready, count) = (server.ready.clone(), AtomicU64::new(0));
+        let server = Mutex::new(server);
+        std::thread::scope(|scope| {
+            for (number, done) in done.iter_mut().enumerate() {
+                let (ready, count, server) = (&ready, &count, &server);
+                scope.spawn(move || {
+                    let mut client = Client::of(ready, "DEFAULT");
+                    while by_parts_and_rename(&mut client, number, *done + 1).is_ok() {
+                        *done += 1;
+                        if count.fetch_add(1, Ordering::Relaxed) == 20 + round {
+                            server.lock().unwrap().child.kill().unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        drop(server);
+        let (_emulator, mut client) = start(data.path());
+        let mut files = 0;
+        for (number, done) in done.iter_mut().enumerate() {
+            let [last, first] =
+                ["r", "m"].map(|kind| client.get(&object(&format!("{kind}{number}"))));
+            let next = body(number, *done + 1);
+            // The next version has its last name, or its first, or is not there; never two names.
+            let renamed = last.status == 200 && last.body == next;
+            if renamed {
+                *done += 1;
+                assert_eq!(first.status, 404);
+            } else {
+                assert_eq!(last.status, if *done == 0 { 404 } else { 200 });
+                assert!(*done == 0 || last.body == body(number, *done));
+                assert!(first.status == 404 || first.body == next);
+            }
+            files += if last.status == 200 { 2 } else { 0 };
+            client.request("DELETE", &object(&format!("m{number}")), &[], b"");
+        }
+        // What was on its way is listed, with whole parts, and can be aborted.
+        let left = client.get(&format!("{BUCKET}/u")).json();
+        for upload in left.as_array().unwrap() {
+            let at = format!(
+                "{BUCKET}/u/{}?uploadId={}",
+                upload["object"].as_str().unwrap(),
+                upload["uploadId"].as_str().unwrap()
+            );
+            for part in client.get(&at).json().as_array().unwrap() {
+                let size = part["size"].as_u64().unwrap();
+                assert!(size == 100_000 || part["partNumber"] == 2, "{part}");
+            }
+            assert_eq!(client.request("DELETE", &at, &[], b"").status, 204);
+        }
+        assert!(left.as_array().unwrap().len() <= THREADS);
+        assert_eq!(blobs(data.path()), files);
+    }
+    assert!(done.iter().sum::<u64>() > 60);
 }

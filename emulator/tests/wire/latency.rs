@@ -68,12 +68,15 @@ fn a_put_waits_from_the_end_of_its_body() {
 fn a_body_keeps_its_rate() {
     let (emulator, mut client) = with_model("stream = \"10MB/s\"\n");
     client.put("a", &vec![3; 500_000]);
-    let got = client.get(&object("a"));
-    assert_eq!(got.body, vec![3; 500_000]);
-    let line = emulator.record().pop().unwrap();
-    let took = line.last_byte_ns.unwrap() - line.first_byte_ns.unwrap();
-    // 500 kB at 10 MB/s; never faster, and 20 % slower only on a busy machine.
-    assert!((49_900_000..60_000_000).contains(&took), "{took} ns");
+    let took = (0..5).map(|_| {
+        let got = client.get(&object("a"));
+        assert_eq!(got.body, vec![3; 500_000]);
+        let line = emulator.record().pop().unwrap();
+        line.last_byte_ns.unwrap() - line.first_byte_ns.unwrap()
+    });
+    // 500 kB at 10 MB/s: never faster, and not always slower, however busy the machine is.
+    let quickest = took.min().unwrap();
+    assert!((49_900_000..60_000_000).contains(&quickest), "{quickest} ns");
 }
 
 #[test]

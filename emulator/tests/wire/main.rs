@@ -10,6 +10,7 @@ mod data;
 mod faults;
 mod latency;
 mod lists;
+mod memory;
 mod records;
 mod s3;
 mod signatures;

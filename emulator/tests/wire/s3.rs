@@ -71,13 +71,25 @@ impl S3 {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Option<Answer> {
+        let signed = self.sign(method, path, headers, (&sha256(body), body.len()));
+        send(&signed.host, &signed.head, body)
+    }
+
+    /// A head whose body has this hash, unless a header says otherwise, and this length.
+    fn sign(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        (hash, length): (&str, usize),
+    ) -> Signed {
         let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
         let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let host = self.ready.endpoint.trim_start_matches("http://").to_owned();
         let mut all = vec![
             ("host".to_owned(), host.clone()),
-            ("x-amz-date".to_owned(), time.clone()),
-            (HASH.to_owned(), sha256(body)),
+            ("x-amz-date".to_owned(), time),
+            (HASH.to_owned(), hash.to_owned()),
         ];
         for (name, value) in headers {
             all.retain(|(known, _)| known != name);
@@ -93,24 +105,72 @@ impl S3 {
             format!("{method}\n{raw}\n{query}\n{}\n{signed}\n{}", lines.concat(), find(HASH));
         let time = find("x-amz-date");
         let scope = format!("{}/{}/s3/aws4_request", &time[..8], self.region);
-        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
         let mut key = format!("AWS4{}", self.ready.secret_access_key).into_bytes();
-        for part in scope.split('/').chain([text.as_str()]) {
-            let signing = hmac::Key::new(hmac::HMAC_SHA256, &key);
-            key = hmac::sign(&signing, part.as_bytes()).as_ref().to_vec();
+        for part in scope.split('/') {
+            key = hmac_sha256(&key, part);
         }
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
+        let signature = hex(&hmac_sha256(&key, &text));
         let sent: Vec<_> = all.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n{}\
+            "{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n{}\
              authorization: AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, \
-             Signature={}\r\n\r\n",
-            body.len(),
+             Signature={signature}\r\n\r\n",
             sent.concat(),
             self.ready.access_key_id,
-            hex(&key),
         );
-        send(&host, &head, body)
+        Signed { host, head, key, time, scope, signature }
     }
+
+    /// A PUT in signed chunks of so many bytes; `forge` may change what was signed.
+    fn put_chunks(
+        &self,
+        path: &str,
+        body: &[u8],
+        size: usize,
+        forge: impl Fn(&mut Vec<u8>),
+    ) -> Answer {
+        // `SIZE;chunk-signature=64 digits`, and the two line ends, of each chunk.
+        let chunks: Vec<&[u8]> = body.chunks(size).chain([&[][..]]).collect();
+        let around = |chunk: &&[u8]| format!("{:x}", chunk.len()).len() + 17 + 64 + 4;
+        let length = chunks.iter().map(|chunk| chunk.len() + around(chunk)).sum();
+        let decoded = body.len().to_string();
+        let headers =
+            [("content-encoding", "aws-chunked"), ("x-amz-decoded-content-length", &*decoded)];
+        let hash = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+        let signed = self.sign("PUT", path, &headers, (hash, length));
+        let (mut previous, mut sent) = (signed.signature.clone(), Vec::new());
+        for chunk in chunks {
+            let text = format!(
+                "AWS4-HMAC-SHA256-PAYLOAD\n{}\n{}\n{previous}\n{}\n{}",
+                signed.time,
+                signed.scope,
+                sha256(b""),
+                sha256(chunk)
+            );
+            previous = hex(&hmac_sha256(&signed.key, &text));
+            sent.extend(format!("{:x};chunk-signature={previous}\r\n", chunk.len()).into_bytes());
+            sent.extend(chunk);
+            sent.extend(b"\r\n");
+        }
+        assert_eq!(sent.len(), length);
+        forge(&mut sent);
+        send(&signed.host, &signed.head, &sent).unwrap()
+    }
+}
+
+/// A head, and what signs the chunks that follow it.
+struct Signed {
+    host: String,
+    head: String,
+    key: Vec<u8>,
+    time: String,
+    scope: String,
+    signature: String,
+}
+
+fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
 }
 
 fn send(host: &str, head: &str, body: &[u8]) -> Option<Answer> {
@@ -290,4 +350,94 @@ fn conditions_and_checksums_of_writes() {
     assert_eq!((same.status, same.body.len()), (304, 0));
     let beyond = s3.request("GET", "/demo/x", &[("range", "bytes=5-")], b"").unwrap();
     assert_eq!(beyond.code(), (416, "InvalidRange".to_owned()));
+}
+
+#[test]
+fn signed_chunks_are_verified_one_by_one() {
+    let (_emulator, s3, mut client) = start(Emulator::builder());
+    let body: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+    for size in [8_192, 65_536, 200_000, 300_000] {
+        let put = s3.put_chunks("/demo/x", &body, size, |_| {});
+        assert_eq!(put.status, 200, "{}", put.text());
+        let got = client.get(&object("x"));
+        assert!(got.body == body, "chunks of {size}");
+        assert_eq!(got.header("content-encoding"), None, "it is of the transfer");
+    }
+    assert_eq!(s3.put_chunks("/demo/empty", b"", 1, |_| {}).status, 200);
+    assert_eq!(client.get(&object("empty")).body, b"");
+    // One byte of the second chunk, and one digit of its signature.
+    for at in [8_192 + 100 + 4_000, 8_192 + 100 + 30] {
+        let put = s3.put_chunks("/demo/y", &body, 8_192, |sent| sent[at] ^= 1);
+        assert_eq!(put.code(), (403, "SignatureDoesNotMatch".to_owned()));
+    }
+    let (_other, oci, _) = start(Emulator::builder().s3_dialect_oci(true));
+    let put = oci.put_chunks("/demo/x", &body, 8_192, |_| {});
+    assert_eq!(put.code(), (501, "NotImplemented".to_owned()));
+    assert_eq!(client.get(&object("y")).status, 404);
+}
+
+#[test]
+fn a_copy_names_its_source_as_a_form_does() {
+    let (_emulator, s3, mut client) = start(Emulator::builder());
+    for name in ["a%20b", "a%2Bb", "%C3%BC/x%3Fy"] {
+        client.put(name, name.as_bytes());
+    }
+    for (source, body) in [
+        ("/demo/a%20b", "a%20b"),
+        ("demo/a+b", "a%20b"),
+        ("demo%2Fa%2Bb", "a%2Bb"),
+        ("demo/%C3%BC/x%3Fy", "%C3%BC/x%3Fy"),
+    ] {
+        let copied = s3.put("/demo/c", &[("x-amz-copy-source", source)], b"");
+        assert_eq!(copied.status, 200, "{source}: {}", copied.text());
+        assert_eq!(client.get(&object("c")).text(), body, "{source}");
+    }
+    let version = client.get(&object("c")).header("version-id").unwrap().to_owned();
+    for (source, status) in
+        [(format!("/demo/c?versionId={version}"), 200), ("/demo/c?versionId=x".to_owned(), 404)]
+    {
+        assert_eq!(s3.put("/demo/d", &[("x-amz-copy-source", &source)], b"").status, status);
+    }
+    let same = s3.put("/demo/a%20b", &[("x-amz-copy-source", "demo/a+b")], b"");
+    assert_eq!(same.code(), (400, "InvalidRequest".to_owned()));
+}
+
+#[test]
+fn what_is_too_long_or_too_much_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let builder = Emulator::builder().data_dir(data.path()).data_limit(100_000);
+    let (_emulator, s3, mut client) = start(builder);
+    let longest = "x".repeat(1024);
+    assert_eq!(s3.put(&format!("/demo/{longest}"), &[], b"x").status, 200);
+    assert_eq!(s3.get(&format!("/demo/{longest}")).text(), "x");
+    let over = format!("/demo/{longest}x");
+    for refusal in [
+        s3.put(&over, &[], b"x"),
+        s3.put(&over, &[("x-amz-copy-source", &format!("demo/{longest}"))], b""),
+        s3.request("POST", &format!("{over}?uploads="), &[], b"").unwrap(),
+    ] {
+        assert_eq!(refusal.code(), (400, "KeyTooLongError".to_owned()));
+    }
+    assert_eq!(s3.put("/demo/a", &[], &vec![1; 60_000]).status, 200);
+    for name in ["a", "b"] {
+        let refusal = s3.put(&format!("/demo/{name}"), &[], &vec![2; 60_000]);
+        assert_eq!(refusal.code(), (507, "InsufficientStorage".to_owned()));
+    }
+    assert_eq!(s3.get("/demo/a").body, vec![1; 60_000]);
+    assert_eq!(client.get(&object("b")).status, 404);
+    // A body that is longer than it says: the rest is no part of it.
+    let signed = s3.sign("PUT", "/demo/short", &[], (&sha256(b"hello"), 5));
+    assert_eq!(send(&signed.host, &signed.head, b"hello and more").unwrap().status, 200);
+    assert_eq!(s3.get("/demo/short").text(), "hello");
+}
+
+#[test]
+fn what_is_told_of_an_object_can_be_asked_for() {
+    let (_emulator, s3, _client) = start(Emulator::builder());
+    s3.put("/demo/x", &[("content-type", "text/plain")], b"hello");
+    let query = "response-content-disposition=attachment&response-content-type=a%2Fb";
+    let got = s3.get(&format!("/demo/x?{query}"));
+    assert_eq!(got.header("content-type"), Some("a/b"));
+    assert_eq!(got.header("content-disposition"), Some("attachment"));
+    assert_eq!(s3.get("/demo/x").header("content-type"), Some("text/plain"));
 }

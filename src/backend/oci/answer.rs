@@ -64,7 +64,10 @@ pub(in crate::backend) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> 
 }
 
 pub(in crate::backend) fn length(headers: &HeaderMap) -> Option<u64> {
-    text(headers, header::CONTENT_LENGTH)?.parse().ok()
+    match leading_number(headers.get(header::CONTENT_LENGTH)?.as_bytes())? {
+        (length, []) => Some(length),
+        _ => None,
+    }
 }
 
 /// An answer that is not a success, as a failure: the service's JSON document, where it has one (HEAD has none).
@@ -159,27 +162,28 @@ fn range_of(
             _ => Err(wrong(format!("{status} to a read without Range"))),
         };
     };
-    if status == StatusCode::OK {
+    // Some servers answer 200 and still send, and say so, what was asked for (`rclone serve s3`).
+    if status == StatusCode::OK && !headers.contains_key(header::CONTENT_RANGE) {
         let size = length.ok_or_else(|| lacks("Content-Length"))?;
         // The server ignored the Range, which is well if all was asked for.
         return match asked.of(size) {
             Some(range) if range == (0..size) => Ok((range, size)),
+            None if size == 0 && asked.means_empty() => Ok((0..0, 0)),
             _ => Err(wrong(format!(
-                "the server ignored the Range {} and sent all {size} bytes",
+                "the server ignored the Range {:?} and sent all {size} bytes",
                 asked.header()
             ))),
         };
     }
-    if status != StatusCode::PARTIAL_CONTENT {
+    if !matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::OK) {
         return Err(wrong(format!("{status} to a read of a range")));
     }
-    let content_range =
-        text(headers, header::CONTENT_RANGE).ok_or_else(|| lacks("Content-Range"))?;
-    let (range, size) = parse_content_range(content_range)
+    let content_range = headers.get(header::CONTENT_RANGE).ok_or_else(|| lacks("Content-Range"))?;
+    let (range, size) = parse_content_range(content_range.as_bytes())
         .ok_or_else(|| wrong(format!("Content-Range {content_range:?} does not parse")))?;
     if asked.of(size) != Some(range.clone()) {
         return Err(wrong(format!(
-            "asked for {}, got Content-Range {content_range:?}",
+            "asked for {:?}, got Content-Range {content_range:?}",
             asked.header()
         )));
     }
@@ -193,26 +197,49 @@ fn range_of(
 }
 
 /// `bytes a-b/n`, with the end made exclusive.
-fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
-    let (first, rest) = leading_number(text.strip_prefix("bytes ")?.as_bytes())?;
+fn parse_content_range(text: &[u8]) -> Option<(Range<u64>, u64)> {
+    let (first, rest) = leading_number(text.strip_prefix(b"bytes ")?)?;
     let (last, rest) = leading_number(rest.strip_prefix(b"-")?)?;
     let (size, rest) = leading_number(rest.strip_prefix(b"/")?)?;
     (rest.is_empty() && first <= last && last < size).then(|| (first..last + 1, size))
 }
 
-/// The number that a text begins with, and what follows it.
+/// The number that a text begins with, of 19 digits at most, so that it cannot overflow; and what follows it.
 fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number = text[..digits].iter().try_fold(0u64, |number, digit| {
-        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
-    (digits > 0).then(|| (number, &text[digits..]))
+    let mut rest = text;
+    let mut number = 0;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        if text.len() - rest.len() == 19 {
+            return None;
+        }
+        number = number * 10 + u64::from(digit - b'0');
+        rest = after;
+    }
+    (rest.len() < text.len()).then_some((number, rest))
 }
 
 /// What an answer's headers say of the object.
 pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
+    let told = described(key, size, headers, "opc-meta-", MARK);
+    let version = text(headers, "version-id").map(str::to_owned);
+    ObjectMeta { checksum: checksum(headers), version, ..told }
+}
+
+/// What both protocols say alike, user metadata under names that begin with `prefix`.
+pub(in crate::backend) fn described(
+    key: &str,
+    size: u64,
+    headers: &HeaderMap,
+    prefix: &str,
+    mark: &str,
+) -> ObjectMeta {
     let owned = |name: &str| text(headers, name).map(str::to_owned);
-    let mut meta = ObjectMeta {
+    let user =
+        headers.iter().filter(|(name, _)| name.as_str() != mark).filter_map(|(name, text)| {
+            let name = name.as_str().strip_prefix(prefix)?;
+            Some((name.to_owned(), text.to_str().ok()?.to_owned()))
+        });
+    ObjectMeta {
         key: key.to_owned(),
         size,
         etag: owned("etag"),
@@ -223,17 +250,10 @@ pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
         content_language: owned("content-language"),
         content_disposition: owned("content-disposition"),
         cache_control: owned("cache-control"),
-        checksum: checksum(headers),
-        version: owned("version-id"),
+        metadata: user.collect(),
+        mark: owned(mark),
         ..ObjectMeta::default()
-    };
-    meta.mark = owned(MARK);
-    for (name, value) in headers.iter().filter(|(name, _)| name.as_str() != MARK) {
-        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix("opc-meta-"), value.to_str()) {
-            meta.metadata.insert(name.to_owned(), value.to_owned());
-        }
     }
-    meta
 }
 
 /// The whole object's checksum: CRC32C, which every object has (spec §3.2), else the MD5 of a single PUT.
@@ -503,13 +523,19 @@ mod tests {
         assert_eq!(ask(Some(GetRange::Bounded(0..20)), 200, &whole).unwrap(), (0..15, 15));
         assert_eq!(ask(Some(GetRange::From(0)), 200, &whole).unwrap(), (0..15, 15));
         assert!(ask(Some(GetRange::Last(3)), 200, &whole).is_err());
+        let empty = [("content-length", "0")];
+        assert_eq!(ask(Some(GetRange::Last(3)), 200, &empty).unwrap(), (0..0, 0));
+        assert!(ask(Some(GetRange::From(3)), 200, &empty).is_err());
+        let told = [("content-range", "bytes 10-19/100"), ("content-length", "10")];
+        assert_eq!(ask(Some(GetRange::Bounded(10..20)), 200, &told).unwrap(), (10..20, 100));
+        assert!(ask(Some(GetRange::Bounded(11..20)), 200, &told).is_err());
         assert!(ask(None, 206, &whole).is_err());
     }
 
     proptest! {
         #[test]
         fn no_header_or_document_panics(text in "\\PC{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = parse_content_range(&text);
+            let _ = parse_content_range(text.as_bytes());
             let _ = retry_after(&text);
             let _ = list(&bytes);
             let _ = buckets(&bytes, &HeaderMap::new());
@@ -522,7 +548,7 @@ mod tests {
         fn content_ranges_read_back(first in 0u64..1000, more in 1u64..1000, rest in 0u64..1000) {
             let (end, size) = (first + more, first + more + rest);
             let text = format!("bytes {first}-{}/{size}", end - 1);
-            prop_assert_eq!(parse_content_range(&text), Some((first..end, size)));
+            prop_assert_eq!(parse_content_range(text.as_bytes()), Some((first..end, size)));
         }
     }
 }

@@ -16,22 +16,25 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
     CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
     PartRequest, Place, PutMode, PutRequest, RenameRequest, ServiceId, Upload, UploadPage,
-    UploadRequest,
+    UploadRequest, exists,
 };
-use crate::auth::{self, Again, Signed, Signer};
+use crate::auth::{self, Again, Presented, Signed, Signer};
 use crate::config::{Auth, Config, Profile};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
-use crate::transport::{Endpoint, Origin, RequestBody, Response, Transport};
+use crate::transport::{Endpoint, Origin, RequestBody, Response, Sending, Transport};
 use crate::url::{StoreUrl, encode_into};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Uri};
 use serde_json::json;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tokio::sync::OnceCell;
 
 /// Names that one batch removes (spec §3).
@@ -42,6 +45,7 @@ const BATCH: usize = 1000;
 const ABILITIES: Abilities = Abilities {
     rename: true,
     delete_many: BATCH,
+    conditional_copies: true,
     copies_parts_above: None,
     least_part: 1,
     most_part: 50 << 30,
@@ -102,6 +106,8 @@ enum Target<'a> {
 #[derive(Debug, Default)]
 struct Parts {
     headers: HeaderMap,
+    /// Whether a Range is among them.
+    ranged: bool,
     query: String,
     body: Payload,
     /// Whether the body is JSON and signed.
@@ -240,61 +246,62 @@ impl Oci {
 
     /// Signs and sends; an answer that is not a success becomes a failure with what the service said. Each way out
     /// records the attempt. The client request id of the answer stands beside it.
-    async fn exchange(
-        &self,
+    ///
+    /// A read of an object that was read before is sent here and now; the future waits for its answer.
+    fn exchange<'a>(
+        &'a self,
         attempt: Attempt,
         method: Method,
-        target: Target<'_>,
-        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
-    ) -> Result<(Response, RequestId), Failure> {
+        target: Target<'a>,
+        fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send + 'a,
+    ) -> Exchange<'a> {
         let Attempt { mut timer, fresh } = attempt;
         let id = timer.client_request_id();
-        let prepared = match self.prepared_before(&method, target) {
-            Some((service, prepared)) => {
-                let mut parts = Parts::new();
-                fill(&mut parts, service).map(|()| (service, prepared, parts))
-            }
-            None => Box::pin(self.prepare(&mut timer, &method, target, fill)).await,
+        let state = match self.prepared_before(&method, target, &timer) {
+            Some((service, mut prepared)) => match fill(&mut prepared.parts, service) {
+                Ok(()) => {
+                    if !prepared.parts.ranged {
+                        prepared.parts.headers.remove(header::RANGE);
+                    }
+                    self.send(method, service, prepared, timer, fresh)
+                }
+                Err(failure) => {
+                    timer.discard();
+                    Exchanging::Rest(Box::pin(std::future::ready(Err(unsent(failure)))))
+                }
+            },
+            None => Exchanging::Rest(Box::pin(async move {
+                let prepared = self.prepare(&mut timer, &method, target, fill).await;
+                let (service, prepared) = match prepared {
+                    Ok(prepared) => prepared,
+                    Err(failure) => {
+                        timer.discard();
+                        return Err(unsent(failure));
+                    }
+                };
+                match self.send(method, service, prepared, timer, fresh) {
+                    Exchanging::Sending(sending, presented) => {
+                        concluded(sending.await, presented, id).await
+                    }
+                    Exchanging::Rest(rest) => rest.await,
+                }
+            })),
         };
-        let (service, Prepared { uri, signed }, parts) = match prepared {
-            Ok(prepared) => prepared,
-            Err(mut failure) => {
-                timer.discard();
-                failure.unsent = true;
-                return Err(failure);
-            }
-        };
-        let mut request = request(method, uri, parts, service, id);
-        let presented = signed.map(|signed| {
-            let Signed { date, authorization, content_sha256, presented } = signed;
-            let headers = request.headers_mut();
-            headers.insert(header::DATE, date);
-            headers.insert(header::AUTHORIZATION, authorization);
-            if let Some(sha256) = content_sha256 {
-                headers.insert(CONTENT_SHA256, sha256);
-            }
-            presented
-        });
-        timer.lap(Phase::Prepare);
-        let mut failure = match self.transport.send(&service.endpoint, request, timer, fresh).await
-        {
-            Ok(response) if response.status.is_success() => return Ok((response, id)),
-            Ok(response) => Box::pin(answer::refusal(response)).await,
-            Err(failure) => failure,
-        };
-        if failure.kind == ErrorKind::Unauthenticated {
-            failure.presented = presented;
-        }
-        failure.client_request_id = Some(id.to_string());
-        Err(failure)
+        Exchange { state, id }
     }
 
-    /// Target and signature of a read of an object that was read before, while they are good: all but a few headers of
-    /// the request.
-    fn prepared_before(&self, method: &Method, target: Target<'_>) -> Option<(&Service, Prepared)> {
+    /// Target, signature and common headers of a read of an object that was read before, while they are good.
+    fn prepared_before(
+        &self,
+        method: &Method,
+        target: Target<'_>,
+        timer: &AttemptTimer,
+    ) -> Option<(&Service, Prepared)> {
         let (service, Target::Object(key)) = (self.service.get()?, target) else { return None };
-        let (uri, signed) = service.signer.as_ref()?.reuse(method, key)?;
-        Some((service, Prepared { uri, signed: Some(signed) }))
+        let (kept, presented) = service.signer.as_ref()?.reuse(method, key, timer.now_or_mark())?;
+        let parts = Parts { headers: kept.headers.clone(), ..Parts::default() };
+        let presented = Some(presented);
+        Some((service, Prepared { uri: kept.uri.clone(), parts, presented }))
     }
 
     async fn prepare(
@@ -303,7 +310,7 @@ impl Oci {
         method: &Method,
         target: Target<'_>,
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
-    ) -> Result<(&Service, Prepared, Parts), Failure> {
+    ) -> Result<(&Service, Prepared), Failure> {
         let service = self.service().await?;
         let mut path = self.target(target, timer).await?;
         let mut parts = Parts::new();
@@ -321,9 +328,31 @@ impl Oci {
         if let (Target::Object(key), Some(signer), Some(signed)) =
             (target, &service.signer, &signed)
         {
-            signer.keep(method, key, &uri, signed);
+            signer.keep(method, key, &uri, signed, || headers_of_reads(service, signed));
         }
-        Ok((service, Prepared { uri, signed }, parts))
+        add_common_headers(&mut parts.headers, service, signed.as_ref());
+        let presented = signed.map(|signed| {
+            if let Some(sha256) = signed.content_sha256 {
+                parts.headers.insert(CONTENT_SHA256, sha256);
+            }
+            signed.presented
+        });
+        Ok((service, Prepared { uri, parts, presented }))
+    }
+
+    fn send<'a>(
+        &'a self,
+        method: Method,
+        service: &'a Service,
+        prepared: Prepared,
+        mut timer: Box<AttemptTimer>,
+        fresh: bool,
+    ) -> Exchanging<'a> {
+        let Prepared { uri, parts, presented } = prepared;
+        let request = request(method, uri, parts, timer.client_request_id());
+        timer.lap(Phase::Prepare);
+        let sending = self.transport.send(&service.endpoint, request, timer, fresh);
+        Exchanging::Sending(sending, presented)
     }
 
     /// An exchange whose answer is read whole, and made into something by `read`.
@@ -342,15 +371,111 @@ impl Oci {
     }
 }
 
-/// What a request is sent to, and with which signature, if any.
+/// A signed request and its answer to come.
+#[must_use = "dropped, the request is cancelled"]
+struct Exchange<'a> {
+    state: Exchanging<'a>,
+    id: RequestId,
+}
+
+enum Exchanging<'a> {
+    Sending(Sending<'a>, Option<Presented>),
+    /// What is rarer, and may be larger: preparation that has to wait, and refusals.
+    Rest(Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send + 'a>>),
+}
+
+impl Future for Exchange<'_> {
+    type Output = Result<(Response, RequestId), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let id = self.id;
+        loop {
+            match &mut self.state {
+                Exchanging::Sending(sending, presented) => {
+                    match ready!(Pin::new(sending).poll(cx)) {
+                        Ok(response) if response.status.is_success() => {
+                            return Poll::Ready(Ok((response, id)));
+                        }
+                        refused => {
+                            let rest = concluded(refused, presented.clone(), id);
+                            self.state = Exchanging::Rest(Box::pin(rest));
+                        }
+                    }
+                }
+                Exchanging::Rest(rest) => {
+                    return rest.as_mut().poll(cx).map_ok(|response| (response, id));
+                }
+            }
+        }
+    }
+}
+
+/// The end of an exchange: what the service said, if it is not a success.
+async fn concluded(
+    answered: Result<Response, Failure>,
+    presented: Option<Presented>,
+    id: RequestId,
+) -> Result<Response, Failure> {
+    let mut failure = match answered {
+        Ok(response) if response.status.is_success() => return Ok(response),
+        Ok(response) => answer::refusal(response).await,
+        Err(failure) => failure,
+    };
+    if failure.kind == ErrorKind::Unauthenticated {
+        failure.presented = presented;
+    }
+    failure.client_request_id = Some(id.to_string());
+    Err(failure)
+}
+
+/// A failure before anything was sent.
+fn unsent(mut failure: Failure) -> Failure {
+    failure.unsent = true;
+    failure
+}
+
+/// What a request is sent to, with its headers and body, and what it was signed with, if it was.
 struct Prepared {
     uri: Uri,
-    signed: Option<Signed>,
+    parts: Parts,
+    presented: Option<Presented>,
 }
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
 const CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("opc-checksum-algorithm");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
+
+/// Stands in the headers of kept reads where each request puts a value of its own, so that the map need not grow.
+const UNSET: HeaderValue = HeaderValue::from_static("");
+
+/// The headers of all reads of an object that are made with one signature. The Range and the client request id are
+/// still to be set. As large as hyper needs it to put a usual answer's headers into the same map.
+fn headers_of_reads(service: &Service, signed: &Signed) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CLIENT_REQUEST_ID, UNSET);
+    headers.insert(header::RANGE, UNSET);
+    add_common_headers(&mut headers, service, Some(signed));
+    headers
+}
+
+/// Inserts a header, which stands among the first if it is there: to look at their names is less than to hash its own.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    match headers.iter_mut().find(|(known, _)| **known == name) {
+        Some((_, old)) => *old = value,
+        None => {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn add_common_headers(headers: &mut HeaderMap, service: &Service, signed: Option<&Signed>) {
+    headers.insert(header::HOST, service.host.clone());
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    if let Some(signed) = signed {
+        headers.insert(header::DATE, signed.date.clone());
+        headers.insert(header::AUTHORIZATION, signed.authorization.clone());
+    }
+}
 
 /// Gives a failure after the head the id of its request.
 fn named<T>(result: Result<T, Failure>, id: RequestId) -> Result<T, Failure> {
@@ -360,18 +485,10 @@ fn named<T>(result: Result<T, Failure>, id: RequestId) -> Result<T, Failure> {
     })
 }
 
-fn request(
-    method: Method,
-    uri: Uri,
-    parts: Parts,
-    service: &Service,
-    id: RequestId,
-) -> Request<RequestBody> {
+fn request(method: Method, uri: Uri, parts: Parts, id: RequestId) -> Request<RequestBody> {
     let Parts { mut headers, body, document, .. } = parts;
     let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
-    headers.insert(header::HOST, service.host.clone());
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
-    headers.insert(CLIENT_REQUEST_ID, id);
+    set(&mut headers, CLIENT_REQUEST_ID, id);
     if document {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -450,18 +567,19 @@ impl Backend for Oci {
         }
         let fill = |parts: &mut Parts, _: &Service| {
             if let Some(range) = &request.range {
-                parts.headers.insert(header::RANGE, answer::value(range.header())?);
+                set(&mut parts.headers, header::RANGE, range.header());
+                parts.ranged = true;
             }
             if let Some(etag) = &request.if_match {
                 parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
             }
             Ok(())
         };
-        Box::pin(async move {
-            let (response, id) =
-                self.exchange(attempt, Method::GET, Target::Object(&request.key), fill).await?;
+        let exchange = self.exchange(attempt, Method::GET, Target::Object(&request.key), fill);
+        Box::pin(exchange.map(|answered| {
+            let (response, id) = answered?;
             named(answer::get(request, response, answer::meta), id)
-        })
+        }))
     }
 
     fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -857,13 +975,4 @@ fn kept_metadata(about: &About) -> impl Iterator<Item = (String, String)> {
     let mark = about.mark.map(|mark| (answer::MARK.to_owned(), mark.to_string()));
     let metadata = about.metadata.iter();
     metadata.map(|(name, text)| (format!("opc-meta-{name}"), text.clone())).chain(mark)
-}
-
-/// A condition that failed on a creation means that the object exists.
-fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
-    if failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16()) && *mode == PutMode::Create
-    {
-        failure.kind = ErrorKind::AlreadyExists;
-    }
-    failure
 }

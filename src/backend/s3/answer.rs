@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers of S3, checked, and its errors as ours.
 
-use crate::backend::oci::answer::{length, retry_after, text};
+use crate::backend::oci::answer::{described, length, retry_after, text};
 use crate::backend::{Checksum, ObjectMeta};
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
@@ -98,29 +98,18 @@ pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
 
 /// What an answer's headers say of the object.
 pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
-    let owned = |name: &str| text(headers, name).map(str::to_owned);
-    let mut meta = ObjectMeta {
-        key: key.to_owned(),
-        size,
-        etag: owned("etag"),
-        last_modified: text(headers, "last-modified")
-            .and_then(|date| httpdate::parse_http_date(date).ok()),
-        content_type: owned("content-type"),
-        content_encoding: owned("content-encoding"),
-        content_language: owned("content-language"),
-        content_disposition: owned("content-disposition"),
-        cache_control: owned("cache-control"),
+    let told = described(key, size, headers, METADATA, MARK);
+    ObjectMeta {
+        etag: told.etag.as_deref().map(quoted),
         checksum: checksum(headers),
-        version: owned("x-amz-version-id"),
-        ..ObjectMeta::default()
-    };
-    meta.mark = owned(MARK);
-    for (name, value) in headers.iter().filter(|(name, _)| name.as_str() != MARK) {
-        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(METADATA), value.to_str()) {
-            meta.metadata.insert(name.to_owned(), value.to_owned());
-        }
+        version: text(headers, "x-amz-version-id").map(str::to_owned),
+        ..told
     }
-    meta
+}
+
+/// An ETag as HTTP has it: some servers leave the quotes out in one place or other.
+pub(super) fn quoted(etag: &str) -> String {
+    if etag.ends_with('"') { etag.to_owned() } else { format!("\"{etag}\"") }
 }
 
 pub(super) fn head(key: &str, headers: &HeaderMap) -> Option<ObjectMeta> {

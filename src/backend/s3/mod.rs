@@ -23,7 +23,7 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, Bucket, BucketPage, Checksum, CommitRequest,
     Copied, CopyPartRequest, CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest,
     Next, ObjectMeta, Part, PartRequest, Place, PutMode, PutRequest, ServiceId, Upload, UploadPage,
-    UploadRequest,
+    UploadRequest, exists, unsent,
 };
 use crate::auth::Again;
 use crate::config::Config;
@@ -45,7 +45,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connector::Slot;
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Uri};
 use service::Service;
 use signer::ToSign;
 use std::sync::Arc;
@@ -61,6 +61,8 @@ const COPY_LIMIT: u64 = 5 << 30;
 const ABILITIES: Abilities = Abilities {
     rename: false,
     delete_many: 1000,
+    // AWS judges conditions of copies, most other servers pass over them.
+    conditional_copies: false,
     copies_parts_above: Some(COPY_LIMIT),
     least_part: 5 << 20,
     most_part: 5 << 30,
@@ -399,14 +401,6 @@ fn causes(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-fn exists(mut failure: Failure, mode: &PutMode) -> Failure {
-    if failure.status == Some(StatusCode::PRECONDITION_FAILED.as_u16()) && *mode == PutMode::Create
-    {
-        failure.kind = ErrorKind::AlreadyExists;
-    }
-    failure
-}
-
 fn system_time(time: &DateTime) -> SystemTime {
     let seconds = u64::try_from(time.secs()).unwrap_or(0);
     UNIX_EPOCH + Duration::new(seconds, time.subsec_nanos())
@@ -444,8 +438,7 @@ impl Backend for S3 {
             let mut ours = Ours::new(Method::GET, &request.key);
             match &request.range {
                 Some(range) => {
-                    let range = HeaderValue::from_maybe_shared(Bytes::from(range.header()));
-                    ours.unsigned.insert(header::RANGE, range.expect("digits"));
+                    ours.unsigned.insert(header::RANGE, range.header());
                 }
                 None if self.config.verify => ours.checked(),
                 None => {}
@@ -571,7 +564,7 @@ impl Backend for S3 {
             });
             let copied = copied.await.map_err(|failure| exists(failure, &request.mode))?;
             let etag = copied.copy_object_result.and_then(|result| result.e_tag);
-            Ok(Copied::Done(etag))
+            Ok(Copied::Done(etag.as_deref().map(answer::quoted)))
         })
     }
 
@@ -681,7 +674,7 @@ impl Backend for S3 {
                         .part_number(*number as i32)
                         .copy_source(source(from_bucket, from))
                         .set_copy_source_if_match(from_etag.clone())
-                        .copy_source_range(GetRange::Bounded(range.clone()).header())
+                        .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
                         .customize()
                         .mutate_request(named)
                         .send()
@@ -734,7 +727,7 @@ impl Backend for S3 {
                 key: request.upload.key.clone(),
                 size: request.size(),
                 checksum: whole.map(Checksum::Crc32c),
-                etag: made.e_tag,
+                etag: made.e_tag.as_deref().map(answer::quoted),
                 version: made.version_id,
                 ..ObjectMeta::default()
             })
@@ -869,12 +862,6 @@ fn sendable(filled: Result<(), Failure>, attempt: Attempt) -> Result<Attempt, Fa
     }
 }
 
-fn unsent(mut failure: Failure, attempt: Attempt) -> Failure {
-    attempt.timer.discard();
-    failure.unsent = true;
-    failure
-}
-
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -931,7 +918,7 @@ fn page(
         objects.push(ObjectMeta {
             key,
             size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-            etag: object.e_tag,
+            etag: object.e_tag.as_deref().map(answer::quoted),
             last_modified: object.last_modified.as_ref().map(system_time),
             ..ObjectMeta::default()
         });

@@ -175,7 +175,7 @@ impl Located {
         let nobody = Credentials::new("nobody", "nothing", None, None, "endpoint");
         let client = Client::from_conf(settings.to_builder().credentials_provider(nobody).build());
         let expiry = PresigningConfig::builder()
-            .expires_in(Duration::from_secs(60))
+            .expires_in(Duration::from_mins(1))
             .start_time(SystemTime::UNIX_EPOCH)
             .build()
             .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;

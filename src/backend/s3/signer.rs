@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 const KEPT: usize = 1024;
 
 /// Credentials are renewed so long before they expire.
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
+const RENEW_BEFORE: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Signer {

@@ -11,23 +11,32 @@ import oci
 import pytest
 import requests
 
-from conftest import AWKWARD
+from names import AWKWARD
 
 AGENT = "Oracle-PythonSDK"
 
 
 def client(server, profile="DEFAULT"):
     config = oci.config.from_file(server.oci["config_file"], profile)
-    made = oci.object_storage.ObjectStorageClient(
+    return oci.object_storage.ObjectStorageClient(
         config,
         service_endpoint=server.oci["endpoint"],
         retry_strategy=oci.retry.NoneRetryStrategy(),
     )
-    return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def wrong_key(server):
+    before = len(server.record())
+    with pytest.raises(oci.exceptions.ServiceError) as refused:
+        client(server, "WRONG").get_namespace()
+    assert refused.value.status == 401
+    lines = server.record()[before:]
+    assert [(line["status"], AGENT in line["user_agent"]) for line in lines] == [(401, True)]
 
 
 @pytest.fixture
-def store(server, request):
+def store(server):
     made = client(server)
     bucket = f"um-{os.urandom(4).hex()}"
     made.create_bucket(
@@ -37,13 +46,6 @@ def store(server, request):
         ),
     )
     return made, server.oci["namespace"], bucket
-
-
-def test_a_wrong_key_is_refused(server, seen):
-    with pytest.raises(oci.exceptions.ServiceError) as refused:
-        client(server, "WRONG").get_namespace()
-    assert refused.value.status == 401
-    assert [line["status"] for line in seen(AGENT)] == [401]
 
 
 def test_parts_in_parallel(store, seen, tmp_path):

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""boto3, over http (checksums in headers) and TLS (checksums in trailers of chunked bodies)."""
+"""boto3 against the emulator's S3 API: over http (checksums in headers) and TLS (checksums in trailers of chunked
+bodies), in memory and in a folder. A wrong key is refused first, and the record says at the end that boto3 did it."""
 
+from __future__ import annotations
+
+import collections
 import io
 import os
 
+import awscrt  # noqa: F401  boto3 takes CRC32C and CRC64NVME of it
 import boto3
 import pytest
 import requests
@@ -12,9 +17,31 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import serving
-from conftest import AWKWARD
+from names import AWKWARD
 
 AGENT = "Boto3/"
+# At least so many requests of each kind against either store, or boto3 was not at work.
+COMMITTED = {"PUT": 75, "GET": 75, "HEAD": 16, "POST": 20, "DELETE": 5}
+
+
+@pytest.fixture(scope="module", params=["memory", "folder"])
+def server(request, tmp_path_factory):
+    data = ["--data", str(tmp_path_factory.mktemp("data"))] if request.param == "folder" else []
+    with serving.serve(*data) as running:
+        with pytest.raises(ClientError) as refused:
+            client(running, secret="wrong").list_buckets()
+        assert code(refused) == (403, "SignatureDoesNotMatch")
+        assert [(line["status"], AGENT in line["user_agent"]) for line in running.record()] == [(403, True)]
+        yield running
+        lines = running.record()
+        assert all(AGENT in line["user_agent"] or "python-requests" in line["user_agent"] for line in lines)
+        done = collections.Counter(line["method"] for line in lines if AGENT in line["user_agent"])
+        assert {method: done[method] for method, least in COMMITTED.items() if done[method] < least} == {}, done
+
+
+def code(caught) -> tuple[int, str]:
+    answer = caught.value.response
+    return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"]
 
 
 def client(server, tls=False, secret=None, **config):
@@ -40,11 +67,18 @@ def s3(server, request):
     return made
 
 
-def test_a_wrong_key_is_refused(server, seen):
-    with pytest.raises(ClientError) as refused:
-        client(server, secret="wrong").list_buckets()
-    assert refused.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
-    assert [line["status"] for line in seen(AGENT)] == [403]
+def test_who_is_not_known_is_refused(server, seen):
+    wrong = client(server, secret="wrong")
+    for call in (
+        lambda: wrong.put_object(Bucket="demo", Key="never", Body=b"x"),
+        lambda: wrong.get_object(Bucket="demo", Key="never"),
+        lambda: wrong.list_objects_v2(Bucket="demo"),
+        lambda: wrong.delete_object(Bucket="demo", Key="never"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            call()
+        assert code(refused) == (403, "SignatureDoesNotMatch")
+    assert [line["status"] for line in seen(AGENT)] == [403] * 4
 
 
 def test_objects(s3, seen):
@@ -58,14 +92,15 @@ def test_objects(s3, seen):
     )
     found = [o["Key"] for page in pages for o in page["Contents"]]
     assert found == sorted(AWKWARD, key=str.encode)
+    prefixes = sorted({name.split("/")[0] + "/" for name in AWKWARD if "/" in name}, key=str.encode)
     listed = s3.list_objects_v2(Bucket=s3.bucket, Delimiter="/")
-    assert [p["Prefix"] for p in listed["CommonPrefixes"]] == ["a/", "ü/"]
+    assert [p["Prefix"] for p in listed["CommonPrefixes"]] == prefixes
     pages = s3.get_paginator("list_objects").paginate(
         Bucket=s3.bucket, Delimiter="/", PaginationConfig={"PageSize": 2}
     )
     both = [(p.get("Contents", []), p.get("CommonPrefixes", [])) for p in pages]
-    assert sum(len(contents) for contents, _ in both) == len(AWKWARD) - 2
-    assert [p["Prefix"] for _, prefixes in both for p in prefixes] == ["a/", "ü/"]
+    assert sum(len(contents) for contents, _ in both) == len(AWKWARD) - len(prefixes)
+    assert [p["Prefix"] for _, rolled in both for p in rolled] == prefixes
     part = s3.get_object(Bucket=s3.bucket, Key="ü/é", Range="bytes=1-2")
     assert part["Body"].read() == "ü/é".encode()[1:3]
     gone = s3.delete_objects(
@@ -78,8 +113,6 @@ def test_objects(s3, seen):
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
 def test_parts_and_checksums(s3, seen, algorithm):
-    if algorithm in ("CRC32C", "CRC64NVME"):
-        pytest.importorskip("awscrt", reason="boto3 takes them of awscrt")
     body = os.urandom(13_000_000)
     s3.upload_fileobj(
         io.BytesIO(body),
@@ -113,7 +146,7 @@ def test_parts_by_hand(s3):
     parts = [{"PartNumber": 1, "ETag": one}, {"PartNumber": 2, "ETag": two}]
     with pytest.raises(ClientError) as wrong:
         s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts[::-1]})
-    assert wrong.value.response["Error"]["Code"] == "InvalidPartOrder"
+    assert code(wrong) == (400, "InvalidPartOrder")
     s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
     assert s3.get_object(Bucket=s3.bucket, Key="parts")["Body"].read() == b"one345"
     left = s3.create_multipart_upload(Bucket=s3.bucket, Key="left")["UploadId"]
@@ -121,7 +154,20 @@ def test_parts_by_hand(s3):
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=s3.bucket)
     with pytest.raises(ClientError) as gone:
         s3.upload_part(Bucket=s3.bucket, Key="left", UploadId=left, PartNumber=1, Body=b"")
-    assert gone.value.response["Error"]["Code"] == "NoSuchUpload"
+    assert code(gone) == (404, "NoSuchUpload")
+    with pytest.raises(ClientError) as twice:
+        s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+    assert code(twice) == (404, "NoSuchUpload")
+
+
+def test_a_key_has_1024_bytes(s3):
+    for longest in ("x" * 1024, "é" * 512):
+        s3.put_object(Bucket=s3.bucket, Key=longest, Body=b"x")
+        assert s3.list_objects_v2(Bucket=s3.bucket, Prefix=longest)["KeyCount"] == 1
+        assert s3.get_object(Bucket=s3.bucket, Key=longest)["Body"].read() == b"x"
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket=s3.bucket, Key="x" * 1025, Body=b"x")
+    assert code(refused) == (400, "KeyTooLongError")
 
 
 def test_copies_and_conditions(s3):

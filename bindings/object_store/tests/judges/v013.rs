@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//! By object_store 0.3 and the parquet that goes with it.
+
+#[path = "integration.rs"]
+mod integration;
+#[path = "parquet.rs"]
+mod parquet_reader;
+#[path = "promises.rs"]
+mod promises;
+
+use arrow_array_013 as arrow_array;
+use object_store_013 as object_store;
+use parquet_013 as parquet;
+use storescope_object_store::v013::ScopedStore;

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One copy: up, down, or between stores; with the removal of its source where it is a move.
+//!
+//! It promises: a file appears under its name whole and verified, or not at all; an upload that fails or is dropped
+//! leaves no part behind; a source is removed only after its copy is there, and only as it was copied.
+
+use super::equal;
+use super::plan::{Job, Source, Target};
+use crate::exit::Exit;
+use crate::progress::note;
+use crate::tally::Tally;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use serde_json::json;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use storescope::{
+    CopyOptions, DeleteOptions, GetOptions, ObjectMeta, PutMode, PutOptions, RenameOptions, Scheme,
+    Store,
+};
+use tempfile::TempPath;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// MiB that all uploads under way may hold; one of parts holds five parts of 16 MiB.
+const MEMORY: usize = 256;
+
+/// MiB that one upload may hold.
+const MOST: u64 = 80;
+
+/// What is read or written at once.
+const CHUNK: usize = 1 << 20;
+
+/// How copies are made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct How {
+    /// In place of the source's own.
+    pub(crate) content_type: Option<String>,
+    /// Beside the source's own.
+    pub(crate) metadata: Vec<(String, String)>,
+    /// What exists is left as it is.
+    pub(crate) no_clobber: bool,
+    /// What is equal is copied, too.
+    pub(crate) force: bool,
+    /// The source is removed afterwards.
+    pub(crate) moving: bool,
+}
+
+/// Makes copies.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    how: How,
+    tally: Arc<Tally>,
+    memory: Semaphore,
+    hopeless: AtomicBool,
+}
+
+enum Outcome {
+    /// So many bytes were copied.
+    Done(u64),
+    Skipped(&'static str),
+}
+
+impl Carrier {
+    pub(crate) fn new(how: How, tally: &Arc<Tally>) -> Carrier {
+        Carrier {
+            how,
+            tally: Arc::clone(tally),
+            memory: Semaphore::new(MEMORY),
+            hopeless: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a failure was of a kind that would meet all others, too.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.hopeless.load(Relaxed)
+    }
+
+    /// Counts as failed what could not become a job.
+    pub(crate) fn refuse(&self, name: &str, exit: Exit) {
+        self.hopeless.fetch_or(exit.is_everybodys(), Relaxed);
+        self.tally.failed(exit, json!({ "from": name }));
+    }
+
+    /// Copies, and counts how that ended.
+    pub(crate) async fn carry(&self, job: Job) {
+        let (from, to) = (job.from.shown(), job.to.shown());
+        let about = json!({ "from": from, "to": to });
+        match self.carried(&job).await {
+            Ok(Outcome::Done(bytes)) => {
+                self.tally.done(json!({ "from": from, "to": to, "bytes": bytes }));
+            }
+            Ok(Outcome::Skipped(why)) => self.tally.skipped(why, about),
+            Err(exit) if exit.is_exists() && self.how.no_clobber => {
+                self.tally.skipped("exists", about);
+            }
+            Err(exit) => {
+                self.hopeless.fetch_or(exit.is_everybodys(), Relaxed);
+                // What the store said names the object: the source, or where it was to go.
+                let named = exit.message().contains(&from);
+                self.tally.failed(if named { exit } else { exit.about(&from) }, about);
+            }
+        }
+    }
+
+    async fn carried(&self, job: &Job) -> Result<Outcome, Exit> {
+        let Job { from, to, known, of_tree } = job;
+        if self.how.no_clobber && equal::exists(to, known).await? {
+            return Ok(Outcome::Skipped("exists"));
+        }
+        let may_skip = *of_tree && !self.how.force && !self.how.moving;
+        if may_skip && equal::is_equal(from, to, known).await? {
+            return Ok(Outcome::Skipped("equal"));
+        }
+        let bytes = match (from, to) {
+            (Source::File(path), Target::Object(store, key)) => {
+                self.upload(path, store, key).await?
+            }
+            (Source::Standard, Target::Object(store, key)) => {
+                self.stream(io::stdin(), key, store, key).await?
+            }
+            (Source::Object(store, meta), Target::File(path)) => {
+                self.download(store, meta, path, *of_tree).await?
+            }
+            (Source::Object(store, meta), Target::Folder(path)) => {
+                std::fs::create_dir_all(path).map_err(|e| cannot("make", path, &e))?;
+                self.remove(store, &meta.key, meta.etag.as_deref()).await?;
+                0
+            }
+            (Source::Object(from, meta), Target::Object(to, key)) => {
+                self.between(from, meta, to, key).await?
+            }
+            (Source::Object(store, meta), Target::Standard) => self.print(store, &meta.key).await?,
+            _ => return Err(Exit::usage("neither is in a store")),
+        };
+        Ok(Outcome::Done(bytes))
+    }
+
+    async fn upload(&self, path: &Path, store: &Store, key: &str) -> Result<u64, Exit> {
+        let before = path.metadata().map_err(|e| cannot("read", path, &e))?;
+        let name = path.to_string_lossy();
+        if !before.is_file() {
+            let file = File::open(path).map_err(|e| cannot("read", path, &e))?;
+            return self.stream(file, &name, store, key).await;
+        }
+        let _memory = self.memory(before.len()).await;
+        let meter = Meter::new(&self.tally);
+        let options = self.writing(PutOptions::new(), &name).progress(meter.told());
+        let written = store.put_file(key, path, options).await?;
+        meter.end(written.size);
+        if self.how.moving {
+            remove_file(path, &before)?;
+        }
+        Ok(written.size)
+    }
+
+    /// Writes what can be read once, to its end.
+    async fn stream(
+        &self,
+        source: impl Read + Send + 'static,
+        name: &str,
+        store: &Store,
+        key: &str,
+    ) -> Result<u64, Exit> {
+        let _memory = self.memory(u64::MAX).await;
+        let meter = Meter::new(&self.tally);
+        let options = self.writing(PutOptions::new(), name).progress(meter.told());
+        let written = store.put_stream(key, pieces(source), options).await?;
+        meter.end(written.size);
+        Ok(written.size)
+    }
+
+    /// How an object is written; its media type is guessed from a name, unless it was said.
+    fn writing(&self, mut options: PutOptions, name: &str) -> PutOptions {
+        let guess = || mime_guess::from_path(name).first_raw().map(str::to_owned);
+        if let Some(kind) = self.how.content_type.clone().or_else(guess) {
+            options = options.content_type(kind);
+        }
+        self.adorned(options)
+    }
+
+    fn adorned(&self, options: PutOptions) -> PutOptions {
+        let metadata = self.how.metadata.iter().cloned();
+        metadata
+            .fold(options, |options, (name, value)| options.metadata(name, value))
+            .mode(self.mode())
+    }
+
+    fn mode(&self) -> PutMode {
+        if self.how.no_clobber { PutMode::Create } else { PutMode::Overwrite }
+    }
+
+    async fn download(
+        &self,
+        store: &Store,
+        meta: &ObjectMeta,
+        path: &Path,
+        of_tree: bool,
+    ) -> Result<u64, Exit> {
+        let got = store.get(&meta.key, GetOptions::new()).await?;
+        let etag = got.meta().etag.clone();
+        let mut body = got.into_stream();
+        let mut sink = Sink::create(path, of_tree, self.how.no_clobber)?;
+        let mut bytes = 0;
+        while let Some(piece) = body.next().await {
+            let piece = piece?;
+            bytes += piece.len() as u64;
+            self.tally.moved(piece.len() as u64);
+            sink.write(piece).await?;
+        }
+        // The library has verified the whole by now.
+        sink.finish().await?;
+        self.remove(store, &meta.key, etag.as_deref()).await?;
+        Ok(bytes)
+    }
+
+    async fn print(&self, store: &Store, key: &str) -> Result<u64, Exit> {
+        let mut body = store.get(key, GetOptions::new()).await?.into_stream();
+        let (mut out, mut bytes) = (io::stdout().lock(), 0);
+        while let Some(piece) = body.next().await {
+            let piece = piece?;
+            bytes += piece.len() as u64;
+            self.tally.moved(piece.len() as u64);
+            out.write_all(&piece)?;
+        }
+        out.flush()?;
+        Ok(bytes)
+    }
+
+    async fn between(
+        &self,
+        from: &Store,
+        meta: &ObjectMeta,
+        to: &Store,
+        key: &str,
+    ) -> Result<u64, Exit> {
+        if self.how.moving && from.url() == to.url() {
+            let mut options = RenameOptions::new().mode(self.mode());
+            if meta.etag.is_some() {
+                options = options.source(meta.clone());
+            }
+            return Ok(from.rename(&meta.key, key, options).await?.size);
+        }
+        let source = match meta.etag {
+            Some(_) => meta.clone(),
+            None => from.head(&meta.key).await?,
+        };
+        let _memory = self.memory(source.size).await;
+        let meter = Meter::new(&self.tally);
+        let about_changes = self.how.content_type.is_some() || !self.how.metadata.is_empty();
+        let written = if about_changes {
+            self.through(from, &source, to, key, &meter).await?
+        } else {
+            let options =
+                CopyOptions::new().mode(self.mode()).source(source.clone()).progress(meter.told());
+            from.copy(&source.key, (to, key), options).await?
+        };
+        meter.end(written.size);
+        self.remove(from, &source.key, source.etag.as_deref()).await?;
+        Ok(written.size)
+    }
+
+    /// Between stores, under another content type or with more metadata: the bytes pass through here.
+    async fn through(
+        &self,
+        from: &Store,
+        source: &ObjectMeta,
+        to: &Store,
+        key: &str,
+        meter: &Meter,
+    ) -> Result<ObjectMeta, Exit> {
+        let got = from.get(&source.key, GetOptions::new()).await?;
+        let mut options = PutOptions::new().like(got.meta()).size(got.meta().size);
+        if let Some(kind) = &self.how.content_type {
+            options = options.content_type(kind);
+        }
+        let mut writer = to.writer(key, self.adorned(options).progress(meter.told()));
+        let mut body = got.into_stream();
+        while let Some(piece) = body.next().await {
+            match piece {
+                Ok(piece) => writer.write(piece).await?,
+                Err(error) => {
+                    writer.abort().await?;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(writer.finish().await?)
+    }
+
+    /// Removes the source of a move, as long as it is what was copied.
+    async fn remove(&self, store: &Store, key: &str, etag: Option<&str>) -> Result<(), Exit> {
+        if !self.how.moving {
+            return Ok(());
+        }
+        let mut options = DeleteOptions::new();
+        // S3's servers do not all know conditional removal.
+        if let (Some(etag), Scheme::Oci) = (etag, store.url().scheme()) {
+            options = options.if_match(etag);
+        }
+        match store.delete(key, options).await {
+            Err(error) if !error.is_not_found() => {
+                Err(Exit::from(error).about("it was copied, but its source is still there"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A share of the memory that uploads may hold together.
+    async fn memory(&self, bytes: u64) -> SemaphorePermit<'_> {
+        let share = (bytes >> 20).clamp(1, MOST) as u32;
+        self.memory.acquire_many(share).await.expect("it is never closed")
+    }
+}
+
+/// Adds to the tally what a write tells of itself.
+struct Meter {
+    tally: Arc<Tally>,
+    told: Arc<AtomicU64>,
+}
+
+impl Meter {
+    fn new(tally: &Arc<Tally>) -> Meter {
+        Meter { tally: Arc::clone(tally), told: Arc::default() }
+    }
+
+    fn told(&self) -> impl Fn(u64) + Send + Sync + 'static {
+        let (tally, told) = (Arc::clone(&self.tally), Arc::clone(&self.told));
+        move |bytes| tally.moved(bytes.saturating_sub(told.fetch_max(bytes, Relaxed)))
+    }
+
+    fn end(&self, bytes: u64) {
+        self.told()(bytes);
+    }
+}
+
+/// A file that is written beside its place, and takes it when it is whole.
+struct Sink {
+    path: PathBuf,
+    file: Option<File>,
+    /// `None` where the place is a device or a pipe, which is written to as it is.
+    temporary: Option<TempPath>,
+    create: bool,
+    pieces: Vec<Bytes>,
+    held: usize,
+}
+
+impl Sink {
+    fn create(path: &Path, of_tree: bool, create: bool) -> Result<Sink, Exit> {
+        let place = path.metadata().ok();
+        if place.as_ref().is_some_and(Metadata::is_dir) {
+            return Err(Exit::failed(format!("{} is a folder", path.display())));
+        }
+        let mut sink = Sink {
+            path: path.to_owned(),
+            file: None,
+            temporary: None,
+            create,
+            pieces: Vec::new(),
+            held: 0,
+        };
+        if !of_tree && place.as_ref().is_some_and(|place| !place.is_file()) {
+            let opened = File::options().write(true).open(path);
+            sink.file = Some(opened.map_err(|e| cannot("write", path, &e))?);
+            return Ok(sink);
+        }
+        if !of_tree && place.is_some() {
+            // What a link leads to is replaced, not the link.
+            sink.path = path.canonicalize().map_err(|e| cannot("write", path, &e))?;
+        }
+        let folder = match sink.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder).map_err(|e| cannot("make", folder, &e))?;
+        let made = tempfile::Builder::new()
+            .prefix(".storescope-")
+            // What a new file may be, less the umask.
+            .permissions(std::fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder);
+        let (file, temporary) = made.map_err(|e| cannot("write", path, &e))?.into_parts();
+        (sink.file, sink.temporary) = (Some(file), Some(temporary));
+        Ok(sink)
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<(), Exit> {
+        self.held += piece.len();
+        self.pieces.push(piece);
+        if self.held < CHUNK { Ok(()) } else { self.flush().await }
+    }
+
+    async fn flush(&mut self) -> Result<(), Exit> {
+        let (pieces, file) = (std::mem::take(&mut self.pieces), self.file.take());
+        self.held = 0;
+        let Some(mut file) = file else { return Ok(()) };
+        let written = tokio::task::spawn_blocking(move || {
+            pieces.iter().try_for_each(|piece| file.write_all(piece))?;
+            Ok::<_, io::Error>(file)
+        });
+        let written = written.await.map_err(io::Error::from)?;
+        self.file = Some(written.map_err(|e| cannot("write", &self.path, &e))?);
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), Exit> {
+        self.flush().await?;
+        let Some(temporary) = self.temporary.take() else { return Ok(()) };
+        let persisted = if self.create {
+            temporary.persist_noclobber(&self.path)
+        } else {
+            temporary.persist(&self.path)
+        };
+        persisted.map_err(|e| cannot("write", &self.path, &e.error))
+    }
+}
+
+/// What a reader gives, piece by piece.
+fn pieces(source: impl Read + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(source, |mut source| async move {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = Vec::with_capacity(CHUNK);
+            source.by_ref().take(CHUNK as u64).read_to_end(&mut piece)?;
+            Ok::<_, io::Error>((!piece.is_empty()).then(|| (piece.into(), source)))
+        });
+        read.await.map_err(io::Error::from)?
+    })
+}
+
+/// Removes a file that was moved, unless it changed meanwhile.
+fn remove_file(path: &Path, before: &Metadata) -> Result<(), Exit> {
+    let now = path.metadata().map_err(|e| cannot("read", path, &e))?;
+    if (now.len(), now.modified().ok()) != (before.len(), before.modified().ok()) {
+        let why = format!("{} changed while it was copied: it is still there", path.display());
+        return Err(Exit::failed(why));
+    }
+    std::fs::remove_file(path).map_err(|e| cannot("remove", path, &e))
+}
+
+/// Removes the folders of a tree whose files were moved; those that still hold something stay.
+pub(crate) fn remove_emptied(folder: &Path) {
+    let Ok(entries) = folder.read_dir() else { return };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_emptied(&entry.path());
+        }
+    }
+    if let Err(error) = std::fs::remove_dir(folder) {
+        note(&format!("storescope: {} stays: {error}", folder.display()));
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Exit {
+    Exit::failed(format!("cannot {what} {}: {error}", path.display()))
+}

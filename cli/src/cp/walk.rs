@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The files of a tree. Links are followed, but not round in a circle.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A file, or what cannot be one.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    /// Below the folder that was walked.
+    pub(super) relative: PathBuf,
+    pub(super) trouble: Option<String>,
+}
+
+/// Every file below a folder. What cannot be read is among them, with its trouble.
+pub(super) fn files(folder: &Path) -> Vec<Found> {
+    let mut walk = Walk { top: folder, found: Vec::new(), within: Vec::new() };
+    match folder.metadata() {
+        Ok(metadata) => walk.folder(folder, &metadata),
+        Err(error) => walk.tell(folder, Some(error.to_string())),
+    }
+    walk.found
+}
+
+struct Walk<'a> {
+    top: &'a Path,
+    found: Vec<Found>,
+    /// Device and number of the folders that lead here.
+    within: Vec<(u64, u64)>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, path: &Path, metadata: &Metadata) {
+        let id = (metadata.dev(), metadata.ino());
+        if self.within.contains(&id) {
+            return self.tell(path, Some("a link to a folder that it is in".to_owned()));
+        }
+        let entries = match path.read_dir() {
+            Ok(entries) => entries,
+            Err(error) => return self.tell(path, Some(error.to_string())),
+        };
+        self.within.push(id);
+        for entry in entries {
+            match entry {
+                Ok(entry) => self.entry(&entry.path()),
+                Err(error) => self.tell(path, Some(error.to_string())),
+            }
+        }
+        self.within.pop();
+    }
+
+    fn entry(&mut self, path: &Path) {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => self.folder(path, &metadata),
+            Ok(metadata) if metadata.is_file() => self.tell(path, None),
+            Ok(_) => self.tell(path, Some("is neither a file nor a folder".to_owned())),
+            Err(error) => self.tell(path, Some(error.to_string())),
+        }
+    }
+
+    fn tell(&mut self, path: &Path, trouble: Option<String>) {
+        let relative = path.strip_prefix(self.top).unwrap_or(path).to_owned();
+        self.found.push(Found { path: path.to_owned(), relative, trouble });
+    }
+}

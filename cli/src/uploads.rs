@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `uploads`: writes by parts that were begun and never ended.
+
+use crate::Ended;
+use crate::exit::Exit;
+use crate::objects::rfc3339;
+use crate::place::{root, url_of};
+use crate::session;
+use crate::settings::Settings;
+use clap::Args;
+use futures_util::TryStreamExt;
+use serde_json::json;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+use storescope::config::parse_duration;
+use storescope::{Client, Store, StoreUrl, Upload};
+
+/// List uploads by parts that were begun and never ended: what a process that was killed leaves. Their parts are stored,
+/// and cost, until they are aborted.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  storescope uploads oci://lake@ns/                            when each was begun, and of what
+  storescope uploads oci://lake@ns/ --abort --older-than 1d
+  storescope uploads s3://lake/2026/ --json
+
+An upload that is still under way looks the same as one that was left: --abort asks for an age, and 0s means all.")]
+pub(crate) struct Uploads {
+    /// A bucket, or a prefix of names.
+    url: StoreUrl,
+
+    /// Abort them: their parts are removed. Prints those that were.
+    #[arg(long, requires = "older_than")]
+    abort: bool,
+
+    /// Only those that were begun so long ago, such as 1d or 12h.
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    older_than: Option<Duration>,
+
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Uploads {
+    pub(crate) fn run(self, settings: &Settings) -> Ended {
+        if self.url.bucket().is_none() {
+            return Err(Exit::usage(format!("{} names no bucket", self.url)));
+        }
+        session::run(settings, async |client: &Client| {
+            let store = root(client, &self.url)?;
+            let mut uploads = store.uploads(self.url.key());
+            let mut failed = None;
+            while let Some(upload) = uploads.try_next().await? {
+                if !self.is_meant(&upload) {
+                    continue;
+                }
+                if self.abort {
+                    match store.abort_upload(&upload).await {
+                        Err(error) if !error.is_not_found() => {
+                            crate::progress::note(&format!("storescope: {error}"));
+                            failed = Some(());
+                            continue;
+                        }
+                        _ => {}
+                    }
+                }
+                self.write(&store, &upload)?;
+            }
+            failed.map_or(Ok(()), |()| Err(Exit::failed("some uploads could not be aborted")))
+        })
+    }
+
+    fn is_meant(&self, upload: &Upload) -> bool {
+        let Some(least) = self.older_than else { return true };
+        // One whose age the store does not tell is meant by 0s alone.
+        let age = upload.begun.and_then(|begun| SystemTime::now().duration_since(begun).ok());
+        age.unwrap_or_default() >= least
+    }
+
+    fn write(&self, store: &Store, upload: &Upload) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let begun = upload.begun.map(rfc3339);
+        if self.json {
+            let line = json!({
+                "name": upload.key,
+                "url": url_of(store, &upload.key),
+                "id": upload.id,
+                "begun": begun,
+                "aborted": self.abort,
+            });
+            return writeln!(out, "{line}");
+        }
+        let aborted = if self.abort { "aborted  " } else { "" };
+        writeln!(out, "{aborted}{:20}  {}  {}", begun.unwrap_or_default(), upload.id, upload.key)
+    }
+}
+
+/// As durations are elsewhere, and days.
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let Some(days) = text.strip_suffix('d') else {
+        return parse_duration(text).map_err(|why| why.replace("or h", "h or d"));
+    };
+    let days: f64 = days.parse().map_err(|_| format!("{text:?} is no age: such as 1d or 12h"))?;
+    Duration::try_from_secs_f64(days * 86_400.0).map_err(|_| format!("{text:?} is out of range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages() {
+        assert_eq!(parse_age("1d"), Ok(Duration::from_hours(24)));
+        assert_eq!(parse_age("0.5d"), Ok(Duration::from_hours(12)));
+        assert_eq!(parse_age("12h"), Ok(Duration::from_hours(12)));
+        assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
+        for bad in ["d", "1", "-1d", "1w"] {
+            assert!(parse_age(bad).is_err(), "{bad}");
+        }
+    }
+}
