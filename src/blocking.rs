@@ -9,10 +9,12 @@ use crate::client::{Client, StoreOptions};
 use crate::error::{Error, Result};
 use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
 use crate::payload::Payload;
+use crate::read::ReadOptions;
 use crate::store::ListEntry;
 use crate::url::StoreUrl;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::ops::{Range, RangeBounds};
 use tokio::runtime::Handle;
 
 /// A [`crate::Store`] whose calls wait.
@@ -76,12 +78,104 @@ impl Store {
         })
     }
 
-    fn wait<T>(&self, call: impl Future<Output = T>) -> Result<T> {
-        if Handle::try_current().is_ok() {
-            return Err(Error::misuse(
-                "a blocking call on a runtime's thread would stop that runtime: use the async twin",
-            ));
-        }
-        Ok(self.client.own_runtime()?.block_on(call))
+    /// See [`crate::Store::reader`].
+    pub fn reader(&self, key: &str, options: ReadOptions) -> Reader {
+        Reader { client: self.client.clone(), reader: self.store.reader(key, options) }
     }
+
+    fn wait<T>(&self, call: impl Future<Output = T>) -> Result<T> {
+        wait(&self.client, call)
+    }
+}
+
+/// A [`crate::Reader`] whose calls wait. Any number of threads may read by it.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    client: Client,
+    reader: crate::Reader,
+}
+
+impl Reader {
+    /// See [`crate::Reader::meta`].
+    pub fn meta(&self) -> Result<&ObjectMeta> {
+        wait(&self.client, self.reader.meta())?
+    }
+
+    /// See [`crate::Reader::read_at`].
+    pub fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        wait(&self.client, self.reader.read_at(range))?
+    }
+
+    /// See [`crate::Reader::read_into`].
+    pub fn read_into(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        wait(&self.client, self.reader.read_into(offset, into))?
+    }
+
+    /// See [`crate::Reader::read_ranges`]: each range's number and bytes, in the order in which they arrive. What comes
+    /// after what the iterator has given is fetched while its caller works.
+    pub fn read_ranges(
+        &self,
+        ranges: &[Range<u64>],
+    ) -> impl Iterator<Item = (usize, Result<Bytes>)> + use<> {
+        let client = self.client.clone();
+        let mut ranges = entered(&client, || self.reader.read_ranges(ranges));
+        let mut over = false;
+        std::iter::from_fn(move || {
+            if over {
+                return None;
+            }
+            let next = ranges.as_mut().map_err(|e| e.clone());
+            let next = next.and_then(|ranges| wait(&client, ranges.next()));
+            next.unwrap_or_else(|error| {
+                over = true;
+                Some((0, Err(error)))
+            })
+        })
+    }
+
+    /// All ranges, in the order in which they were asked for. Fails as soon as one does.
+    pub fn read_all(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        wait(&self.client, async { self.reader.read_ranges(ranges).all().await })?
+    }
+
+    /// See [`crate::Reader::stream`].
+    pub fn stream<R: RangeBounds<u64>>(
+        &self,
+        range: R,
+    ) -> impl Iterator<Item = Result<Bytes>> + use<R> {
+        let client = self.client.clone();
+        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
+        let mut stream = entered(&client, || self.reader.stream(bounds));
+        let mut over = false;
+        std::iter::from_fn(move || {
+            if over {
+                return None;
+            }
+            let next = stream.as_mut().map_err(|e| e.clone());
+            let next = next.and_then(|stream| wait(&client, stream.next()));
+            let next = next.unwrap_or_else(|error| Some(Err(error)));
+            over = !matches!(next, Some(Ok(_)));
+            next
+        })
+    }
+
+    /// See [`crate::Reader::hint`].
+    pub fn hint(&self, ranges: &[Range<u64>]) {
+        self.reader.hint(ranges);
+    }
+}
+
+/// Begins something on the client's own runtime, where its calls will wait.
+fn entered<T>(client: &Client, begin: impl FnOnce() -> T) -> Result<T> {
+    let _entered = client.own_runtime()?.enter();
+    Ok(begin())
+}
+
+fn wait<T>(client: &Client, call: impl Future<Output = T>) -> Result<T> {
+    if Handle::try_current().is_ok() {
+        return Err(Error::misuse(
+            "a blocking call on a runtime's thread would stop that runtime: use the async twin",
+        ));
+    }
+    Ok(client.own_runtime()?.block_on(call))
 }

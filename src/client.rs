@@ -6,6 +6,7 @@ use crate::backend::oci::Oci;
 use crate::backend::{Backend, Bucket};
 use crate::config::{Config, SETTINGS};
 use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::read::Admission;
 use crate::store::Store;
 use crate::timing::{Gauges, Held, Metrics, Scope};
 use crate::transport::Transport;
@@ -30,6 +31,7 @@ struct Shared {
     config: Config,
     transport: Arc<Transport>,
     policy: Arc<Policy>,
+    admission: Arc<Admission>,
     gauges: Arc<Gauges>,
     metrics: Metrics,
     runtime: Option<Handle>,
@@ -81,6 +83,7 @@ impl ClientBuilder {
         Ok(Client(Arc::new(Shared {
             transport: Arc::new(Transport::new(&config, &gauges)),
             policy: Arc::new(Policy::new(&config, &gauges)),
+            admission: Admission::new(config.read_budget, config.max_connections, &gauges),
             metrics: Metrics::new(Arc::clone(&gauges)),
             gauges,
             config,
@@ -175,6 +178,14 @@ impl Client {
 
     pub(crate) fn policy(&self) -> &Arc<Policy> {
         &self.0.policy
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.0.admission
     }
 
     pub(crate) fn timing_is_on(&self) -> bool {

@@ -149,6 +149,11 @@ settings! {
     client max_connections: u32 = 256, [], "Connections to one host at most, for each runtime that asks it; a request beyond waits.";
     client idle_timeout: Duration = Duration::from_secs(8), [], "A connection unused for so long is not used again: balancers close them without a word.";
     client dns_ttl: Duration = Duration::from_secs(30), [], "How long a resolved name is kept. A failure to connect forgets it.";
+    client read_budget: u64 = 256 << 20, [], "Memory for reads of the whole process, in bytes: from the request until the bytes are the caller's, blocks kept included. A read larger than that proceeds in parts.";
+    client read_gap: u64 = 1 << 20, [], "The largest hole between two ranges that is read through rather than left out, in bytes. A hole that costs more than another request is left out sooner.";
+    client read_waste: u32 = 25, [], "Bytes of such holes, in percent of the bytes asked for, at most.";
+    client hedge_at: u32 = 97, [], "A read whose first byte is later than so many percent of those before gets a rival on another connection; the first answer wins. `0` sends none.";
+    client hedge_budget: u32 = 5, [], "Such rivals, in percent of the process's reads, at most.";
     client timing: bool = true, [], "Record every call and attempt in histograms.";
 }
 

@@ -218,6 +218,11 @@ impl Error {
         self.0.failure.hint.as_deref().or(self.kind().hint())
     }
 
+    /// The outcome that a call which ended so is recorded under.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.0.failure.outcome()
+    }
+
     pub(crate) fn config(message: impl Into<String>) -> Error {
         Failure::new(ErrorKind::Config).message(message).into()
     }

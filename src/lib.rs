@@ -28,6 +28,7 @@
 //! # Where to look
 //!
 //! * [`Client`]: the process: connections, retry budget, metrics. [`Store`]: one bucket and prefix.
+//! * [`Reader`]: an object read here and there, by ranges or as a stream: few requests, read ahead, within one budget.
 //! * [`timing`]: scopes, snapshots, quantiles, `.hlog`, Prometheus.
 //! * [`config`]: the one table of settings. [`Error`]: what went wrong, and what to do.
 //! * [`blocking`]: the same names for callers without async.
@@ -51,6 +52,9 @@ mod error;
 mod moves;
 mod options;
 mod payload;
+mod read;
+#[cfg(test)]
+mod sim;
 mod store;
 pub mod timing;
 mod transport;
@@ -66,6 +70,7 @@ pub use options::{
     ChecksumMode, CopyOptions, DeleteOptions, GetOptions, ListOptions, PutOptions, RenameOptions,
 };
 pub use payload::Payload;
+pub use read::{ByteStream, Ranges, ReadOptions, ReadPolicy, Reader};
 pub use store::{GetResult, ListEntry, Store};
 pub use url::{Scheme, StoreUrl};
 pub use write::Writer;

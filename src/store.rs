@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Failure, Result};
 use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
 use crate::payload::Payload;
-use crate::timing::{Operation, Scope, Sink};
+use crate::read::{Origin, ReadOptions, Reader};
+use crate::timing::{Live, Operation, Scope, Sink};
 use crate::url::StoreUrl;
 use crate::write::{self, Writer};
 use bytes::Bytes;
@@ -36,6 +37,7 @@ struct Shared {
     sink: Sink,
     verify: bool,
     writing: write::Settings,
+    live: Arc<Live>,
 }
 
 /// The answer to a read: what the object is, and its bytes to come.
@@ -106,12 +108,14 @@ impl Store {
         scope: Option<&Scope>,
     ) -> Store {
         let sink = sink(&client, scope);
+        let live = Arc::new(Live::new(client.config().hedge_at));
         Store(Arc::new(Shared {
             client,
             backend,
             url: url.clone(),
             sink,
             verify: config.verify,
+            live,
             writing: write::Settings::new(config),
         }))
     }
@@ -131,6 +135,7 @@ impl Store {
             sink: sink(&self.0.client, Some(scope)),
             verify: self.0.verify,
             writing: self.0.writing.clone(),
+            live: Arc::clone(&self.0.live),
         }))
     }
 
@@ -147,6 +152,20 @@ impl Store {
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult> {
         let call = self.begin(Operation::Get, key, options.deadline)?;
         on_runtime!(self.0.client, self.get_call(call, options))
+    }
+
+    /// An object to read here and there, by ranges, or as a stream. No I/O.
+    pub fn reader(&self, key: &str, options: ReadOptions) -> Reader {
+        let Shared { client, backend, sink, live, .. } = &*self.0;
+        let origin = Origin {
+            client: client.clone(),
+            backend: Arc::clone(backend),
+            sink: sink.clone(),
+            key: self.full(key),
+            shown: key.to_owned(),
+            live: Arc::clone(live),
+        };
+        Reader::new(origin, options)
     }
 
     /// The objects whose names begin with `prefix`, in byte order of their names, page by page.

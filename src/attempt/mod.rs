@@ -8,6 +8,7 @@
 //!     │                            ├─ transient: back off (full jitter, Retry-After) ◀── budget of the process
 //!     └────────────────────────────┘
 //!                                  └─ else, or nothing left of attempts, time or budget: the error, with what to do
+//!  hedge ── an attempt whose first byte is late gets a rival; the first answer wins, the other's connection is closed
 //!  ObjectBody (body.rs) ── a body that broke is resumed at the byte reached, If-Match the ETag it began with
 //! ```
 //!
@@ -16,17 +17,20 @@
 
 mod body;
 mod budget;
+mod hedge;
 
 pub use body::ObjectBody;
 pub(crate) use budget::Budget;
+use budget::FREE_RETRIES;
+pub(crate) use hedge::Hedging;
 
 use crate::auth::Again;
 use crate::backend::{Answer, Attempt, Backend};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{
-    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, RequestId, Sink, after, instant_at,
-    now_ns,
+    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, RequestId, Sink, after,
+    instant_at, now_ns,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,6 +46,7 @@ pub(crate) struct Policy {
     /// A call that gets nowhere for so long ends.
     pub(crate) patience: Duration,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) hedges: Arc<Budget>,
     pub(crate) gauges: Arc<Gauges>,
 }
 
@@ -52,7 +57,8 @@ impl Policy {
             backoff_base: config.backoff_base,
             backoff_cap: config.backoff_cap,
             patience: config.call_timeout,
-            budget: Arc::new(Budget::new(config.retry_budget)),
+            budget: Arc::new(Budget::new(config.retry_budget, FREE_RETRIES)),
+            hedges: Arc::new(Budget::new(config.hedge_budget, 0)),
             gauges: Arc::clone(gauges),
         }
     }
@@ -83,6 +89,10 @@ pub(crate) struct Call {
     attempts: u32,
     /// Failures that were answered by another try, since the call last got somewhere.
     tries: u32,
+    /// Answers that said: not so fast.
+    throttled: u32,
+    /// When it was let in, if it had to ask.
+    admitted: Option<u64>,
     gauge: Option<Held>,
 }
 
@@ -110,14 +120,62 @@ impl Call {
             deadline: deadline.map(|deadline| after(begun, deadline)),
             attempts: 0,
             tries: 0,
+            throttled: 0,
+            admitted: None,
             gauge: Some(policy.gauges.call()),
         })
     }
 
+    /// A read that is made for calls which keep their own time: it began at `begun`, and was let in now. Its attempts
+    /// are recorded, it is not.
+    pub(crate) fn fetch(
+        backend: &Arc<dyn Backend>,
+        policy: &Arc<Policy>,
+        sink: &Sink,
+        key: Arc<str>,
+        begun: u64,
+    ) -> Box<Call> {
+        let now = now_ns();
+        Box::new(Call {
+            backend: Arc::clone(backend),
+            policy: Arc::clone(policy),
+            operation: Operation::Get,
+            key,
+            timer: None,
+            sink: sink.clone(),
+            begun,
+            progress: now,
+            deadline: None,
+            attempts: 0,
+            tries: 0,
+            throttled: 0,
+            admitted: Some(now),
+            gauge: None,
+        })
+    }
+
     /// Tries until it succeeds or there is nothing left to try with.
-    pub(crate) async fn run<'a, T>(
+    pub(crate) async fn run<'a, T: 'a>(
         &mut self,
         repeat: Repeat,
+        attempt: impl FnMut(Attempt) -> Answer<'a, T>,
+    ) -> Result<T, Failure> {
+        self.tries(repeat, None, attempt).await
+    }
+
+    /// The same, for what may be repeated freely; an attempt whose answer is late gets a rival.
+    pub(crate) async fn run_hedged<'a, T: 'a>(
+        &mut self,
+        hedging: &Hedging<'_>,
+        attempt: impl FnMut(Attempt) -> Answer<'a, T>,
+    ) -> Result<T, Failure> {
+        self.tries(Repeat::Freely, Some(hedging), attempt).await
+    }
+
+    async fn tries<'a, T: 'a>(
+        &mut self,
+        repeat: Repeat,
+        hedging: Option<&Hedging<'_>>,
         mut attempt: impl FnMut(Attempt) -> Answer<'a, T>,
     ) -> Result<T, Failure> {
         let (mut mended, mut fresh) = (0, false);
@@ -126,7 +184,10 @@ impl Call {
             let start = if self.attempts == 0 { self.begun } else { now_ns() };
             self.attempts += 1;
             self.policy.budget.earn();
-            let timer = AttemptTimer::start_at(&self.sink, self.operation, start);
+            let mut timer = AttemptTimer::start_at(&self.sink, self.operation, start);
+            if let Some(admitted) = self.admitted.take() {
+                timer.lap_at(Phase::Queue, admitted);
+            }
             let id = timer.client_request_id();
             let attempted = Attempt { timer, fresh };
             let tried = if tracing::enabled!(tracing::Level::DEBUG) {
@@ -139,7 +200,11 @@ impl Call {
             } else {
                 attempt(attempted)
             };
-            let mut failure = match self.within_deadline(tried, id).await {
+            let answered = match hedging {
+                None => self.within_deadline(tried, id).await,
+                Some(hedging) => self.raced(hedging, tried, &mut attempt).await,
+            };
+            let mut failure = match answered {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -176,6 +241,7 @@ impl Call {
     /// Waits before another try, or gives the failure back where there is none left.
     pub(crate) async fn back_off(&mut self, failure: Failure) -> Result<(), Failure> {
         self.tries += 1;
+        self.throttled += u32::from(matches!(failure.status, Some(429 | 503)));
         let tries = self.tries;
         if tries >= self.policy.attempts {
             return Err(self.give_up(failure, "no attempt is left (attempts)"));
@@ -237,6 +303,11 @@ impl Call {
                 Err(late)
             }
         }
+    }
+
+    /// How often it was told that it asks too much.
+    pub(crate) fn throttled(&self) -> u32 {
+        self.throttled
     }
 
     /// The name of the object that the call is about.

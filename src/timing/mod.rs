@@ -20,6 +20,7 @@
 mod export;
 mod histogram;
 mod key;
+mod live;
 mod record;
 mod scope;
 mod snapshot;
@@ -27,10 +28,11 @@ mod socket;
 
 pub use export::{HlogError, prometheus_text};
 pub use key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
+pub(crate) use live::Live;
 pub use record::{AttemptEvent, RequestId};
 pub(crate) use record::{AttemptTimer, CallTimer, Sink, after, instant_at, now_ns};
 pub(crate) use scope::{Gauges, Held};
-pub use scope::{Metrics, Scope};
+pub use scope::{Metrics, Readahead, Scope};
 pub use snapshot::{Distribution, Snapshot};
 pub(crate) use socket::SocketTimes;
 

@@ -73,12 +73,15 @@ pub(crate) struct AttemptTimer {
     connection: Connection,
     /// Whether a payload was part of the attempt, and so whether it has a size class.
     sized: bool,
+    /// Whether it was sent because another was late.
+    hedge: bool,
     start: u64,
     mark: u64,
     set: u16,
     parts: [u64; PARTS],
     asked: Option<u64>,
     delivered: u64,
+    discarded: Option<u64>,
     /// Bytes of payload to be sent.
     upload: u64,
     socket: Option<Arc<SocketTimes>>,
@@ -145,6 +148,9 @@ pub struct AttemptEvent<'a> {
     pub total_ns: u64,
     /// Payload received or sent, in bytes.
     pub bytes: u64,
+    /// Whether it was sent because another attempt's first byte was late: a rival that ended well has won, one that was
+    /// cancelled has lost.
+    pub hedge: bool,
     parts: &'a [u64; PARTS],
     set: u16,
 }
@@ -170,12 +176,14 @@ impl AttemptTimer {
             operation,
             connection: Connection::None,
             sized: false,
+            hedge: false,
             start,
             mark: start,
             set: 0,
             parts: [0; PARTS],
             asked: None,
             delivered: 0,
+            discarded: None,
             upload: 0,
             socket: None,
             client_request_id: RequestId::next(),
@@ -242,6 +250,16 @@ impl AttemptTimer {
         self.sized = true;
     }
 
+    /// It is sent because another is late.
+    pub(crate) fn hedges(&mut self) {
+        self.hedge = true;
+    }
+
+    /// Payload that will be received although nobody asked for it, in bytes.
+    pub(crate) fn discards(&mut self, bytes: u64) {
+        self.discarded = Some(bytes);
+    }
+
     /// The payload to be sent, in bytes.
     pub(crate) fn uploads(&mut self, bytes: u64) {
         self.upload = bytes;
@@ -271,6 +289,12 @@ impl AttemptTimer {
         self.sink = Sink::off();
     }
 
+    /// What passed since the first byte was the body's, less the time the reader took.
+    pub(crate) fn received(&mut self, end: u64) {
+        let paused = self.parts[Phase::Paused.index()];
+        self.add(Phase::Body, end.saturating_sub(self.mark).saturating_sub(paused));
+    }
+
     /// What the socket saw, as phases.
     fn settle(&mut self, end: u64) {
         let Some(socket) = self.socket.take() else { return };
@@ -279,8 +303,7 @@ impl AttemptTimer {
         }
         if let Some(read) = socket.first_read() {
             self.lap_at(Phase::Ttfb, read);
-            let paused = self.parts[Phase::Paused.index()];
-            self.add(Phase::Body, end.saturating_sub(self.mark).saturating_sub(paused));
+            self.received(end);
         }
         self.delivered += socket.written().min(self.upload);
     }
@@ -311,6 +334,9 @@ impl AttemptTimer {
                     group.record(Phase::BytesAsked, size, self.connection, asked);
                 }
                 group.record(Phase::BytesDelivered, size, self.connection, self.delivered);
+                if let Some(discarded) = self.discarded {
+                    group.record(Phase::BytesDiscarded, size, self.connection, discarded);
+                }
             }
             if let Some(observer) = scope.observer() {
                 observer(&self.event(outcome, total));
@@ -326,6 +352,7 @@ impl AttemptTimer {
             connection: self.connection,
             total_ns,
             bytes: self.delivered,
+            hedge: self.hedge,
             parts: &self.parts,
             set: self.set,
         }
@@ -347,12 +374,13 @@ pub(crate) struct CallTimer {
     operation: Operation,
     start: u64,
     backoff: Option<u64>,
+    wait: Option<u64>,
 }
 
 impl CallTimer {
     pub(crate) fn start(sink: &Sink, operation: Operation) -> CallTimer {
         let start = now_ns();
-        CallTimer { sink: sink.clone(), operation, start, backoff: None }
+        CallTimer { sink: sink.clone(), operation, start, backoff: None, wait: None }
     }
 
     /// When the call began, in `now_ns`; also where timing is off.
@@ -363,6 +391,11 @@ impl CallTimer {
     /// Adds a sleep between two attempts, in nanoseconds.
     pub(crate) fn backoff(&mut self, nanoseconds: u64) {
         *self.backoff.get_or_insert(0) += nanoseconds;
+    }
+
+    /// Adds a time in which the caller was blocked, in nanoseconds.
+    pub(crate) fn wait(&mut self, nanoseconds: u64) {
+        *self.wait.get_or_insert(0) += nanoseconds;
     }
 
     /// Ends the call at `end`, a reading of `now_ns`, or now.
@@ -380,6 +413,9 @@ impl CallTimer {
             group.record(Phase::Total, SizeClass::None, Connection::None, total);
             if let Some(backoff) = self.backoff {
                 group.record(Phase::Backoff, SizeClass::None, Connection::None, backoff);
+            }
+            if let Some(wait) = self.wait {
+                group.record(Phase::Wait, SizeClass::None, Connection::None, wait);
             }
         }
     }
@@ -400,12 +436,14 @@ pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
         operation: Operation::Get,
         connection: Connection::Reused,
         sized: false,
+        hedge: false,
         start: start_ns,
         mark: start_ns,
         set: 0,
         parts: [0; PARTS],
         asked: None,
         delivered: 0,
+        discarded: None,
         upload: 0,
         socket: None,
         client_request_id: RequestId { process: 0, number: 0 },

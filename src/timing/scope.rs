@@ -232,6 +232,38 @@ impl Metrics {
     pub fn retries(&self) -> u64 {
         self.gauges.retries.load(Relaxed)
     }
+
+    /// Requests sent because another's first byte was late, and those of them that answered first.
+    pub fn hedges(&self) -> (u64, u64) {
+        (self.gauges.hedges.load(Relaxed), self.gauges.hedges_won.load(Relaxed))
+    }
+
+    /// Bytes that readers hold of the budget (`read_budget`): under way, unread or kept. What callers were handed is
+    /// theirs.
+    pub fn read_bytes_held(&self) -> u64 {
+        self.gauges.read_held.load(Relaxed)
+    }
+
+    /// What came of reading ahead.
+    pub fn readahead(&self) -> Readahead {
+        Readahead {
+            hits: self.gauges.ahead_hits.load(Relaxed),
+            late: self.gauges.ahead_late.load(Relaxed),
+            wasted_bytes: self.gauges.ahead_wasted.load(Relaxed),
+        }
+    }
+}
+
+/// What came of reading ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readahead {
+    /// Reads whose bytes, or some of them, were there already.
+    pub hits: u64,
+    /// Reads that had to wait for bytes that were on their way.
+    pub late: u64,
+    /// Bytes read ahead that nobody came for.
+    pub wasted_bytes: u64,
 }
 
 /// Numbers that go up and down.
@@ -241,6 +273,12 @@ pub(crate) struct Gauges {
     attempts: AtomicI64,
     connections: AtomicI64,
     pub(crate) retries: AtomicU64,
+    pub(crate) hedges: AtomicU64,
+    pub(crate) hedges_won: AtomicU64,
+    pub(crate) read_held: AtomicU64,
+    pub(crate) ahead_hits: AtomicU64,
+    pub(crate) ahead_late: AtomicU64,
+    pub(crate) ahead_wasted: AtomicU64,
     /// Whether somebody waits for the calls to end; only then are they told.
     draining: AtomicBool,
     ended: Notify,

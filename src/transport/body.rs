@@ -155,8 +155,8 @@ impl Body {
     /// The body of a successful answer whose bytes come from elsewhere than our connections. Its time-outs are its
     /// own affair.
     #[cfg_attr(
-        not(feature = "object-store"),
-        expect(dead_code, reason = "made by the object_store backend")
+        not(any(test, feature = "object-store")),
+        expect(dead_code, reason = "made by the object_store backend and by the simulation")
     )]
     pub(crate) fn from_stream(
         stream: BoxStream<'static, Result<Bytes, Failure>>,

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The reading engine: any pattern of reads becomes few requests of the right size, at the right time, within one budget
+//! of memory.
+//!
+//! ```text
+//!  Reader::read_at · read_into · read_ranges             Reader::stream            Reader::hint
+//!    │ gather.rs   one call's ranges                       │ stream.rs               │
+//!    ▼                                                     ▼                         ▼
+//!  handle.rs   one object: size and ETag pinned; the blocks that are there or on their way, never two of a byte
+//!    │  block.rs     the bytes of one request; all who need some of them wait on it (single flight)
+//!    │  plan.rs      ranges in, requests out: holes read through, long ranges cut             pure
+//!    │  predict.rs   runs and strides seen, bytes foretold                                     pure
+//!    │  admission.rs budget of bytes, limit of requests: demand in line, readahead if there is room
+//!    ▼
+//!  attempt::Call::run_hedged ─▶ ObjectBody ─▶ one copy, from the connection's buffer into a block's piece
+//! ```
+//!
+//! It owns what is read before it is asked for, and what was read and may be asked for again. It promises:
+//! * the bytes of one version of the object: the first answer's ETag and size are those of all; else `is_changed()`;
+//! * each byte is under way once, however many want it, and every call's wait ends;
+//! * the bytes under way, unread and kept are never more than the process's budget (`read_budget`). What a caller was
+//!   handed is the caller's: a slice of less than half a piece is a copy, so that it pins nothing;
+//! * a dropped call or stream gives its permits and bytes back at once, and stops the requests that nobody else needs;
+//!   readahead goes on, since leaving an HTTP/1 exchange costs its connection;
+//! * a random read is one request of exactly its bytes, as a plain GET is.
+
+mod admission;
+mod block;
+mod gather;
+mod handle;
+mod plan;
+mod predict;
+#[cfg(test)]
+mod simulated;
+mod stream;
+
+pub(crate) use admission::Admission;
+pub(crate) use handle::Origin;
+
+pub use gather::Ranges;
+pub use stream::ByteStream;
+
+use crate::backend::ObjectMeta;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use gather::{Assembly, Event, Gather};
+use handle::Handle;
+use std::fmt;
+use std::ops::{Bound, Range, RangeBounds};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One object under reading: a thread-safe `pread`. Cheap to clone; clones share blocks and readahead.
+///
+/// Made by [`Store::reader`](crate::Store::reader), without I/O. All reads are of one version of the object: one that
+/// changes meanwhile is an error for which [`Error::is_changed`] holds.
+///
+/// ```no_run
+/// # async fn demo(store: storescope::Store) -> storescope::Result<()> {
+/// use storescope::ReadOptions;
+///
+/// let reader = store.reader("events.root", ReadOptions::new());
+/// let head = reader.read_at(0..403).await?;
+/// let mut baskets = reader.read_ranges(&[40_966..95_997, 95_923..572_330]);
+/// while let Some((number, bytes)) = baskets.next().await {
+///     println!("{number}: {} bytes", bytes?.len());
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Reader(Arc<Open>);
+
+/// Closes the handle when no reader is left.
+struct Open(Arc<Handle>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// How an object will be read, and what is known of it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    pub(crate) policy: ReadPolicy,
+    pub(crate) size: Option<u64>,
+    pub(crate) etag: Option<String>,
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl ReadOptions {
+    /// Adaptive, and nothing known.
+    pub fn new() -> ReadOptions {
+        ReadOptions::default()
+    }
+
+    /// What pattern of reads to expect.
+    #[must_use]
+    pub fn policy(mut self, policy: ReadPolicy) -> ReadOptions {
+        self.policy = policy;
+        self
+    }
+
+    /// The object's size in bytes, if it is known. An object of another size is one that has changed.
+    #[must_use]
+    pub fn size(mut self, bytes: u64) -> ReadOptions {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// The entity tag that the object must have; another one is an object that has changed.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<String>) -> ReadOptions {
+        self.etag = Some(etag.into());
+        self
+    }
+
+    /// Size and entity tag, as a listing or a `head` told them.
+    #[must_use]
+    pub fn meta(mut self, meta: &ObjectMeta) -> ReadOptions {
+        self.size = Some(meta.size);
+        self.etag.clone_from(&meta.etag);
+        self
+    }
+
+    /// Time for each read; for a stream, for all of it.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> ReadOptions {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+/// The pattern of reads to expect. The names are those of Hadoop's `fs.option.openfile.read.policy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadPolicy {
+    /// Watches: runs and strides are read ahead once they show, other reads are taken as they come.
+    #[default]
+    Adaptive,
+    /// From one end to the other: reads ahead from the first read on.
+    Sequential,
+    /// Here and there: nothing is read ahead.
+    Random,
+    /// By [`Reader::read_ranges`]: nothing is read ahead.
+    Vector,
+    /// All of it: fetched from the first read on, as far as the budget has room.
+    WholeFile,
+    /// A columnar file: the first read near the end fetches its last 64 KiB, nothing is read ahead.
+    Parquet,
+}
+
+impl ReadPolicy {
+    /// The first policy known of a list such as `parquet, vector, random, adaptive`.
+    ///
+    /// ```
+    /// use storescope::ReadPolicy;
+    /// assert_eq!(ReadPolicy::from_names("lance, orc"), Some(ReadPolicy::Parquet));
+    /// assert_eq!(ReadPolicy::from_names("lance"), None);
+    /// ```
+    pub fn from_names(names: &str) -> Option<ReadPolicy> {
+        names.split(',').find_map(|name| match name.trim().to_ascii_lowercase().as_str() {
+            "adaptive" | "default" | "normal" => Some(ReadPolicy::Adaptive),
+            "sequential" | "avro" | "csv" | "json" => Some(ReadPolicy::Sequential),
+            "random" | "hbase" => Some(ReadPolicy::Random),
+            "vector" => Some(ReadPolicy::Vector),
+            "whole-file" => Some(ReadPolicy::WholeFile),
+            "parquet" | "orc" | "columnar" => Some(ReadPolicy::Parquet),
+            _ => None,
+        })
+    }
+
+    fn foresees(self) -> bool {
+        matches!(self, ReadPolicy::Adaptive | ReadPolicy::Sequential | ReadPolicy::WholeFile)
+    }
+
+    fn is_sequential(self) -> bool {
+        matches!(self, ReadPolicy::Sequential | ReadPolicy::WholeFile)
+    }
+
+    fn reads_tail(self) -> bool {
+        self == ReadPolicy::Parquet
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(origin: Origin, options: ReadOptions) -> Reader {
+        Reader(Arc::new(Open(Handle::new(origin, options))))
+    }
+
+    /// What the object is: as the first answer told it, else a request of its own (HEAD).
+    pub async fn meta(&self) -> Result<&ObjectMeta> {
+        if self.handle().meta().is_none() {
+            let client = self.handle().origin.client.clone();
+            client.run(self.handle().look()).await?;
+        }
+        self.handle().meta().ok_or_else(|| Error::misuse("an answer told nothing of its object"))
+    }
+
+    /// The bytes of a range, in one piece: fewer only where the object ends within it. A range that begins past the end
+    /// is `InvalidRange`; an empty one is empty, and costs nothing.
+    pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
+        let mut gather = Gather::new(self.handle(), &[range])?;
+        let mut assembled = Assembly::Empty;
+        while let Some(event) = gather.next().await {
+            match event {
+                Event::Bytes(job, at, bytes) => assembled.add(&gather.range(job), at, bytes)?,
+                Event::End(_, ended) => ended?,
+            }
+        }
+        Ok(assembled.bytes(&gather.range(0)))
+    }
+
+    /// Fills `into` with the bytes from `offset` on; returns how many. Fewer than asked for only at the object's end, none
+    /// at or past it.
+    pub async fn read_into(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let range = offset..offset.saturating_add(into.len() as u64);
+        let mut gather = Gather::new(self.handle(), &[range])?;
+        let mut filled = 0;
+        while let Some(event) = gather.next().await {
+            match event {
+                Event::Bytes(_, at, bytes) => {
+                    let at = (at - offset) as usize;
+                    into[at..at + bytes.len()].copy_from_slice(&bytes);
+                    filled += bytes.len();
+                }
+                Event::End(_, Err(error))
+                    if error.kind() == crate::ErrorKind::InvalidRange && filled == 0 =>
+                {
+                    return Ok(0);
+                }
+                Event::End(_, ended) => ended?,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// The bytes of many ranges: near ones share a request, far ones are asked for at once. They may overlap, and be in
+    /// any order. Nothing is sent before the stream is polled.
+    pub fn read_ranges(&self, ranges: &[Range<u64>]) -> Ranges {
+        Ranges::new(self.handle(), ranges)
+    }
+
+    /// The bytes of a range as a stream, several requests ahead of its reader.
+    pub fn stream(&self, range: impl RangeBounds<u64>) -> ByteStream {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(last) => last.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        ByteStream::new(self.handle(), start..end)
+    }
+
+    /// Says what will be read next, in this order: it is fetched as there is room, near ranges by one request. Ranges
+    /// that are not read are bytes fetched in vain.
+    pub fn hint(&self, ranges: &[Range<u64>]) {
+        let handle = self.handle();
+        let runtime = match handle.origin.client.foreign_runtime() {
+            Ok(Some(runtime)) => runtime,
+            Ok(None) => tokio::runtime::Handle::current(),
+            // Without a runtime there is nothing to fetch by; the read itself will say so.
+            Err(_) => return,
+        };
+        handle.hint(ranges.to_vec(), &runtime);
+    }
+
+    fn handle(&self) -> &Arc<Handle> {
+        &self.0.0
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("object", &self.handle().origin.shown)
+            .field("options", &self.handle().options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A range as a stream: parts asked for ahead of the reader, several at a time, handed out in order.
+
+use super::block::{Block, Cause, End, Waiter};
+use super::gather::Clock;
+use super::handle::{Handle, Unit, streamed};
+use super::plan::STREAMS;
+use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::timing::Outcome;
+use bytes::Bytes;
+use futures_core::Stream;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::runtime;
+
+/// The bytes of a range in order ([`Reader::stream`](super::Reader::stream)). It holds at most its window, and asks for
+/// nothing while nobody polls it.
+pub struct ByteStream(Result<Box<Streaming>, Option<Error>>);
+
+struct Streaming {
+    handle: Arc<Handle>,
+    runtime: runtime::Handle,
+    /// Where the next bytes handed out begin.
+    next: u64,
+    end: u64,
+    /// Units are planned up to here.
+    planned: u64,
+    sized: bool,
+    todo: VecDeque<Unit>,
+    open: VecDeque<Arc<Block>>,
+    clock: Clock,
+    waiter: Waiter,
+    over: bool,
+}
+
+impl ByteStream {
+    pub(crate) fn new(handle: &Arc<Handle>, range: Range<u64>) -> ByteStream {
+        ByteStream(Streaming::new(handle, range).map(Box::new).map_err(Some))
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        match &mut self.0 {
+            Ok(streaming) => streaming.poll(cx),
+            Err(error) => Poll::Ready(error.take().map(Err)),
+        }
+    }
+}
+
+impl Stream for ByteStream {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx)
+    }
+}
+
+impl fmt::Debug for ByteStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("ByteStream");
+        if let Ok(streaming) = &self.0 {
+            told.field("next", &streaming.next).field("end", &streaming.end);
+        }
+        told.finish_non_exhaustive()
+    }
+}
+
+impl Streaming {
+    fn new(handle: &Arc<Handle>, range: Range<u64>) -> Result<Streaming> {
+        let client = &handle.origin.client;
+        client.check_open()?;
+        let runtime = client.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
+        Ok(Streaming {
+            waiter: Waiter::new(),
+            clock: Clock::start(handle, &runtime),
+            handle: Arc::clone(handle),
+            runtime,
+            next: range.start,
+            end: range.end,
+            planned: range.start,
+            sized: false,
+            todo: VecDeque::new(),
+            open: VecDeque::new(),
+            over: false,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        loop {
+            if let Err(error) = self.learn_size() {
+                return Poll::Ready(Some(Err(self.fail(error))));
+            }
+            if self.next >= self.end {
+                self.stop(Outcome::Ok, true);
+                return Poll::Ready(None);
+            }
+            self.ask();
+            let Some(head) = self.open.front() else { continue };
+            if self.next >= head.range().end {
+                self.leave_head();
+                continue;
+            }
+            let progress = head.progress(self.waiter, cx.waker());
+            if let Some(bytes) = head.next(&(self.next..self.end.min(head.range().end))) {
+                self.next += bytes.len() as u64;
+                if self.next >= head.range().end {
+                    self.leave_head();
+                }
+                self.clock.resumes();
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            match progress.over {
+                Some(End::Failed(error)) => return Poll::Ready(Some(Err(self.fail(error)))),
+                Some(End::Abandoned) => self.begin_anew(),
+                Some(End::Well) if self.sized => {
+                    let short = Failure::new(ErrorKind::Protocol).message("a part came short");
+                    let error = self.clock.error(&self.handle, short);
+                    return Poll::Ready(Some(Err(self.fail(error))));
+                }
+                // The size has been learned meanwhile.
+                Some(End::Well) => {}
+                None => {
+                    ready!(self.clock.poll_deadline(cx));
+                    let late =
+                        Failure::new(ErrorKind::Timeout).message("the read's deadline has passed");
+                    let error = self.clock.error(&self.handle, late);
+                    return Poll::Ready(Some(Err(self.fail(error))));
+                }
+            }
+        }
+    }
+
+    /// Learns where the object ends, once that is known.
+    fn learn_size(&mut self) -> Result<()> {
+        if self.sized {
+            return Ok(());
+        }
+        let Some(size) = self.handle.size()? else { return Ok(()) };
+        self.sized = true;
+        if self.next > size {
+            let why = format!("{}.. of {size} bytes", self.next);
+            let failure = Failure::new(ErrorKind::InvalidRange).message(why);
+            return Err(self.clock.error(&self.handle, failure));
+        }
+        self.end = self.end.min(size);
+        Ok(())
+    }
+
+    /// Asks for what comes next, and for what comes after that as far as there is room.
+    fn ask(&mut self) {
+        loop {
+            if self.todo.is_empty() && !self.plan() {
+                return;
+            }
+            let (request, cause) = match self.todo.pop_front() {
+                None => continue,
+                Some(Unit::There(block)) => {
+                    self.open.push_back(block);
+                    continue;
+                }
+                Some(Unit::Todo(request, cause)) => (request, cause),
+            };
+            let launched = if self.open.is_empty() {
+                self.handle.launch(request, Cause::Stream, &self.runtime)
+            } else if self.open.iter().filter(|block| !block.is_over()).count() >= STREAMS {
+                return self.todo.push_front(Unit::Todo(request, cause));
+            } else {
+                match self.handle.launch_ahead(request, &self.runtime) {
+                    Ok(launched) => launched,
+                    Err(request) => return self.todo.push_front(Unit::Todo(request, cause)),
+                }
+            };
+            match launched {
+                Ok(block) => self.open.push_back(block),
+                Err(units) => self.add(units),
+            }
+        }
+    }
+
+    /// Plans the next part. Not beyond the first one before the size is known.
+    fn plan(&mut self) -> bool {
+        let done = self.planned >= self.end || (!self.sized && !self.open.is_empty());
+        if done {
+            return false;
+        }
+        let left = self.end - self.planned;
+        let sizes = self.handle.sizes().of_end(left);
+        let length = if left <= sizes.most() && self.sized { left } else { left.min(sizes.part) };
+        let part = self.planned..self.planned + length;
+        self.planned = part.end;
+        let units = self.handle.cover(vec![part]);
+        self.add(units);
+        true
+    }
+
+    fn add(&mut self, units: Vec<Unit>) {
+        for unit in units.into_iter().rev() {
+            self.todo.push_front(match unit {
+                Unit::Todo(request, cause) if cause == Cause::Demand => {
+                    Unit::Todo(streamed(request.range()), cause)
+                }
+                unit => unit,
+            });
+        }
+    }
+
+    fn leave_head(&mut self) {
+        if let Some(block) = self.open.pop_front() {
+            self.handle.leave(&block, true);
+        }
+    }
+
+    /// What was asked for is not coming: asks again.
+    fn begin_anew(&mut self) {
+        self.leave(false);
+        self.planned = self.next;
+    }
+
+    fn leave(&mut self, read: bool) {
+        let waiting = self.todo.drain(..).filter_map(|unit| match unit {
+            Unit::There(block) => Some(block),
+            Unit::Todo(..) => None,
+        });
+        for block in self.open.drain(..).chain(waiting) {
+            self.handle.leave(&block, read);
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.stop(error.outcome(), false);
+        error
+    }
+
+    fn stop(&mut self, outcome: Outcome, read: bool) {
+        self.over = true;
+        self.leave(read);
+        self.clock.end(outcome);
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.leave(false);
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Readers against real sockets: the emulator, and servers that answer wrongly. An error or the right bytes.
+#![expect(clippy::single_range_in_vec_init, reason = "one range is a list of ranges, too")]
+
+mod common;
+
+use common::{
+    World, block_on, emulator, impatient, pattern, raw_server, read_head, status, store_elsewhere,
+};
+use std::io::Write as _;
+use std::time::Duration;
+use storescope::blocking;
+use storescope::{ErrorKind, PutOptions, ReadOptions, ReadPolicy, StoreOptions};
+use storescope_emulator::{Action, Fault};
+
+#[tokio::test]
+async fn a_reader_reads_what_was_written_in_every_way() {
+    let world = World::new();
+    let bytes = world.object("k", 9_000_000).await;
+    let reader = world.store.reader("k", ReadOptions::new());
+    assert_eq!(reader.read_at(100..5_000_000).await.unwrap(), bytes[100..5_000_000]);
+    assert_eq!(reader.meta().await.unwrap().size, 9_000_000);
+    assert_eq!(reader.meta().await.unwrap().key, "k");
+    let mut into = vec![0; 1_000];
+    assert_eq!(reader.read_into(8_999_500, &mut into).await.unwrap(), 500);
+    assert_eq!(into[..500], bytes[8_999_500..]);
+    let ranges = [5..10, 8_000_000..8_999_999, 7..2_000_000];
+    for (got, range) in reader.read_ranges(&ranges).all().await.unwrap().iter().zip(ranges) {
+        assert_eq!(got, &bytes[range.start as usize..range.end as usize]);
+    }
+    let (mut stream, mut all) = (reader.stream(..), Vec::new());
+    while let Some(piece) = stream.next().await {
+        all.extend_from_slice(&piece.unwrap());
+    }
+    assert_eq!(all, bytes);
+    assert!(world.record().iter().all(|line| line.method == "GET"), "no HEAD is needed");
+    assert_eq!(world.client.metrics().attempts_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn an_object_that_is_replaced_or_deleted_meanwhile_has_changed() {
+    for delete in [false, true] {
+        let world = World::new();
+        let bytes = world.object("k", 20_000_000).await;
+        let reader = world.store.reader("k", ReadOptions::new().policy(ReadPolicy::Random));
+        assert_eq!(reader.read_at(0..100).await.unwrap(), bytes[..100]);
+        if delete {
+            world.store.delete("k", storescope::DeleteOptions::new()).await.unwrap();
+        } else {
+            world.store.put("k", pattern(20_000_000 - 1), PutOptions::new()).await.unwrap();
+        }
+        let changed = reader.read_at(1_000_000..15_000_000).await.unwrap_err();
+        assert!(changed.is_changed(), "{changed}");
+        assert!(changed.to_string().contains("open the object anew"), "{changed}");
+    }
+}
+
+#[tokio::test]
+async fn short_and_broken_bodies_go_on_where_they_ended() {
+    let world = World::impatient(4);
+    let bytes = world.object("k", 3_000_000).await;
+    for action in [Action::Truncate { after: 10_000 }, Action::Reset] {
+        world.fault(Fault::new(action).method("GET").count(1));
+        let reader = world.store.reader("k", ReadOptions::new());
+        assert_eq!(reader.read_at(5..2_999_999).await.unwrap(), bytes[5..2_999_999]);
+    }
+    world.fault(status(503).method("GET"));
+    let reader = world.store.reader("k", ReadOptions::new());
+    assert_eq!(reader.read_at(0..10).await.unwrap_err().kind(), ErrorKind::Server);
+}
+
+/// A server that answers every GET so.
+fn answers(answer: &'static str, body: usize) -> String {
+    let address = raw_server(move |mut stream| {
+        while read_head(&mut stream) {
+            let sent = stream.write_all(answer.as_bytes());
+            if sent.and_then(|()| stream.write_all(&pattern(body))).is_err() {
+                return;
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn answers_that_are_not_what_was_asked_for_are_errors() {
+    let emulator = emulator();
+    for (what, answer, body) in [
+        ("Range ignored", "HTTP/1.1 200 OK\r\netag: e\r\ncontent-length: 5000\r\n\r\n", 5_000),
+        (
+            "another Content-Range",
+            "HTTP/1.1 206 Partial Content\r\netag: e\r\ncontent-length: 100\r\ncontent-range: bytes 101-200/5000\r\n\r\n",
+            100,
+        ),
+        (
+            "a shorter Content-Range",
+            "HTTP/1.1 206 Partial Content\r\netag: e\r\ncontent-length: 50\r\ncontent-range: bytes 100-149/5000\r\n\r\n",
+            50,
+        ),
+        (
+            "no Content-Range",
+            "HTTP/1.1 206 Partial Content\r\netag: e\r\ncontent-length: 100\r\n\r\n",
+            100,
+        ),
+    ] {
+        let store =
+            store_elsewhere(&emulator, answers(answer, body), |config| impatient(config, 2));
+        let reader = store.reader("k", ReadOptions::new().deadline(Duration::from_secs(20)));
+        let wrong = reader.read_at(100..200).await.unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::Protocol, "{what}: {wrong}");
+        let mut ranges = reader.read_ranges(&[100..200, 4_000..4_100]);
+        while let Some((_, bytes)) = ranges.next().await {
+            assert_eq!(bytes.unwrap_err().kind(), ErrorKind::Protocol, "{what}");
+        }
+    }
+    // All of it was asked for: a server that ignores the Range answers rightly.
+    let whole = "HTTP/1.1 200 OK\r\netag: e\r\ncontent-length: 5000\r\n\r\n";
+    let store = store_elsewhere(&emulator, answers(whole, 5_000), |config| impatient(config, 2));
+    let reader = store.reader("k", ReadOptions::new());
+    assert_eq!(reader.read_at(0..10_000).await.unwrap(), pattern(5_000));
+}
+
+#[test]
+fn readers_need_no_runtime_of_the_callers() {
+    let world = World::new();
+    let bytes = block_on(world.object("k", 6_000_000));
+    let reader = world.store.reader("k", ReadOptions::new());
+    assert_eq!(block_on(reader.read_at(0..5_000_000)).unwrap(), bytes[..5_000_000]);
+    let mut stream = reader.stream(1..);
+    let mut at = 1;
+    while let Some(piece) = block_on(stream.next()) {
+        let piece = piece.unwrap();
+        assert_eq!(piece, bytes[at..at + piece.len()]);
+        at += piece.len();
+    }
+    assert_eq!(at, bytes.len());
+}
+
+#[test]
+fn blocking_twins_read_the_same() {
+    let world = World::new();
+    let bytes = block_on(world.object("k", 6_000_000));
+    let store =
+        blocking::Store::open(&world.client, world.store.url(), StoreOptions::new()).unwrap();
+    let reader = store.reader("k", ReadOptions::new());
+    reader.hint(&[0..1_000]);
+    assert_eq!(reader.read_at(0..1_000).unwrap(), bytes[..1_000]);
+    assert_eq!(reader.meta().unwrap().size, 6_000_000);
+    let mut into = vec![0; 10];
+    assert_eq!(reader.read_into(5, &mut into).unwrap(), 10);
+    assert_eq!(into, bytes[5..15]);
+    let mut seen = 0;
+    for (number, piece) in reader.read_ranges(&[0..5, 3_000_000..3_000_010]) {
+        assert_eq!(piece.unwrap(), [&bytes[0..5], &bytes[3_000_000..3_000_010]][number]);
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+    assert_eq!(reader.read_all(&[7..9]).unwrap()[0], bytes[7..9]);
+    let streamed: Vec<u8> = reader.stream(10..).flat_map(|piece| piece.unwrap()).collect();
+    assert_eq!(streamed, bytes[10..]);
+    let there = tokio::runtime::Runtime::new().unwrap();
+    let refused = there.block_on(async { reader.read_at(0..1) }).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Misuse);
+}
+
+/// A runtime that ends takes its fetches with it; who waits for them elsewhere asks again.
+#[test]
+fn a_runtime_that_ends_breaks_no_reader_of_another() {
+    let world = World::new();
+    let bytes = block_on(world.object("k", 1_000_000));
+    let stall = Action::Delay { ms: 300 };
+    world.fault(Fault::new(stall).method("GET").count(1));
+    let reader = world.store.reader("k", ReadOptions::new().size(1_000_000));
+    let ending =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let theirs = reader.clone();
+    let begun = ending.spawn(async move { theirs.read_at(0..500_000).await });
+    std::thread::sleep(Duration::from_millis(50));
+    let ours = std::thread::spawn(move || block_on(reader.read_at(0..400_000)));
+    std::thread::sleep(Duration::from_millis(50));
+    ending.shutdown_background();
+    drop(begun);
+    assert_eq!(ours.join().unwrap().unwrap(), bytes[..400_000]);
+}
