@@ -247,6 +247,10 @@ impl ListOptions {
     }
 
     /// Only names before this one, in byte order.
+    ///
+    /// With [`delimiter`](ListOptions::delimiter), a prefix that `end` itself lies below is told where a name below it
+    /// comes before `end`. S3 has no such parameter and answers prefixes without what is below them: there that one
+    /// prefix is always told, and listing it up to `end` may find nothing.
     #[must_use]
     pub fn end(mut self, key: impl Into<String>) -> ListOptions {
         self.end = Some(key.into());

@@ -371,6 +371,14 @@ impl Listed {
         names
     }
 
+    /// The prefix that `end` lies below: S3 tells it without saying whether what it holds comes before `end`.
+    fn around_end(&self) -> Option<&str> {
+        let end = self.end.as_deref().filter(|_| self.delimiter)?;
+        let slash = end.strip_prefix(&self.prefix)?.find('/')?;
+        let prefix = &end[..=self.prefix.len() + slash];
+        (prefix != end).then_some(prefix)
+    }
+
     fn options(&self) -> ListOptions {
         let mut options = ListOptions::new().delimiter(self.delimiter);
         if let Some(key) = &self.start_after {
@@ -397,6 +405,15 @@ pub(crate) async fn listings_are_those_of_a_sorted_map(on: Fixture) {
             Ok::<(), TestCaseError>(())
         })
         .unwrap();
+    // All that lies below a prefix may come after an `end` below the same prefix.
+    drawn.borrow_mut().push(Listed {
+        keys: ["+", "/b", "a"].map(str::to_owned).into(),
+        prefix: String::new(),
+        delimiter: true,
+        start_after: None,
+        end: Some("//".to_owned()),
+        page_size: None,
+    });
     for listed in drawn.into_inner() {
         case += 1;
         let store = on.below(&format!("case-{case:02}/"));
@@ -412,8 +429,15 @@ pub(crate) async fn listings_are_those_of_a_sorted_map(on: Fixture) {
                 other => panic!("{other:?}"),
             }
         }
-        let names: Vec<String> = entries.into_iter().map(name).collect();
-        assert_eq!(names, listed.expected(), "{listed:?}");
+        let mut names: Vec<String> = entries.into_iter().map(name).collect();
+        let expected = listed.expected();
+        if on.dialect == Dialect::S3
+            && let Some(around) = listed.around_end()
+            && !expected.iter().any(|name| name == around)
+        {
+            names.retain(|name| name != around);
+        }
+        assert_eq!(names, expected, "{listed:?}");
     }
 }
 
