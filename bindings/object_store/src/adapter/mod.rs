@@ -18,7 +18,7 @@ use super::object_store::path::Path;
 use super::object_store::{
     CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    RenameOptions, RenameTargetMode, Result, coalesce_ranges,
+    RenameOptions, RenameTargetMode, Result,
 };
 use super::{get_result, list_result, put_result};
 use async_trait::async_trait;
@@ -28,10 +28,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use std::fmt;
 use std::future::ready;
 use std::ops::Range;
-use storescope::{ListEntry, ListOptions, Store};
-
-/// Ranges with a hole of at most so many bytes between them are read by one request.
-const HOLE: u64 = 1 << 20;
+use storescope::{ListEntry, ListOptions, ReadOptions, Store};
 
 /// A [`Store`] as an [`ObjectStore`]: one bucket, or the part of it below a prefix, whose every request is recorded in
 /// the store's scopes. Cheap to clone.
@@ -146,9 +143,13 @@ impl ObjectStore for ScopedStore {
         Ok(get_result(meta, range, attributes, bytes.boxed()))
     }
 
-    /// Reads near ranges by one request, and ten requests at once.
+    /// Plans the ranges as [`Reader::read_ranges`](storescope::Reader::read_ranges) does: holes that cost less than a
+    /// request are read through, as far as the settings `read_gap` and `read_waste` allow; the requests go at once, within
+    /// the client's budgets. All bytes are of one version of the object.
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        coalesce_ranges(ranges, |range| self.get_range(location, range), HOLE).await
+        let reader = self.0.reader(location.as_ref(), ReadOptions::new());
+        let read = reader.read_ranges(ranges).all().await;
+        read.map_err(|failure| error::of(failure, location))
     }
 
     fn delete_stream(
