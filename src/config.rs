@@ -525,7 +525,7 @@ mod tests {
     /// Run with `STORESCOPE_BLESS=1` to write the file anew.
     #[test]
     fn the_document_is_the_table() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CONFIG.md");
+        let path = Path::new("docs/CONFIG.md");
         if std::env::var_os("STORESCOPE_BLESS").is_some() {
             std::fs::write(&path, Config::markdown()).unwrap();
         }
