@@ -156,7 +156,7 @@ impl Store {
 
     /// An object to read here and there, by ranges, or as a stream. No I/O.
     pub fn reader(&self, key: &str, options: ReadOptions) -> Reader {
-        let Shared { client, backend, sink, live, .. } = &*self.0;
+        let Shared { client, backend, sink, live, verify, .. } = &*self.0;
         let origin = Origin {
             client: client.clone(),
             backend: Arc::clone(backend),
@@ -164,6 +164,7 @@ impl Store {
             key: self.full(key),
             shown: key.to_owned(),
             live: Arc::clone(live),
+            verify: *verify,
         };
         Reader::new(origin, options)
     }

@@ -5,7 +5,8 @@
 mod common;
 
 use common::{
-    World, block_on, emulator, impatient, pattern, raw_server, read_head, status, store_elsewhere,
+    BUCKET, World, block_on, client, emulator, impatient, pattern, raw_server, read_head,
+    s3_config, status, store_at, store_elsewhere, until,
 };
 use std::io::Write as _;
 use std::time::Duration;
@@ -35,6 +36,37 @@ async fn a_reader_reads_what_was_written_in_every_way() {
     assert_eq!(all, bytes);
     assert!(world.record().iter().all(|line| line.method == "GET"), "no HEAD is needed");
     assert_eq!(world.client.metrics().attempts_in_flight(), 0);
+}
+
+/// Ranges cannot be checked; all of them together can, where the store tells what they must come to.
+#[tokio::test]
+async fn a_stream_of_the_whole_is_checked() {
+    let world = World::new();
+    let on_s3 = client(s3_config(&world.emulator));
+    let on_s3 = store_at(&on_s3, &format!("s3://{BUCKET}/"));
+    on_s3.put("k", pattern(20_000_000), PutOptions::new()).await.unwrap();
+    let head = on_s3.head("k").await.unwrap();
+    for (store, options) in [
+        (&world.store, ReadOptions::new()),
+        (&world.store, ReadOptions::new().policy(ReadPolicy::WholeFile)),
+        (&on_s3, ReadOptions::new().meta(&head)),
+    ] {
+        let end = async |range: std::ops::RangeFrom<u64>, options: ReadOptions| {
+            let mut stream = store.reader("k", options).stream(range);
+            while let Some(piece) = stream.next().await {
+                piece?;
+            }
+            Ok::<_, storescope::Error>(())
+        };
+        end(0.., options.clone()).await.unwrap();
+        // From now on the byte there of each body is another.
+        world.fault(Fault::new(Action::Corrupt { offset: 77 }).method("GET"));
+        let broken = end(0.., options.clone()).await.unwrap_err();
+        assert_eq!(broken.kind(), ErrorKind::Integrity, "{broken}");
+        end(0.., options.clone().verify(false)).await.unwrap();
+        end(1.., options).await.unwrap();
+        world.emulator.admin().clear_faults();
+    }
 }
 
 #[tokio::test]
@@ -168,16 +200,17 @@ fn blocking_twins_read_the_same() {
 fn a_runtime_that_ends_breaks_no_reader_of_another() {
     let world = World::new();
     let bytes = block_on(world.object("k", 1_000_000));
-    let stall = Action::Delay { ms: 300 };
+    let stall = Action::Delay { ms: 5_000 };
     world.fault(Fault::new(stall).method("GET").count(1));
     let reader = world.store.reader("k", ReadOptions::new().size(1_000_000));
     let ending =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let theirs = reader.clone();
     let begun = ending.spawn(async move { theirs.read_at(0..500_000).await });
-    std::thread::sleep(Duration::from_millis(50));
+    let metrics = world.client.metrics();
+    ending.block_on(until("a request is under way", || metrics.attempts_in_flight() == 1));
     let ours = std::thread::spawn(move || block_on(reader.read_at(0..400_000)));
-    std::thread::sleep(Duration::from_millis(50));
+    ending.block_on(until("two reads wait for it", || metrics.calls_in_flight() == 2));
     ending.shutdown_background();
     drop(begun);
     assert_eq!(ours.join().unwrap().unwrap(), bytes[..400_000]);

@@ -8,6 +8,7 @@ mod buckets;
 mod child;
 mod cp;
 mod exit;
+mod fetch;
 mod objects;
 mod place;
 mod progress;

@@ -2,16 +2,18 @@
 //! `ls`, `cat`, `stat`.
 
 use crate::Ended;
+use crate::fetch::Fetch;
 use crate::session;
 use crate::settings::Settings;
 use clap::Args;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
+use std::ops::Bound;
 use std::time::{SystemTime, UNIX_EPOCH};
 use storescope::{
-    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta, Scheme,
-    StoreOptions, StoreUrl,
+    Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta,
+    ReadOptions, ReadPolicy, Scheme, Store, StoreOptions, StoreUrl,
 };
 
 /// List objects whose names begin so, one level deep; or the buckets of `oci://@namespace`.
@@ -116,17 +118,29 @@ impl Cat {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
         session::run(settings, async |client: &Client| {
             let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
-            let mut options = GetOptions::new();
-            if let Some(range) = &self.range {
-                options = options.range(range.clone());
-            }
-            let mut body = store.get(self.url.key(), options).await?.into_stream();
+            let mut body = self.body(&store).await?;
             let mut out = io::stdout().lock();
             while let Some(bytes) = body.next().await {
                 out.write_all(&bytes?)?;
             }
             Ok(out.flush()?)
         })
+    }
+
+    async fn body(&self, store: &Store) -> storescope::Result<Fetch> {
+        let key = self.url.key();
+        let range = match &self.range {
+            None => return Fetch::begin(store, key, None).await,
+            Some(GetRange::Bounded(range)) => (range.start, Bound::Excluded(range.end)),
+            Some(GetRange::From(start)) => (*start, Bound::Unbounded),
+            Some(last) => {
+                let got = store.get(key, GetOptions::new().range(last.clone())).await?;
+                return Ok(Fetch::Answer(got.meta().clone().into(), got.into_stream()));
+            }
+        };
+        let reader = store.reader(key, ReadOptions::new().policy(ReadPolicy::Sequential));
+        let stream = reader.stream((Bound::Included(range.0), range.1));
+        Ok(Fetch::Parts(reader, stream))
     }
 }
 

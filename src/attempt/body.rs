@@ -287,26 +287,29 @@ impl fmt::Debug for ObjectBody {
 }
 
 /// A checksum under way, and what it must come to.
-struct Running {
+#[derive(Debug)]
+pub(crate) struct Running {
     wanted: Checksum,
     crc: u32,
     md5: Option<Box<Md5>>,
 }
 
 impl Running {
-    fn new(wanted: Checksum) -> Running {
+    pub(crate) fn new(wanted: Checksum) -> Running {
         let md5 = matches!(wanted, Checksum::Md5(_)).then(Box::default);
         Running { wanted, crc: 0, md5 }
     }
 
-    fn update(&mut self, data: &[u8]) {
+    /// Takes the next bytes in.
+    pub(crate) fn update(&mut self, data: &[u8]) {
         match &mut self.md5 {
             Some(md5) => md5.update(data),
             None => self.crc = crc32c_append(self.crc, data),
         }
     }
 
-    fn mismatch(self) -> Option<Failure> {
+    /// What is wrong, once all bytes were taken in.
+    pub(crate) fn mismatch(self) -> Option<Failure> {
         let actual = match self.md5 {
             Some(md5) => Checksum::Md5(md5.finalize().into()),
             None => Checksum::Crc32c(self.crc),

@@ -20,6 +20,7 @@ mod budget;
 mod hedge;
 
 pub use body::ObjectBody;
+pub(crate) use body::Running;
 pub(crate) use budget::Budget;
 use budget::FREE_RETRIES;
 pub(crate) use hedge::Hedging;

@@ -7,7 +7,7 @@ use super::block::{Block, Cause, End, Fetching};
 use super::plan::{self, Limits, Request, Segment, Sizes};
 use super::predict::Predictor;
 use crate::attempt::{Call, Hedging, ObjectBody, Repeat};
-use crate::backend::{Backend, GetReply, GetRequest, ObjectMeta};
+use crate::backend::{Backend, Checksum, GetReply, GetRequest, ObjectMeta};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{Live, Sink, now_ns};
@@ -37,6 +37,8 @@ pub(crate) struct Origin {
     pub(crate) key: Arc<str>,
     pub(crate) shown: String,
     pub(crate) live: Arc<Live>,
+    /// Whether whole objects are checked.
+    pub(crate) verify: bool,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,13 @@ impl Handle {
     /// What an answer has told of the object.
     pub(crate) fn meta(&self) -> Option<&ObjectMeta> {
         self.meta.get()
+    }
+
+    /// What the bytes of the whole object must come to, as far as that was told and is to be checked.
+    pub(crate) fn checksum(&self) -> Option<Checksum> {
+        let verify = self.options.verify.unwrap_or(self.origin.verify);
+        let told = self.meta.get().and_then(|meta| meta.checksum);
+        told.or(self.options.checksum).filter(|_| verify)
     }
 
     /// Notes that `range` is read.
@@ -411,10 +420,16 @@ impl Handle {
     /// Fetches the bytes of a block into its pieces.
     async fn get(self: &Arc<Self>, block: &Block, mut call: Box<Call>) -> Result<()> {
         let backend = Arc::clone(&self.origin.backend);
-        let request = GetRequest {
-            key: Arc::clone(&self.origin.key),
-            range: Some(block.range().into()),
-            if_match: self.state().etag.clone(),
+        let request = {
+            let state = self.state();
+            let range = block.range();
+            // All of it is asked for without a range: S3 tells a checksum then.
+            let whole = range.start == 0 && state.size == Some(range.end);
+            GetRequest {
+                key: Arc::clone(&self.origin.key),
+                range: (!whole).then(|| range.into()),
+                if_match: state.etag.clone(),
+            }
         };
         let hedging = Hedging { live: &self.origin.live, on: self.hedged };
         let vain = block.vain();

@@ -40,7 +40,7 @@ pub(crate) use handle::Origin;
 pub use gather::Ranges;
 pub use stream::ByteStream;
 
-use crate::backend::ObjectMeta;
+use crate::backend::{Checksum, ObjectMeta};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use gather::{Assembly, Event, Gather};
@@ -86,6 +86,8 @@ pub struct ReadOptions {
     pub(crate) policy: ReadPolicy,
     pub(crate) size: Option<u64>,
     pub(crate) etag: Option<String>,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) verify: Option<bool>,
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -116,11 +118,20 @@ impl ReadOptions {
         self
     }
 
-    /// Size and entity tag, as a listing or a `head` told them.
+    /// Size, entity tag and checksum, as a listing or a `head` told them.
     #[must_use]
     pub fn meta(mut self, meta: &ObjectMeta) -> ReadOptions {
         self.size = Some(meta.size);
+        self.checksum = meta.checksum;
         self.etag.clone_from(&meta.etag);
+        self
+    }
+
+    /// Whether a stream of the whole object is checked against its checksum; without it, the setting `verify`. S3 tells
+    /// the checksum of a large object only to a `head`: hand its answer to [`meta`](ReadOptions::meta).
+    #[must_use]
+    pub fn verify(mut self, verify: bool) -> ReadOptions {
+        self.verify = Some(verify);
         self
     }
 
@@ -242,7 +253,8 @@ impl Reader {
         Ranges::new(self.handle(), ranges)
     }
 
-    /// The bytes of a range as a stream, several requests ahead of its reader.
+    /// The bytes of a range as a stream, several requests ahead of its reader. One of the whole object ends in an error of
+    /// kind `Integrity` where the bytes are not those of the checksum that the store told, if it told one.
     pub fn stream(&self, range: impl RangeBounds<u64>) -> ByteStream {
         let start = match range.start_bound() {
             Bound::Included(start) => *start,

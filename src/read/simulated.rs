@@ -202,7 +202,7 @@ async fn random_reads_are_never_slower_than_plain_gets_and_waste_nothing() {
 // ---- patterns ------------------------------------------------------------------------------------------------------
 
 fn patterns() -> serde_json::Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/patterns.json");
+    let path = "fixtures/patterns.json";
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 

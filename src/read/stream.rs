@@ -5,6 +5,7 @@ use super::block::{Block, Cause, End, Waiter};
 use super::gather::Clock;
 use super::handle::{Handle, Unit, streamed};
 use super::plan::STREAMS;
+use crate::attempt::Running;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Outcome;
 use bytes::Bytes;
@@ -35,6 +36,8 @@ struct Streaming {
     open: VecDeque<Arc<Block>>,
     clock: Clock,
     waiter: Waiter,
+    /// Of a stream that began at the object's first byte.
+    check: Option<Running>,
     over: bool,
 }
 
@@ -90,6 +93,7 @@ impl Streaming {
             sized: false,
             todo: VecDeque::new(),
             open: VecDeque::new(),
+            check: None,
             over: false,
         })
     }
@@ -103,6 +107,10 @@ impl Streaming {
                 return Poll::Ready(Some(Err(self.fail(error))));
             }
             if self.next >= self.end {
+                if let Some(wrong) = self.check.take().and_then(Running::mismatch) {
+                    let error = self.clock.error(&self.handle, wrong);
+                    return Poll::Ready(Some(Err(self.fail(error))));
+                }
                 self.stop(Outcome::Ok, true);
                 return Poll::Ready(None);
             }
@@ -114,8 +122,10 @@ impl Streaming {
             }
             let progress = head.progress(self.waiter, cx.waker());
             if let Some(bytes) = head.next(&(self.next..self.end.min(head.range().end))) {
+                let until = head.range().end;
+                self.check(&bytes);
                 self.next += bytes.len() as u64;
-                if self.next >= head.range().end {
+                if self.next >= until {
                     self.leave_head();
                 }
                 self.clock.resumes();
@@ -139,6 +149,16 @@ impl Streaming {
                     return Poll::Ready(Some(Err(self.fail(error))));
                 }
             }
+        }
+    }
+
+    /// Takes bytes into the checksum of the whole, where the stream is of the whole.
+    fn check(&mut self, bytes: &[u8]) {
+        if self.next == 0 && self.end >= self.handle.size().ok().flatten().unwrap_or(u64::MAX) {
+            self.check = self.handle.checksum().map(Running::new);
+        }
+        if let Some(check) = &mut self.check {
+            check.update(bytes);
         }
     }
 

@@ -7,6 +7,7 @@
 use super::equal;
 use super::plan::{Job, Source, Target};
 use crate::exit::Exit;
+use crate::fetch::Fetch;
 use crate::progress::note;
 use crate::tally::Tally;
 use bytes::Bytes;
@@ -19,8 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use storescope::{
-    CopyOptions, DeleteOptions, GetOptions, ObjectMeta, PutMode, PutOptions, RenameOptions, Scheme,
-    Store,
+    CopyOptions, DeleteOptions, ObjectMeta, PutMode, PutOptions, RenameOptions, Scheme, Store,
 };
 use tempfile::TempPath;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -200,9 +200,9 @@ impl Carrier {
         path: &Path,
         of_tree: bool,
     ) -> Result<u64, Exit> {
-        let got = store.get(&meta.key, GetOptions::new()).await?;
-        let etag = got.meta().etag.clone();
-        let mut body = got.into_stream();
+        // Of one that was not listed nothing is known.
+        let size = meta.etag.is_some().then_some(meta.size);
+        let mut body = Fetch::begin(store, &meta.key, size).await?;
         let mut sink = Sink::create(path, of_tree, self.how.no_clobber)?;
         let mut bytes = 0;
         while let Some(piece) = body.next().await {
@@ -213,12 +213,14 @@ impl Carrier {
         }
         // The library has verified the whole by now.
         sink.finish().await?;
-        self.remove(store, &meta.key, etag.as_deref()).await?;
+        if self.how.moving {
+            self.remove(store, &meta.key, body.meta().await?.etag.as_deref()).await?;
+        }
         Ok(bytes)
     }
 
     async fn print(&self, store: &Store, key: &str) -> Result<u64, Exit> {
-        let mut body = store.get(key, GetOptions::new()).await?.into_stream();
+        let mut body = Fetch::begin(store, key, None).await?;
         let (mut out, mut bytes) = (io::stdout().lock(), 0);
         while let Some(piece) = body.next().await {
             let piece = piece?;
@@ -272,13 +274,13 @@ impl Carrier {
         key: &str,
         meter: &Meter,
     ) -> Result<ObjectMeta, Exit> {
-        let got = from.get(&source.key, GetOptions::new()).await?;
-        let mut options = PutOptions::new().like(got.meta()).size(got.meta().size);
+        let mut body = Fetch::begin(from, &source.key, Some(source.size)).await?;
+        let meta = body.meta().await?;
+        let mut options = PutOptions::new().like(meta).size(meta.size);
         if let Some(kind) = &self.how.content_type {
             options = options.content_type(kind);
         }
         let mut writer = to.writer(key, self.adorned(options).progress(meter.told()));
-        let mut body = got.into_stream();
         while let Some(piece) = body.next().await {
             match piece {
                 Ok(piece) => writer.write(piece).await?,
