@@ -527,8 +527,8 @@ mod tests {
     fn the_document_is_the_table() {
         let path = Path::new("docs/CONFIG.md");
         if std::env::var_os("STORESCOPE_BLESS").is_some() {
-            std::fs::write(&path, Config::markdown()).unwrap();
+            std::fs::write(path, Config::markdown()).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), Config::markdown());
+        assert_eq!(std::fs::read_to_string(path).unwrap(), Config::markdown());
     }
 }

@@ -18,15 +18,51 @@ pub(crate) struct Run {
     pub(crate) operation: Operation,
     /// What one of it is called.
     pub(crate) word: &'static str,
-    pub(crate) size: u64,
+    /// Bytes of a read or write, where all have as many.
+    pub(crate) size: Option<u64>,
     pub(crate) concurrency: u32,
     pub(crate) pattern: &'static str,
     pub(crate) seed: u64,
     pub(crate) elapsed: Duration,
     pub(crate) failed_calls: u64,
     pub(crate) first_error: Option<storescope::Error>,
+    pub(crate) retries: u64,
+    /// The reads as their callers saw them, where they are not one request each.
+    pub(crate) reads: Option<Reads>,
     pub(crate) attributed: Attributed,
     pub(crate) snapshot: Snapshot,
+}
+
+/// Reads that are not one request each.
+#[derive(Debug)]
+pub(crate) struct Reads {
+    bytes: u64,
+    /// In seconds.
+    sorted: Vec<f64>,
+}
+
+impl Reads {
+    /// Reads of so many bytes in all, and how many seconds each took.
+    pub(crate) fn new(bytes: u64, mut times: Vec<f64>) -> Reads {
+        times.sort_by(f64::total_cmp);
+        Reads { bytes, sorted: times }
+    }
+
+    /// The time in milliseconds that this share of the reads did not exceed.
+    fn quantile(&self, quantile: f64) -> f64 {
+        let rank = (self.sorted.len() as f64 * quantile).ceil() as usize;
+        self.sorted.get(rank.max(1) - 1).map_or(0.0, |seconds| seconds * 1e3)
+    }
+
+    fn json(&self) -> Value {
+        let mut figures = Map::new();
+        figures.insert("count".into(), self.sorted.len().into());
+        figures.insert("bytes".into(), self.bytes.into());
+        for (name, quantile) in QUANTILES.into_iter().chain([("max_ms", 1.0)]) {
+            figures.insert(name.into(), rounded(self.quantile(quantile)));
+        }
+        Value::Object(figures)
+    }
 }
 
 /// How much of the callers' wall time the phases account for, a share for each request.
@@ -61,10 +97,6 @@ impl Run {
 
     fn requests(&self) -> u64 {
         self.attempts().values().sum()
-    }
-
-    fn calls(&self) -> u64 {
-        self.snapshot.outcomes(Level::Call, self.operation).values().sum()
     }
 
     fn bytes(&self) -> u64 {
@@ -122,7 +154,8 @@ impl Run {
             "attributed_in_99_percent": self.attributed.in_99_percent().map(|share| rounded(f64::from(share))),
             "errors": errors,
             "failed_calls": self.failed_calls,
-            "retries": self.requests() - self.calls().min(self.requests()),
+            "reads": self.reads.as_ref().map(Reads::json),
+            "retries": self.retries,
             "requests": self.requests(),
             "bytes": self.bytes(),
             "mb_per_s": rounded(self.mb_per_s()),
@@ -145,13 +178,21 @@ impl Run {
     pub(crate) fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
         let Run { url, size, concurrency, pattern, word, .. } = self;
         let model = self.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
-        writeln!(out, "{url}{model}: {size} bytes a {word}, {pattern}, {concurrency} at a time")?;
+        let size = size.map(|size| format!("{size} bytes a {word}, ")).unwrap_or_default();
+        writeln!(out, "{url}{model}: {size}{pattern}, {concurrency} at a time")?;
         writeln!(out)?;
         writeln!(
             out,
             "{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
             "ms", "count", "p50", "p90", "p99", "p99.9", "max"
         )?;
+        if let Some(reads) = &self.reads {
+            write!(out, "{word:<12}{:>9}", reads.sorted.len())?;
+            for (_, quantile) in QUANTILES.into_iter().chain([("max", 1.0)]) {
+                write!(out, "{:>10.3}", reads.quantile(quantile))?;
+            }
+            writeln!(out)?;
+        }
         for (name, phase) in [("first byte", Phase::Ttfb), ("whole", Phase::Total)] {
             let Some(times) = self.times(phase) else { continue };
             write!(out, "{name:<12}{:>9}", times.count())?;
@@ -188,11 +229,20 @@ impl Run {
             out,
             "{} requests, {} retries, {:.1} MB in {:.2} s: {:.1} MB/s",
             self.requests(),
-            self.requests() - self.calls().min(self.requests()),
+            self.retries,
             self.bytes() as f64 / 1e6,
             self.elapsed.as_secs_f64(),
             self.mb_per_s()
         )?;
+        if let Some(reads) = self.reads.as_ref().filter(|reads| reads.bytes > 0) {
+            let (wanted, got) = (reads.bytes as f64 / 1e6, self.bytes() as f64 / 1e6);
+            let per_read = self.requests() as f64 / reads.sorted.len() as f64;
+            writeln!(
+                out,
+                "{wanted:.1} MB wanted: {:.2} bytes received for each, {per_read:.2} requests a {word}",
+                got / wanted
+            )?;
+        }
         for (outcome, count) in
             self.attempts().into_iter().filter(|(outcome, _)| *outcome != Outcome::Ok)
         {

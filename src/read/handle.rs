@@ -66,6 +66,8 @@ struct State {
     blocks: BTreeMap<u64, Arc<Block>>,
     predict: Predictor,
     hints: VecDeque<Request>,
+    /// Whether there were any: who tells what comes is believed, and nothing is foreseen beside it.
+    hinted: bool,
     kept: VecDeque<(u64, u64)>,
 }
 
@@ -99,6 +101,7 @@ impl Handle {
             blocks: BTreeMap::new(),
             predict: Predictor::new(options.policy),
             hints: VecDeque::new(),
+            hinted: false,
             kept: VecDeque::new(),
         };
         Arc::new(Handle {
@@ -225,6 +228,7 @@ impl Handle {
         let known = state.hints_of(&mut gaps);
         let planned = state.plan(&gaps, &known, &sizes);
         state.hints.extend(known.into_iter().chain(planned));
+        state.hinted = true;
         drop(state);
         self.read_ahead(runtime);
     }
@@ -251,7 +255,7 @@ impl Handle {
             }
         }
         if let Some(size) = state.size
-            && state.hints.is_empty()
+            && !state.hinted
         {
             self.foresee_all(&mut state, size, &sizes, &mut begun);
         }

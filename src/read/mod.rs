@@ -270,7 +270,7 @@ impl Reader {
     }
 
     /// Says what will be read next, in this order: it is fetched as there is room, near ranges by one request. Ranges
-    /// that are not read are bytes fetched in vain.
+    /// that are not read are bytes fetched in vain. A reader that was told once foresees nothing of its own any more.
     pub fn hint(&self, ranges: &[Range<u64>]) {
         let handle = self.handle();
         let runtime = match handle.origin.client.foreign_runtime() {

@@ -255,6 +255,22 @@ async fn baskets_at_once_or_hinted_are_few_requests() {
     }
 }
 
+/// Runs of told ranges look as if they went on.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_foreseen_beside_what_was_told() {
+    let world = World::new(1);
+    world.sim.object("k", 256 * MIB);
+    let run = |start: u64| (0..8).map(move |at| start * MIB + at * MIB / 4);
+    let starts = [0, 40, 80, 120, 160, 200].into_iter().flat_map(run);
+    let told: Vec<_> = starts.map(|start| start..start + MIB / 4).collect();
+    let reader = world.reader(ReadPolicy::Adaptive);
+    reader.hint(&told);
+    for range in &told {
+        assert!(is_right(&reader.read_at(range.clone()).await.unwrap(), range.clone()));
+    }
+    assert_eq!((world.requests(), world.bytes_sent()), (6, 12 * MIB));
+}
+
 #[tokio::test(start_paused = true)]
 async fn columns_of_parquet_are_a_request_each_and_no_head() {
     let parquet = &patterns()["parquet"];

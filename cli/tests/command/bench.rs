@@ -44,3 +44,37 @@ fn an_emulator_of_its_own_by_either_api() {
     }
     world.run(&["bench", &world.url("x"), "--s3"]).ended(2, "--emulator");
 }
+
+#[test]
+fn patterns_are_few_requests() {
+    const SIZE: usize = 40_000_000;
+    let world = World::new(Api::Oci);
+    world.object("in/x", &vec![7; SIZE]);
+    let run = |pattern: &str, count: &str| {
+        world.emulator.admin().clear_record();
+        let url = world.url("in/");
+        let args = ["bench", &url, "--pattern", pattern, "--count", count, "--size", "1MB"];
+        let args = [&args[..], &["--concurrency", "1", "--warmup", "0", "--json"]].concat();
+        let run = measured(&world.run(&args).well().out);
+        let record = world.emulator.record();
+        let gets: Vec<_> = record.iter().filter(|line| line.method == "GET").collect();
+        // The first is the listing.
+        let sent: u64 = gets[1..].iter().map(|line| line.bytes_out).sum();
+        let wanted = run["reads"]["bytes"].as_u64().expect(pattern);
+        assert_eq!(run["reads"]["count"], count.parse::<u64>().unwrap(), "{pattern}");
+        assert_eq!(run["requests"], gets.len() - 1, "{pattern}");
+        (wanted, gets.len() - 1, sent as f64 / wanted as f64)
+    };
+    // From end to end: fewer requests than reads, each byte once.
+    let (wanted, requests, ratio) = run("sequential", "40");
+    assert_eq!(wanted, SIZE as u64);
+    assert!(requests < 30 && ratio < 1.01, "{requests} requests, {ratio}");
+    let (wanted, requests, ratio) = run("strided", "5");
+    assert_eq!(wanted, 5_000_000);
+    assert!(requests <= 5 && ratio < 1.01, "{requests} requests, {ratio}");
+    // Footer and row groups of three chunks each; a fifth of the tree's branches, holes of up to a quarter among them.
+    let (_, requests, ratio) = run("parquet", "1");
+    assert!(requests <= 7 && ratio < 1.05, "{requests} requests, {ratio}");
+    let (_, requests, ratio) = run("root", "1");
+    assert!(requests <= 12 && ratio < 1.3, "{requests} requests, {ratio}");
+}

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `storescope bench`: ranged reads of objects, or writes of new ones, measured after a warm-up.
 //!
-//! Closed loop: `--concurrency` workers, each with one request under way. The warm-up goes before, in a scope of its
+//! Closed loop: `--concurrency` workers, each with one read or write under way. The warm-up goes before, in a scope of its
 //! own; what is told is the measured part alone. What was written is removed at the end, also after a signal.
+
+mod pattern;
 
 use crate::Ended;
 use crate::child::Server;
 use crate::exit::Exit;
 use crate::place::root;
 use crate::progress::{self, Show};
-use crate::report::{Attributed, Run};
+use crate::report::{self, Attributed, Run};
 use crate::session::Signals;
 use crate::settings::Settings;
 use bytes::Bytes;
 use clap::Args;
 use futures_util::{StreamExt, stream};
+use pattern::{Pattern, Reads, Walk};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +27,7 @@ use std::time::{Duration, Instant};
 use storescope::config::{parse_duration, parse_size};
 use storescope::timing::{AttemptEvent, Operation, Phase, Scope};
 use storescope::{
-    Client, GetOptions, ListEntry, ListOptions, PutOptions, Scheme, Store, StoreOptions, StoreUrl,
+    Client, ListEntry, ListOptions, PutOptions, Scheme, Store, StoreOptions, StoreUrl,
 };
 
 /// Measure ranged reads, or writes: percentiles of the time to the first byte and of whole requests, the share of each
@@ -35,6 +38,7 @@ use storescope::{
   storescope bench --emulator s3-standard --s3 --op put --size 1MiB
   storescope bench oci://lake@ns/big.root --size 1MiB --concurrency 16 --duration 30s
   storescope bench s3://lake/2026/ --size 64KiB --count 20000 --out run1       all objects below
+  storescope bench oci://lake@ns/2026/ --pattern parquet --count 100           each read a query of 3 of 20 columns
   storescope bench oci://lake@ns/scratch/ --op put --size 8MiB                 new objects below, removed at the end
 
 run1/run.json holds what is printed by --json, run1/run.hlog the histograms (HdrHistogram log, values in ns).")]
@@ -63,7 +67,7 @@ pub(crate) struct Bench {
     #[arg(long, value_parser = parse_size, default_value = "64MiB")]
     object_size: u64,
 
-    /// Bytes of a read or write.
+    /// Bytes of a read or write (not of a whole pattern: `parquet`, `root`).
     #[arg(long, value_parser = parse_size, default_value = "64KiB")]
     size: u64,
 
@@ -71,7 +75,8 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
     concurrency: u32,
 
-    /// Where the reads go: anywhere, or one behind the other.
+    /// What is read. All but `random` go through the reading engine, whose requests are as many and as large as it
+    /// finds right; `parquet` and `root` read a whole pattern at a time, and --size is nothing to them.
     #[arg(long, value_enum, default_value = "random")]
     pattern: Pattern,
 
@@ -126,12 +131,6 @@ impl Op {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Pattern {
-    Random,
-    Sequential,
-}
-
 impl Bench {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
         if self.emulator.is_none() && (self.s3 || self.upload.is_some()) {
@@ -148,6 +147,7 @@ impl Bench {
         let client = settings.client()?;
         let ended = runtime.block_on(async {
             let mut bed = Bed {
+                client: client.clone(),
                 signals: Signals::listen()?,
                 show: settings.progress(),
                 log: self.request_log()?,
@@ -166,7 +166,7 @@ impl Bench {
                 crate::place::prefix(url.key()),
                 fastrand::u32(..)
             );
-            let plan = Arc::new(Plan::puts(self, &below));
+            let plan = Plan::puts(self, &below);
             let measured = self.phases(&store, &plan, bed).await;
             let removed = remove(&store, &plan).await;
             self.told(&url.with_key(&below), measured?)?;
@@ -176,7 +176,7 @@ impl Bench {
             self.upload(&store, url.key()).await?;
         }
         let objects = self.objects(&store, &url).await?;
-        let plan = Arc::new(Plan::gets(self, objects));
+        let plan = Plan::gets(self, objects);
         let measured = self.phases(&store, &plan, bed).await?;
         self.told(&url, measured)
     }
@@ -185,7 +185,7 @@ impl Bench {
     async fn phases(
         &self,
         store: &Store,
-        plan: &Arc<Plan>,
+        plan: &Plan,
         bed: &mut Bed,
     ) -> Result<(Done, Scope), Exit> {
         let warmup = Scope::new("warmup");
@@ -197,9 +197,16 @@ impl Bench {
         let scope = Scope::new("bench");
         bed.log.watch(&scope, self.op.operation(), false);
         let limit = self.count.map_or(Limit::Duration(self.duration), Limit::Count);
-        let done = self.phase(store, plan, &scope, limit, "measuring", bed).await;
+        let before = bed.client.metrics().retries();
+        let mut done = self.phase(store, plan, &scope, limit, "measuring", bed).await;
+        done.retries = bed.client.metrics().retries() - before;
         bed.log.flush()?;
         Ok((done, scope))
+    }
+
+    /// Whether each read or write is one request.
+    fn is_plain(&self) -> bool {
+        self.op == Op::Put || self.pattern.is_plain()
     }
 
     fn told(&self, url: &StoreUrl, (done, scope): (Done, Scope)) -> Ended {
@@ -208,18 +215,19 @@ impl Bench {
             model: self.emulator.clone(),
             operation: self.op.operation(),
             word: self.op.word(),
-            size: self.size,
+            size: self.pattern.is_sized().then_some(self.size),
             concurrency: self.concurrency,
             pattern: match (self.op, self.pattern) {
                 (Op::Put, _) => "new objects",
-                (Op::Get, Pattern::Random) => "random",
-                (Op::Get, Pattern::Sequential) => "sequential",
+                (Op::Get, pattern) => pattern.name(),
             },
             seed: self.seed,
             elapsed: done.elapsed,
             failed_calls: done.failed,
             first_error: done.first_error,
-            attributed: Attributed::new(done.attributed),
+            retries: done.retries,
+            reads: (!self.is_plain()).then(|| report::Reads::new(done.bytes, done.times)),
+            attributed: Attributed::new(if self.is_plain() { done.attributed } else { Vec::new() }),
             snapshot: scope.snapshot(),
         };
         if let Some(out) = &self.out {
@@ -327,7 +335,7 @@ impl Bench {
     async fn phase(
         &self,
         store: &Store,
-        plan: &Arc<Plan>,
+        plan: &Plan,
         scope: &Scope,
         limit: Limit,
         what: &str,
@@ -337,10 +345,8 @@ impl Bench {
         let tickets = Arc::new(Tickets { taken: AtomicU64::new(0), limit, begun });
         let workers: Vec<_> = (0..self.concurrency)
             .map(|_| {
-                let (store, plan, tickets) =
-                    (store.clone(), Arc::clone(plan), Arc::clone(&tickets));
-                let scope = scope.child("worker");
-                tokio::spawn(worker(store, plan, tickets, scope))
+                let (store, tickets) = (store.clone(), Arc::clone(&tickets));
+                tokio::spawn(worker(store, plan.work(), tickets, scope.child("worker")))
             })
             .collect();
         let handles: Vec<_> = workers.iter().map(tokio::task::JoinHandle::abort_handle).collect();
@@ -365,6 +371,8 @@ impl Bench {
             };
             done.failed += worker.failed;
             done.first_error = done.first_error.or(worker.first_error);
+            done.bytes += worker.bytes;
+            done.times.extend(worker.times);
             done.attributed.extend(worker.attributed);
         }
         done
@@ -373,6 +381,7 @@ impl Bench {
 
 /// What a run has beside it.
 struct Bed {
+    client: Client,
     signals: Signals,
     show: Show,
     log: RequestLog,
@@ -384,7 +393,10 @@ struct Done {
     elapsed: Duration,
     failed: u64,
     first_error: Option<storescope::Error>,
+    bytes: u64,
+    times: Vec<f64>,
     attributed: Vec<f32>,
+    retries: u64,
     interrupted: bool,
 }
 
@@ -424,72 +436,57 @@ impl Tickets {
     }
 }
 
-/// Where the reads or writes go.
+/// What is read, or written.
+#[derive(Clone, Debug)]
+enum Plan {
+    Reads(Arc<Reads>),
+    Puts(Arc<Puts>),
+}
+
+/// New objects of these bytes, by numbers behind this prefix of their names.
 #[derive(Debug)]
-struct Plan {
-    objects: Vec<(String, u64)>,
-    size: u64,
-    pattern: Pattern,
+struct Puts {
+    below: String,
+    bytes: Bytes,
     next: AtomicU64,
-    random: Mutex<fastrand::Rng>,
-    /// What is written, and the prefix of its names.
-    puts: Option<(String, Bytes)>,
+}
+
+/// A worker's part of a plan.
+#[derive(Debug)]
+enum Work {
+    Read(Walk),
+    Write(Arc<Puts>),
 }
 
 impl Plan {
     fn gets(bench: &Bench, objects: Vec<(String, u64)>) -> Plan {
-        Plan {
-            objects,
-            size: bench.size.max(1),
-            pattern: bench.pattern,
-            next: AtomicU64::new(0),
-            random: Mutex::new(fastrand::Rng::with_seed(bench.seed)),
-            puts: None,
-        }
+        Plan::Reads(Reads::new(bench.pattern, bench.size, bench.seed, objects))
     }
 
     fn puts(bench: &Bench, below: &str) -> Plan {
         let mut bytes = vec![0; bench.size as usize];
         fastrand::Rng::with_seed(bench.seed).fill(&mut bytes);
-        let puts = Some((below.to_owned(), Bytes::from(bytes)));
-        Plan { puts, ..Plan::gets(bench, Vec::new()) }
+        let (below, bytes) = (below.to_owned(), bytes.into());
+        Plan::Puts(Arc::new(Puts { below, bytes, next: AtomicU64::new(0) }))
     }
 
-    /// Reads a range, or writes an object.
-    async fn step(&self, store: &Store) -> storescope::Result<()> {
-        if let Some((below, bytes)) = &self.puts {
-            let number = self.next.fetch_add(1, Relaxed);
-            store.put(&format!("{below}{number}"), bytes.clone(), PutOptions::new()).await?;
-        } else {
-            let (key, range) = self.next();
-            store.get(key, GetOptions::new().range(range)).await?.bytes().await?;
+    fn work(&self) -> Work {
+        match self {
+            Plan::Reads(reads) => Work::Read(Walk::new(reads)),
+            Plan::Puts(puts) => Work::Write(Arc::clone(puts)),
         }
-        Ok(())
     }
+}
 
-    /// The next read: name and range.
-    fn next(&self) -> (&str, std::ops::Range<u64>) {
-        match self.pattern {
-            Pattern::Random => {
-                let mut random = self.random.lock().expect("no holder panics");
-                let (key, size) = &self.objects[random.usize(..self.objects.len())];
-                let start = random.u64(..=size.saturating_sub(self.size));
-                (key, start..(start + self.size).min(*size))
-            }
-            Pattern::Sequential => {
-                let number = self.next.fetch_add(1, Relaxed);
-                // Each object's parts in turn, then the next object's, then from the front again.
-                let parts = |size: &u64| size.div_ceil(self.size);
-                let all: u64 = self.objects.iter().map(|(_, size)| parts(size)).sum();
-                let mut part = number % all;
-                for (key, size) in &self.objects {
-                    if part < parts(size) {
-                        let start = part * self.size;
-                        return (key, start..(start + self.size).min(*size));
-                    }
-                    part -= parts(size);
-                }
-                unreachable!("the part is below the sum of all")
+impl Work {
+    /// Reads, or writes an object: so many bytes.
+    async fn step(&mut self, store: &Store) -> storescope::Result<u64> {
+        match self {
+            Work::Read(walk) => walk.step(store).await,
+            Work::Write(puts) => {
+                let name = format!("{}{}", puts.below, puts.next.fetch_add(1, Relaxed));
+                store.put(&name, puts.bytes.clone(), PutOptions::new()).await?;
+                Ok(puts.bytes.len() as u64)
             }
         }
     }
@@ -499,11 +496,15 @@ impl Plan {
 struct Worked {
     failed: u64,
     first_error: Option<storescope::Error>,
+    /// Bytes that were read or written.
+    bytes: u64,
+    /// What each read or write took, in seconds.
+    times: Vec<f64>,
     /// Of each read or write of one attempt: the part of the caller's wall time that its phases account for.
     attributed: Vec<f32>,
 }
 
-async fn worker(store: Store, plan: Arc<Plan>, tickets: Arc<Tickets>, scope: Scope) -> Worked {
+async fn worker(store: Store, mut work: Work, tickets: Arc<Tickets>, scope: Scope) -> Worked {
     let phases = Arc::new(Phases::default());
     let seen = Arc::clone(&phases);
     scope.observe(move |event| seen.note(event));
@@ -512,8 +513,13 @@ async fn worker(store: Store, plan: Arc<Plan>, tickets: Arc<Tickets>, scope: Sco
     while tickets.take() {
         phases.begin();
         let begun = Instant::now();
-        match plan.step(&store).await {
-            Ok(()) => worked.attributed.extend(phases.share_of(begun.elapsed())),
+        match work.step(&store).await {
+            Ok(bytes) => {
+                let elapsed = begun.elapsed();
+                worked.bytes += bytes;
+                worked.times.push(elapsed.as_secs_f64());
+                worked.attributed.extend(phases.share_of(elapsed));
+            }
             Err(error) => {
                 worked.failed += 1;
                 worked.first_error.get_or_insert(error);
@@ -525,8 +531,8 @@ async fn worker(store: Store, plan: Arc<Plan>, tickets: Arc<Tickets>, scope: Sco
 
 /// Removes what was written.
 async fn remove(store: &Store, plan: &Plan) -> Ended {
-    let Some((below, _)) = plan.puts.clone() else { return Ok(()) };
-    let written = plan.next.load(Relaxed);
+    let Plan::Puts(puts) = plan else { return Ok(()) };
+    let (below, written) = (puts.below.clone(), puts.next.load(Relaxed));
     let names = stream::iter(0..written).map(move |number| format!("{below}{number}")).boxed();
     let mut removed = store.delete_many(names);
     while let Some((_, result)) = removed.next().await {
