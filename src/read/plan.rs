@@ -60,10 +60,11 @@ impl Sizes {
     /// For a window that is read ahead: enough parts of it that many streams share it. Towards the end of the object, of
     /// which so much is left, parts are shorter, so that no straggler holds up its reader for long.
     pub(crate) fn of_window(&self, window: u64, left: u64) -> Sizes {
-        const LEAST: u64 = 1 << 20;
-        const PARTS: u64 = 16;
+        const LEAST: u64 = 2 << 20;
+        const PARTS: u64 = 8;
         let part = (window / PARTS).clamp(LEAST.min(self.part), self.part);
-        Sizes { part, ..*self }.of_end(left)
+        let sizes = Sizes { part, ..*self };
+        if part < self.part { sizes } else { sizes.of_end(left) }
     }
 
     /// For a stream that has so many bytes left.
