@@ -9,9 +9,11 @@
 //!
 //! It promises: the bytes of all permits are never more than the budget; a demand waits only for demands before it, for
 //! what is under way, and for a second where callers who have stopped reading hold the rest: what they left lying is
-//! dropped then, and fetched again if they go on. A throttled store (429, 503) halves the limit of requests at most once in a while; requests
-//! that end well raise it again, one by one.
+//! dropped then, and fetched again if they go on. A throttled store (429, 503) halves the limit of requests at most once
+//! in a while; requests that end well raise it again, one by one. Readahead goes no wider than the path takes
+//! (`width.rs`).
 
+use super::width::Width;
 use crate::timing::{Gauges, now_ns};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -45,12 +47,14 @@ pub(crate) struct Admission {
     books: Mutex<Books>,
 }
 
-#[derive(Default)]
 struct Books {
     held: u64,
     ahead: u64,
     most_held: u64,
     running: u32,
+    /// Those of them that read ahead.
+    running_ahead: u32,
+    width: Width,
     limit: f64,
     calmed: u64,
     line: VecDeque<(u64, oneshot::Sender<Permit>)>,
@@ -94,7 +98,21 @@ impl Ticket {
 impl Admission {
     pub(crate) fn new(budget: u64, requests: u32, gauges: &Arc<Gauges>) -> Arc<Admission> {
         let most_requests = f64::from(requests).max(LEAST_REQUESTS);
-        let books = Mutex::new(Books { limit: most_requests, ..Books::default() });
+        let books = Books {
+            held: 0,
+            ahead: 0,
+            most_held: 0,
+            running: 0,
+            running_ahead: 0,
+            width: Width::new(most_requests),
+            limit: most_requests,
+            calmed: 0,
+            line: VecDeque::new(),
+            kept: VecDeque::new(),
+            unread: VecDeque::new(),
+            there: Vec::new(),
+        };
+        let books = Mutex::new(books);
         Arc::new(Admission { budget, most_requests, gauges: Arc::clone(gauges), books })
     }
 
@@ -135,6 +153,8 @@ impl Admission {
         let fits = books.line.is_empty()
             && self.fits(&books, bytes)
             && books.ahead + bytes <= self.ahead_share();
+        let running = books.running_ahead;
+        let fits = fits && books.width.admits(running);
         fits.then(|| self.grant(&mut books, bytes, true))
     }
 
@@ -235,6 +255,7 @@ impl Admission {
         books.most_held = books.most_held.max(books.held);
         self.gauges.read_held.store(books.held, Relaxed);
         books.running += 1;
+        books.running_ahead += u32::from(ahead);
         books.ahead += if ahead { bytes } else { 0 };
         Permit { admission: Arc::clone(self), bytes, ahead, running: true }
     }
@@ -250,6 +271,10 @@ impl Permit {
         if std::mem::take(&mut self.running) {
             let mut books = self.admission.books();
             books.running -= 1;
+            if self.ahead {
+                books.running_ahead -= 1;
+                books.width.ended(self.bytes, now_ns());
+            }
             if well {
                 books.limit = (books.limit + 1.0).min(self.admission.most_requests);
             }
@@ -266,6 +291,7 @@ impl Drop for Permit {
         self.admission.gauges.read_held.store(books.held, Relaxed);
         books.ahead -= if self.ahead { self.bytes } else { 0 };
         books.running -= u32::from(self.running);
+        books.running_ahead -= u32::from(self.running && self.ahead);
         let line = !books.line.is_empty();
         drop(books);
         if line {

@@ -11,6 +11,7 @@
 //!    │  plan.rs      ranges in, requests out: holes read through, long ranges cut             pure
 //!    │  predict.rs   runs and strides seen, bytes foretold                                     pure
 //!    │  admission.rs budget of bytes, limit of requests: demand in line, readahead if there is room
+//!    │  width.rs     how many requests read ahead: as many as the path takes            pure
 //!    ▼
 //!  attempt::Call::run_hedged ─▶ ObjectBody ─▶ one copy, from the connection's buffer into a block's piece
 //! ```
@@ -33,6 +34,7 @@ mod predict;
 #[cfg(test)]
 mod simulated;
 mod stream;
+mod width;
 
 pub(crate) use admission::Admission;
 pub(crate) use handle::Origin;

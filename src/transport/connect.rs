@@ -22,6 +22,10 @@ use tokio::net::TcpStream;
 /// The next address is tried when the one before has not answered for so long (RFC 8305).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// Bytes of an answer that a connection holds at most before they are taken: hyper's own limit, 400 KiB, comes to more
+/// than a small budget where there are many.
+const BUFFER: usize = 128 << 10;
+
 /// Probes of an idle connection begin after so long.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -95,6 +99,7 @@ impl Connector {
         };
         let io = TokioIo::new(Timed::new(stream, &times));
         let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER)
             .handshake(io)
             .await
             .map_err(|e| Failure::new(ErrorKind::Connect).source(e))?;
