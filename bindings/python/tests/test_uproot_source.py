@@ -242,15 +242,12 @@ def test_urls_are_taken_literally():
 
 @pytest.mark.parametrize("library", ["ak", "np", "pd"])
 def test_arrays_equal_the_local_ones(store, tree, ntuple, library):
-    pandas = library == "pd"
-    if pandas:
-        pytest.importorskip("pandas")
     for name in (tree, ntuple):
         with opened(name) as ours, local(store, name) as theirs:
             one, other = (t.arrays(["met", "run"], library=library) for t in (ours, theirs))
         if library == "ak":
             uproot_files.assert_same(one, other)
-        elif pandas:
+        elif library == "pd":
             assert one.equals(other)
         else:
             assert all((one[field] == other[field]).all() for field in ("met", "run"))

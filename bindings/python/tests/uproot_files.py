@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import awkward
 import numpy
 import pytest
 import uproot
+import uproot.source.file
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -80,3 +82,29 @@ def assert_same(one: Any, other: Any) -> None:
     """Equal, array for array: type, structure and values."""
     assert str(one.type) == str(other.type)
     assert awkward.array_equal(one, other, equal_nan=True)
+
+
+class Noting(uproot.source.file.MemmapSource):
+    """Reads a local file, and notes what uproot asks for."""
+
+    asked: ClassVar[set[tuple[int, int]]] = set()
+
+    def chunk(self, start: int, stop: int) -> Any:
+        self.asked.add((int(start), int(stop)))
+        return super().chunk(start, stop)
+
+    def chunks(self, ranges: Any, notifications: Any) -> Any:
+        self.asked.update(ranges)
+        return super().chunks(ranges, notifications)
+
+
+def bytes_asked_for(path: Path, object_path: str, read: Callable[[Any], Any]) -> int:
+    """How many bytes of a local file uproot asks for when it does `read`, each of them once."""
+    Noting.asked.clear()
+    with uproot.open({path: object_path}, handler=Noting) as opened:
+        read(opened)
+    reached = total = 0
+    for start, stop in sorted(Noting.asked):
+        total += max(0, stop - max(start, reached))
+        reached = max(reached, stop)
+    return total
