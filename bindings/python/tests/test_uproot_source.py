@@ -219,7 +219,8 @@ def test_a_pickled_tree_reads_on(store, tree):
 
 def test_options_of_others_are_accepted(store, tree, caplog):
     with opened(tree, timeout=60, num_workers=3, use_threads=False) as events:
-        assert events.file.source._settings == {"call_timeout": 60}
+        settings = events.file.source._settings
+    assert settings == {"first_byte_timeout": 60, "stall_timeout": 60}
     assert not caplog.records
     Source(URL + tree, endpont="x", call_timeout=1, timeout=2)
     assert "endpont" in caplog.text

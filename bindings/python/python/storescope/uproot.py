@@ -12,7 +12,8 @@
     uproot.open(url, handler=storescope.uproot.Source)  # the same for one call, without install
 
 Settings of :func:`storescope.open_store` may stand beside the URL as keywords, as other options of uproot do.
-uproot's ``timeout``, in seconds, is the time after which a call that gets nowhere gives up (``call_timeout``).
+uproot's ``timeout`` is the time in seconds without a byte of an answer after which a request is given up, and tried
+again (``first_byte_timeout`` and ``stall_timeout``).
 
 **How bytes are foreseen.** uproot asks for many small things one after the other: the key of each basket before the
 first array of an ``iterate`` whose step is a memory size, each page list and each page of an RNTuple, and each step
@@ -93,7 +94,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
     Args:
         file_path: ``oci://bucket@namespace/key``, ``s3://bucket/key``, or either behind ``storescope+``. The key is
             taken literally.
-        timeout: Seconds after which a call that gets nowhere gives up.
+        timeout: Seconds without a byte of an answer after which a request is given up, and tried again.
         options: Settings of :func:`storescope.open_store`; others, which are uproot's own, are ignored.
 
     Making one does no I/O. Reads are of one version of the object: one that is replaced meanwhile is an error. A
@@ -499,7 +500,7 @@ def _settings(options: dict[str, Any], timeout: float | None) -> dict[str, Any]:
         logger.warning("neither storescope's nor uproot's, ignored: %s", ", ".join(sorted(strange)))
     settings = {name: value for name, value in options.items() if name in known}
     if timeout is not None:
-        settings.setdefault("call_timeout", timeout)
+        settings = {"first_byte_timeout": timeout, "stall_timeout": timeout, **settings}
     return settings
 
 
