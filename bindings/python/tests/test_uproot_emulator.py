@@ -85,7 +85,7 @@ def test_real_files_equal_the_local_read(bucket, options, seen, name):
     # Some of these have hundreds of baskets.
     assert 0 < len(requests) < 100
     assert all(line["user_agent"].endswith("(python)") for line in requests)
-    assert sum(line["bytes_out"] for line in requests) <= path.stat().st_size
+    assert sum(line["bytes_out"] for line in requests) <= 1.25 * path.stat().st_size + 600_000
 
 
 @pytest.mark.parametrize("step", ["100 MB", 5_000])

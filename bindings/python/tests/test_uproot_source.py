@@ -308,13 +308,29 @@ def test_only_the_entries_asked_for_are_foreseen(store, tree):
 
 def test_counting_entries_foresees_keys_alone(store, tree):
     with opened(tree) as ours, local(store, tree) as theirs:
-        store.last.fetched.clear()
-        reader = waits_after_open(store)
-        before = reader.hinted
+        reader = store.last
+        before = reader.hinted, len(reader.reads)
         assert ours.num_entries_for("20 kB", COLUMNS) == theirs.num_entries_for("20 kB", COLUMNS)
         baskets = sum(theirs[name].num_baskets for name in COLUMNS)
-    assert reader.waits == []
-    assert reader.hinted - before == 34 * baskets
+        # The keys have a reader of their own, of the same version.
+        keys = store.last
+        assert keys.options["size"] == reader.size
+        assert (keys.waits, keys.hinted, len(keys.reads)) == ([], 34 * baskets, baskets)
+        assert (reader.hinted, len(reader.reads)) == before
+    assert reader.closed == keys.closed == 1
+
+
+def test_keys_of_baskets_beyond_the_window_are_fetched_apart(store, tree, monkeypatch):
+    monkeypatch.setattr(storescope.uproot, "AHEAD", 40_000)
+    with opened(tree) as ours, local(store, tree) as theirs:
+        reader = waits_after_open(store)
+        found, expected = (list(t.iterate(["met", "event"])) for t in (ours, theirs))
+        for one, other in zip(found, expected, strict=True):
+            uproot_files.assert_same(one, other)
+        keys = store.last
+    assert keys is not reader
+    assert 0 < keys.hinted < 34 * 20
+    assert keys.waits == reader.waits == []
 
 
 def test_a_loop_has_no_more_than_its_window_on_the_way(store, tree, monkeypatch):
@@ -355,7 +371,7 @@ def test_iterating_over_an_ntuple_waits_for_nothing_that_was_not_foreseen(store,
     for one, other in zip(steps, others, strict=True):
         uproot_files.assert_same(one, other)
     assert reader.waits == []
-    # The page lists, and all pages at once.
+    # The page lists, and all pages at once; of steps that share a cluster, those that are not in the cache.
     assert len(reader.hints) <= 2 + 2
 
 
@@ -369,9 +385,9 @@ def test_the_arrays_of_an_ntuple_are_foreseen_together(store, ntuple):
         uproot_files.assert_same(ours.arrays(**some), theirs.arrays(**some))
         assert (reader.waits, len(reader.hints) - hints) == ([], 2)
         # What uproot has in its cache is not fetched again.
-        asked = reader.hinted
+        hints, reads = len(reader.hints), len(reader.reads)
         uproot_files.assert_same(ours.arrays(**some), theirs.arrays(**some))
-        assert reader.hinted == asked
+        assert (len(reader.hints), len(reader.reads)) == (hints, reads)
 
 
 def test_a_page_that_columns_share_is_read_once(store):

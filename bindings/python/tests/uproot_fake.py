@@ -90,8 +90,10 @@ class FakeReader:
 
     @property
     def hinted(self) -> int:
-        """The bytes of all hints."""
-        return sum(stop - start for hint in self.hints for start, stop in hint)
+        """The bytes of all hints, of a range that was named again once."""
+        return sum(
+            stop - start for start, stop in {wanted for hint in self.hints for wanted in hint}
+        )
 
     @functools.cached_property
     def data(self) -> bytes:

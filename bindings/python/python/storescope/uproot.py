@@ -109,16 +109,22 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         self._open(size=None, etag=None)
 
     def _open(self, *, size: int | None, etag: str | None) -> None:
-        base, key = _split(self._file_path)
-        store = _store(base, tuple(sorted(self._settings.items())))
-        # uproot tells us what it will read: nothing is to be guessed from what it has read.
-        self._reader = store.reader(key, size=size, etag=etag, policy="vector")
+        self._reader = self._new_reader(size=size, etag=etag)
+        self._keys_reader: storescope.Reader | None = None
+        #: The keys of baskets that are fetched apart from their baskets, and by `_keys_reader`.
+        self._keys: set[Range] = set()
         self._closed = False
         self._begun = size is not None
         self._lock = threading.Lock()
         self._under_way: set[_Gather] = set()
         self._plans: deque[_Plan] = deque(maxlen=8)
         self._repeats = _Repeats()
+
+    def _new_reader(self, *, size: int | None, etag: str | None) -> storescope.Reader:
+        base, key = _split(self._file_path)
+        store = _store(base, tuple(sorted(self._settings.items())))
+        # uproot tells what it will read: nothing is to be guessed from what it has read.
+        return store.reader(key, size=size, etag=etag, policy="vector")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._file_path!r} at 0x{id(self):012x}>"
@@ -152,7 +158,9 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             self._repeats = _Repeats()
         for gather in left:
             gather.abandon(self._closed_error())
-        self._reader.close()
+        for reader in (self._reader, self._keys_reader):
+            if reader is not None:
+                reader.close()
 
     @property
     def closed(self) -> bool:
@@ -209,6 +217,24 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             due = plan.due()
         self._reader.hint(due)
 
+    def expect_keys(self, keys: Sequence[tuple[Range, Range]]) -> None:
+        """Says which keys of baskets will be read at once: each with the range of its basket.
+
+        A key whose basket is not on its way is fetched by a reader of its own, so that the baskets, when their time
+        comes, are whole: near ones share a request then."""
+        with self._lock:
+            apart = [
+                key
+                for key, basket in keys
+                if not any(plan.has_hinted(basket) for plan in self._plans)
+            ]
+            if not apart or self._closed:
+                return
+            if self._keys_reader is None:
+                self._keys_reader = self._new_reader(size=self._reader.size, etag=self._reader.etag)
+            self._keys.update(apart)
+        self._keys_reader.hint(apart)
+
     def hint(self, ranges: Sequence[Range]) -> None:
         """Says what will be read at once."""
         if not self._closed:
@@ -225,12 +251,16 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         return data
 
     def _read(self, start: int, stop: int) -> Any:
+        wanted = start, stop
+        if wanted in self._keys and self._keys_reader is not None:
+            self._keys.discard(wanted)
+            return self._keys_reader.read_at(start, stop)
         with self._lock:
-            data = self._repeats.take((start, stop))
+            data = self._repeats.take(wanted)
         if data is None:
             data = self._reader.read_at(start, stop)
             with self._lock:
-                self._repeats.keep((start, stop), data)
+                self._repeats.keep(wanted, data)
         return data
 
     def _was_read(self, ranges: Sequence[Range]) -> None:
@@ -368,6 +398,9 @@ class _Plan:
     def expects(self, wanted: Range) -> bool:
         return self._place.get(wanted, -1) >= self._read
 
+    def has_hinted(self, wanted: Range) -> bool:
+        return self._read <= self._place.get(wanted, -1) < self._hinted
+
     def read(self, ranges: Iterable[Range]) -> bool:
         """Notes what was read; whether any of it is of this plan."""
         places = [self._place[r] + 1 for r in ranges if r in self._place]
@@ -375,21 +408,23 @@ class _Plan:
         return bool(places)
 
     def due(self) -> list[Range]:
-        """What to hint at now: nothing before half of what is ahead was read, so that near ranges share requests."""
+        """What to hint at now: nothing before half of what is ahead was read, so that near ranges share requests.
+
+        What was hinted at before is named again: bytes that are there or on their way cost nothing, and those that
+        had to make room come again."""
         read = self._before[self._read]
-        if self._before[self._hinted] - read > AHEAD // 2:
+        if self._before[self._hinted] - read > AHEAD // 2 or self._hinted == len(self._ranges):
             return []
-        begin = max(self._hinted, self._read)
-        self._hinted = max(begin, bisect_right(self._before, read + AHEAD) - 1)
-        return self._ranges[begin : self._hinted]
+        self._hinted = max(self._read, bisect_right(self._before, read + AHEAD) - 1)
+        return self._ranges[self._read : self._hinted]
 
     def is_done(self) -> bool:
         return self._read == len(self._ranges)
 
 
 class _Repeats:
-    """Ranges that will be read more than once, such as a page that many columns share: they are kept from the first
-    time to the last, as far as :data:`KEPT` allows."""
+    """Ranges that may be read more than once, such as a page that many columns share: they are kept from the first
+    time to the last, the latest :data:`KEPT` bytes of them."""
 
     def __init__(self) -> None:
         self._left: Counter[Range] = Counter()
@@ -413,9 +448,13 @@ class _Repeats:
         return data
 
     def keep(self, wanted: Range, data: Any) -> None:
-        if wanted in self._left and wanted not in self._data and self._bytes + len(data) <= KEPT:
-            self._data[wanted] = data
-            self._bytes += len(data)
+        if wanted not in self._left or wanted in self._data:
+            return
+        self._data[wanted] = data
+        self._bytes += len(data)
+        while self._bytes > KEPT:
+            oldest = next(iter(self._data))
+            self._bytes -= len(self._data.pop(oldest))
 
 
 def install(*schemes: str) -> None:
@@ -522,7 +561,9 @@ def _foresee_keys(
     if source := _source_of(hasbranches):
         length = uproot.reading._key_format_big.size
         baskets = _baskets(hasbranches, entry_start, entry_stop, chosen)
-        source.hint([(start, min(start + length, stop)) for _, (start, stop) in baskets])
+        source.expect_keys(
+            [((start, start + length), (start, stop)) for _, (start, stop) in baskets]
+        )
 
 
 def _baskets(
@@ -562,12 +603,11 @@ def _foresee_steps(ntuple: Any, akform: Any, step: int, entry_start: int, entry_
     source = _source_of(ntuple)
     if source is None:
         return
-    columns, pages, known = _columns(akform), [], 0
+    # A cluster at the border of two steps is read again where uproot's cache of arrays has dropped it by then.
+    columns, pages = _columns(akform), []
     for start in range(entry_start, entry_stop, step):
         clusters = _clusters(ntuple, start, min(start + step, entry_stop))
-        fresh = range(max(clusters.start, known), clusters.stop)
-        pages += _pages(ntuple, columns, fresh, ntuple._file.array_cache)
-        known = max(known, clusters.stop)
+        pages += _pages(ntuple, columns, clusters, ntuple._file.array_cache)
     source.expect(pages)
 
 
