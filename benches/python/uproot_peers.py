@@ -347,7 +347,6 @@ def bars(case: Case, rows: dict[str, Row], needed: float) -> Iterator[str]:
         )
 
     faster = {name: rows[name].median / ours.median for name in PEERS if name in rows}
-    best = min(faster.values(), default=0)
     if case.name in ("default", "steps"):
         yield bar("storescope / local file", ours.median / base, 2, at_most=True)
     if case.name == "far":
@@ -356,8 +355,13 @@ def bars(case: Case, rows: dict[str, Row], needed: float) -> Iterator[str]:
         for name, limit in (("s3fs", 10), ("obstore", 10), ("ocifs", 30)):
             if name in faster:
                 yield bar(f"{name} / storescope", faster[name], limit, at_most=False)
-    if case.name in ("ntuple", "all"):
-        yield bar("best peer / storescope", best, 5 if case.name == "ntuple" else 2, at_most=False)
+    if case.name in ("ntuple", "all") and faster:
+        yield bar(
+            "best peer / storescope",
+            min(faster.values()),
+            5 if case.name == "ntuple" else 2,
+            at_most=False,
+        )
     if case.name in ("default", "far"):
         limit = 1.25 * needed + 0.6
         yield bar(

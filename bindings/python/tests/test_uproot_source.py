@@ -128,8 +128,8 @@ def test_a_closed_source_says_so(store):
     ):
         with pytest.raises(OSError, match="is closed"):
             read()
-    source.hint([(0, 10)])
-    source.expect([(0, 10)])
+    source._hint([(0, 10)])
+    source._expect([(0, 10)])
 
 
 def test_a_file_that_uproot_drops_is_closed(store, tree):

@@ -200,7 +200,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         self._was_read(ranges)
         return gather.chunks
 
-    def expect(self, ranges: Iterable[Range]) -> None:
+    def _expect(self, ranges: Iterable[Range]) -> None:
         """Says what will be read, in this order; it is fetched some way ahead of what is read of it."""
         with self._lock:
             fresh = [
@@ -217,7 +217,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             due = plan.due()
         self._reader.hint(due)
 
-    def expect_keys(self, keys: Sequence[tuple[Range, Range]]) -> None:
+    def _expect_keys(self, keys: Sequence[tuple[Range, Range]]) -> None:
         """Says which keys of baskets will be read at once: each with the range of its basket.
 
         A key whose basket is not on its way is fetched by a reader of its own, so that the baskets, when their time
@@ -235,7 +235,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             self._keys.update(apart)
         self._keys_reader.hint(apart)
 
-    def hint(self, ranges: Sequence[Range]) -> None:
+    def _hint(self, ranges: Sequence[Range]) -> None:
         """Says what will be read at once."""
         if not self._closed:
             self._reader.hint(ranges)
@@ -552,7 +552,7 @@ def _foresee_baskets(
 ) -> None:
     if source := _source_of(hasbranches):
         baskets = sorted(_baskets(hasbranches, entry_start, entry_stop, chosen))
-        source.expect([basket for _, basket in baskets])
+        source._expect([basket for _, basket in baskets])
 
 
 def _foresee_keys(
@@ -561,7 +561,7 @@ def _foresee_keys(
     if source := _source_of(hasbranches):
         length = uproot.reading._key_format_big.size
         baskets = _baskets(hasbranches, entry_start, entry_stop, chosen)
-        source.expect_keys(
+        source._expect_keys(
             [((start, start + length), (start, stop)) for _, (start, stop) in baskets]
         )
 
@@ -583,7 +583,7 @@ def _foresee_page_lists(ntuple: Any) -> None:
     source = _source_of(ntuple)
     if source and not ntuple._page_list_envelopes:
         groups = ntuple.footer.cluster_group_records
-        source.hint([_located(group.page_list_link.locator) for group in groups])
+        source._hint([_located(group.page_list_link.locator) for group in groups])
 
 
 def _foresee_column(
@@ -596,7 +596,7 @@ def _foresee_column(
     access_log: Any = None,
 ) -> None:
     if source := _source_of(ntuple):
-        source.expect(_pages(ntuple, [col_idx], range(cluster_start, cluster_stop), array_cache))
+        source._expect(_pages(ntuple, [col_idx], range(cluster_start, cluster_stop), array_cache))
 
 
 def _foresee_steps(ntuple: Any, akform: Any, step: int, entry_start: int, entry_stop: int) -> None:
@@ -608,14 +608,14 @@ def _foresee_steps(ntuple: Any, akform: Any, step: int, entry_start: int, entry_
     for start in range(entry_start, entry_stop, step):
         clusters = _clusters(ntuple, start, min(start + step, entry_stop))
         pages += _pages(ntuple, columns, clusters, ntuple._file.array_cache)
-    source.expect(pages)
+    source._expect(pages)
 
 
 def _foresee_arrays(ntuple: Any, akform: Any, entries: slice, array_cache: Any) -> None:
     if source := _source_of(ntuple):
         start, stop, _ = entries.indices(int(ntuple.num_entries))
         cache = ntuple._file.array_cache if array_cache == "inherit" else array_cache
-        source.expect(_pages(ntuple, _columns(akform), _clusters(ntuple, start, stop), cache))
+        source._expect(_pages(ntuple, _columns(akform), _clusters(ntuple, start, stop), cache))
 
 
 def _pages(
