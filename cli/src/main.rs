@@ -14,6 +14,7 @@ mod place;
 mod progress;
 mod report;
 mod rm;
+mod saved;
 mod serve;
 mod session;
 mod settings;
@@ -70,6 +71,8 @@ struct Cli {
 enum Command {
     /// Measure ranged reads, or writes: latency by phase, percentiles, throughput.
     Bench(bench::Bench),
+    /// Make a page of what was recorded: percentile curves, phases, a table.
+    Report(saved::Report),
     /// List objects, or buckets.
     Ls(objects::Ls),
     /// Write an object's bytes to standard output.
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
     cli.settings.start_log();
     let ended = match cli.command {
         Command::Bench(bench) => bench.run(&cli.settings),
+        Command::Report(report) => report.run(),
         Command::Ls(ls) => ls.run(&cli.settings),
         Command::Cat(cat) => cat.run(&cli.settings),
         Command::Stat(stat) => stat.run(&cli.settings),

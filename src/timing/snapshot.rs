@@ -133,6 +133,16 @@ impl Snapshot {
         rest
     }
 
+    /// As a page to look at: curves of percentiles, phases, a table. One file without scripts, light or dark.
+    pub fn to_html(&self, title: &str) -> String {
+        export::html::page(self, title)
+    }
+
+    /// The same to be put into another page, such as a notebook's.
+    pub fn to_html_fragment(&self, title: &str) -> String {
+        export::html::fragment(self, title)
+    }
+
     /// As an HdrHistogram interval log (`.hlog`, V2, one tagged line a key): the form that files, other processes and
     /// other languages read. Values are nanoseconds, so stock readers show milliseconds.
     pub fn to_hlog(&self) -> String {

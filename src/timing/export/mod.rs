@@ -2,6 +2,7 @@
 //! The forms a snapshot leaves in.
 
 pub(super) mod hlog;
+pub(super) mod html;
 pub(super) mod json;
 mod prometheus;
 
