@@ -15,7 +15,7 @@ use storescope::ListEntry;
 /// What is taken of a page at once.
 const CHUNK: usize = 1000;
 
-type Entries = ReadyChunks<BoxStream<'static, storescope::Result<ListEntry>>>;
+pub(crate) type Entries = BoxStream<'static, storescope::Result<ListEntry>>;
 
 /// A listing under way: an iterator of `ObjectMeta`, and of `str` for the prefixes of a listing with delimiter. A page is
 /// asked for when the one before is used up.
@@ -23,14 +23,14 @@ type Entries = ReadyChunks<BoxStream<'static, storescope::Result<ListEntry>>>;
 pub(crate) struct Listing(Mutex<State>);
 
 enum State {
-    Open(Native<Box<Entries>>, VecDeque<storescope::Result<ListEntry>>),
+    Open(Native<Box<ReadyChunks<Entries>>>, VecDeque<storescope::Result<ListEntry>>),
     /// Another thread waits for its next page.
     Busy,
     Over,
 }
 
 impl Listing {
-    pub(crate) fn new(entries: BoxStream<'static, storescope::Result<ListEntry>>) -> Listing {
+    pub(crate) fn new(entries: Entries) -> Listing {
         let entries = Box::new(entries.ready_chunks(CHUNK));
         Listing(Mutex::new(State::Open(Native::new(entries), VecDeque::new())))
     }
@@ -78,7 +78,7 @@ impl Listing {
     fn hand_out(
         &self,
         py: Python<'_>,
-        entries: Native<Box<Entries>>,
+        entries: Native<Box<ReadyChunks<Entries>>>,
         mut page: VecDeque<storescope::Result<ListEntry>>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let first = page.pop_front();

@@ -275,12 +275,6 @@ impl RangesRead {
     fn cancel(&self) {
         self.0.abort();
     }
-
-    /// Whether nothing is under way any more; calls may still be on their way.
-    #[getter]
-    fn done(&self) -> bool {
-        self.0.is_finished()
-    }
 }
 
 /// Who is told of each range: once, however the read ends. What was not told when it is dropped is told then.

@@ -4,7 +4,7 @@
 use crate::awaitable::{awaitable, awaitable_of};
 use crate::buffer::{Buffer, bytes_of, shared};
 use crate::error::raised;
-use crate::listing::{Listing, entry_of};
+use crate::listing::{Entries, Listing, entry_of};
 use crate::meta::ObjectMeta;
 use crate::options::{Options, seconds};
 use crate::process::{Native, Process, locked, wait, wait_for};
@@ -242,30 +242,33 @@ impl Store {
     }
 
     /// The objects whose names begin with `prefix`, in byte order of their names: an iterator of `ObjectMeta`. With
-    /// `delimiter`, what lies below the next `/` is rolled up into its prefix, a `str` that ends with `/`.
-    #[pyo3(signature = (prefix="", *, delimiter=false, start_after=None))]
+    /// `delimiter`, what lies below the next `/` is rolled up into its prefix, a `str` that ends with `/`. `start_after`:
+    /// only names after this one. `limit`: so many entries at most.
+    #[pyo3(signature = (prefix="", *, delimiter=false, start_after=None, limit=None))]
     fn list(
         &self,
         py: Python<'_>,
         prefix: &str,
         delimiter: bool,
         start_after: Option<&str>,
+        limit: Option<u32>,
     ) -> PyResult<Listing> {
-        let store = self.in_scope(py)?;
-        Ok(Listing::new(store.list(prefix, listing(delimiter, start_after))))
+        let entries = self.in_scope(py)?.list(prefix, listing(delimiter, start_after, limit));
+        Ok(Listing::new(limited(entries, limit)))
     }
 
     /// All that `list` gives, awaited: a list.
-    #[pyo3(signature = (prefix="", *, delimiter=false, start_after=None))]
+    #[pyo3(signature = (prefix="", *, delimiter=false, start_after=None, limit=None))]
     fn list_async<'py>(
         &self,
         py: Python<'py>,
         prefix: &str,
         delimiter: bool,
         start_after: Option<&str>,
+        limit: Option<u32>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let entries = self.in_scope(py)?.list(prefix, listing(delimiter, start_after));
-        awaitable_of(py, entries.try_collect(), |py, all: Vec<ListEntry>| {
+        let entries = self.in_scope(py)?.list(prefix, listing(delimiter, start_after, limit));
+        awaitable_of(py, limited(entries, limit).try_collect(), |py, all: Vec<ListEntry>| {
             let all = all.into_iter().map(|entry| entry_of(py, entry));
             Ok(all.collect::<PyResult<Vec<_>>>()?.into_pyobject(py)?.unbind())
         })
@@ -543,11 +546,22 @@ fn of_vector(deadline: Option<f64>) -> PyResult<ReadOptions> {
     })
 }
 
-fn listing(delimiter: bool, start_after: Option<&str>) -> ListOptions {
-    let options = ListOptions::new().delimiter(delimiter);
-    match start_after {
-        Some(key) => options.start_after(key),
+fn listing(delimiter: bool, start_after: Option<&str>, limit: Option<u32>) -> ListOptions {
+    let mut options = ListOptions::new().delimiter(delimiter);
+    if let Some(key) = start_after {
+        options = options.start_after(key);
+    }
+    // What the services give at once.
+    match limit {
+        Some(limit) => options.page_size(limit.clamp(1, 1000)),
         None => options,
+    }
+}
+
+fn limited(entries: Entries, limit: Option<u32>) -> Entries {
+    match limit {
+        Some(limit) => entries.take(limit as usize).boxed(),
+        None => entries,
     }
 }
 

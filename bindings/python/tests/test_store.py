@@ -63,6 +63,7 @@ def test_a_listing(store):
     rolled = [entry if isinstance(entry, str) else entry.key for entry in store.list(delimiter=True)]
     assert rolled == ["a", "d/", "e"]
     assert [entry.key for entry in store.list("d/", start_after="d/1")] == ["d/2"]
+    assert [entry.key for entry in store.list(limit=2)] == ["a", "d/1"]
     assert [entry.size for entry in store.list("a")] == [1]
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ._storescope import Reader, Store, Writer
 
 
+# Bytes read at once where lines are read.
+_LINES = 64 << 10
+
+
 class ObjectReader(io.RawIOBase):
     """An object as a binary file that is read. Reads are full, never short ones but at the end; `read_at` of the `reader`
     beneath may be used beside them, by any thread.
@@ -23,6 +27,8 @@ class ObjectReader(io.RawIOBase):
         self.name = reader.url
         self.mode = "rb"
         self._place = 0
+        # What was read to find the ends of lines, and where it begins.
+        self._line_at, self._line = 0, b""
 
     def readable(self) -> bool:
         return True
@@ -65,6 +71,28 @@ class ObjectReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         return self.read(max(self.reader.size - self._place, 0))
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self._check()
+        line = b""
+        while size is None or size < 0 or len(line) < size:
+            if not self._line_at <= self._place < self._line_at + len(self._line):
+                self._line_at, self._line = self._place, self._peek()
+                if not self._line:
+                    break
+            start = self._place - self._line_at
+            end = self._line.find(b"\n", start) + 1 or len(self._line)
+            if size is not None and size >= 0:
+                end = min(end, start + size - len(line))
+            line += self._line[start:end]
+            self._place = self._line_at + end
+            if line.endswith(b"\n"):
+                break
+        return line
+
+    def _peek(self) -> bytes:
+        left = self.reader.size - self._place
+        return bytes(self.reader.read_at(self._place, self._place + min(left, _LINES))) if left > 0 else b""
 
     def close(self) -> None:
         if not self.closed:
