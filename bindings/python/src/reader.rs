@@ -7,6 +7,7 @@ use crate::error::{closed, plain, raised};
 use crate::log;
 use crate::options::seconds;
 use crate::process::{Native, Process, locked, wait_for};
+use crate::scope;
 use crate::store::{Store, spans};
 use bytes::Bytes;
 use pyo3::buffer::PyUntypedBuffer;
@@ -83,19 +84,27 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The crate's reader, of this process.
+    /// The crate's reader, of this process, recorded in the scope of the context that runs here.
     fn reader(&self, py: Python<'_>) -> PyResult<storescope::Reader> {
         if self.closed.load(SeqCst) {
             return Err(closed(&self.url));
         }
-        let store = self.store.get();
+        let scope = scope::current(py)?;
+        let store = self.store.get().in_scope(py)?;
         let mut state = locked(&self.state);
-        if let Some(reader) = state.reader.as_ref().and_then(Native::get) {
-            return Ok(reader.clone());
-        }
-        let reader = store.in_scope(py)?.reader(&self.key, self.options.clone());
-        state.reader = Some(Native::new(reader.clone()));
-        Ok(reader)
+        let reader = match state.reader.as_ref().and_then(Native::get) {
+            Some(reader) => reader.clone(),
+            None => {
+                let reader = store.reader(&self.key, self.options.clone());
+                state.reader = Some(Native::new(reader.clone()));
+                reader
+            }
+        };
+        // A reader may be older than the profile it is used in.
+        Ok(match scope {
+            Some(scope) => reader.with_scope(&scope),
+            None => reader,
+        })
     }
 }
 
