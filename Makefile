@@ -8,7 +8,7 @@ BIN := $(CARGO_TARGET_DIR)/ci/storescope
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
-	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram"
+	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
 	@echo "                  server's record, the second RSA provider"
@@ -23,7 +23,7 @@ demo: build
 	$(BIN) bench --emulator s3-standard --upload fixtures/demo.root --size 64KiB --count 500
 
 test:
-	@scripts/stages format clippy docs edges build rust judges
+	@scripts/stages format clippy docs edges build rust judges python
 
 test-matrix:
 	@scripts/stages build features rsa-provider object-store clients s3-others java truth

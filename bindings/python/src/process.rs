@@ -9,14 +9,16 @@ use crate::dispatch::Dispatcher;
 use crate::error::raised;
 use crate::log;
 use crate::options::Options;
+use crate::writer::OpenWriter;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 use storescope::{Client, Config, Face};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -33,6 +35,9 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// The interpreter is ending.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
+/// The thread that ends it.
+static ENDED_BY: PyOnceLock<ThreadId> = PyOnceLock::new();
+
 /// Threads that wait without the GIL and will take it again.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
@@ -45,12 +50,20 @@ pub(crate) struct Process {
     handle: Handle,
     clients: Mutex<HashMap<Options, Client>>,
     dispatcher: Dispatcher,
+    /// Writers that may be open still.
+    writers: Mutex<Vec<Weak<OpenWriter>>>,
 }
 
 impl Process {
     /// This process's own, made when first asked for.
-    pub(crate) fn current(_py: Python<'_>) -> PyResult<&'static Process> {
-        if ENDING.load(SeqCst) {
+    pub(crate) fn current(py: Python<'_>) -> PyResult<&'static Process> {
+        if let Some(ending) = ENDED_BY.get(py)
+            && ENDING.load(SeqCst)
+        {
+            if *ending != thread::current().id() {
+                // A daemon thread: Python would stop it here, too.
+                py.detach(sleep_for_ever);
+            }
             return Err(PyRuntimeError::new_err("storescope: the interpreter is ending"));
         }
         if let Some(process) = Process::running() {
@@ -82,19 +95,19 @@ impl Process {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             clients: Mutex::default(),
+            writers: Mutex::default(),
             dispatcher,
         })
     }
 
     /// The client with these settings; without any, the one of the environment.
     pub(crate) fn client(&self, py: Python<'_>, options: &Options) -> PyResult<Client> {
-        let mut clients = locked(&self.clients);
-        if let Some(client) = clients.get(options) {
-            return Ok(client.clone());
+        let known = locked(&self.clients).get(options).cloned();
+        if let Some(client) = known {
+            return Ok(client);
         }
         let client = self.build(options).map_err(|error| raised(py, &error))?;
-        clients.insert(options.clone(), client.clone());
-        Ok(client)
+        Ok(locked(&self.clients).entry(options.clone()).or_insert(client).clone())
     }
 
     fn build(&self, options: &Options) -> storescope::Result<Client> {
@@ -104,6 +117,13 @@ impl Process {
         }
         let builder = Client::builder().config(config).runtime(self.handle.clone());
         builder.face(Face::Python).build()
+    }
+
+    /// Aborts a writer at the interpreter's end, if it is open then.
+    pub(crate) fn watch(&self, writer: &Arc<OpenWriter>) {
+        let mut writers = locked(&self.writers);
+        writers.retain(|writer| writer.strong_count() > 0);
+        writers.push(Arc::downgrade(writer));
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
@@ -136,9 +156,7 @@ pub(crate) fn wait<T: Send>(py: Python<'_>, call: impl Future<Output = T> + Send
             let ended = process.wait_a_slice(call.as_mut());
             if ended.is_none() && ENDING.load(SeqCst) {
                 WAITING.fetch_sub(1, SeqCst);
-                loop {
-                    thread::park();
-                }
+                sleep_for_ever();
             }
             ended
         });
@@ -158,7 +176,13 @@ pub(crate) fn wait_for<T: Send>(
     wait(py, call)?.map_err(|error| raised(py, &error))
 }
 
-/// A lock that is taken with the GIL held, and never kept while it is free.
+fn sleep_for_ever() {
+    loop {
+        thread::park();
+    }
+}
+
+/// A lock that is taken with the GIL held, and never kept while it is free, nor while Python code runs.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -208,18 +232,24 @@ pub(crate) fn _after_fork() {
 /// Ends what is under way: called when the interpreter ends.
 #[pyfunction]
 pub(crate) fn _at_exit(py: Python<'_>) {
+    ENDED_BY.get_or_init(py, || thread::current().id());
     ENDING.store(true, SeqCst);
     let Some(process) = Process::running() else { return };
     let runtime = locked(&process.runtime).take();
+    let writers = std::mem::take(&mut *locked(&process.writers));
+    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.take()?.abort()));
+    let aborts = futures_util::future::join_all(aborts);
     py.detach(|| {
+        let begun = Instant::now();
+        while WAITING.load(SeqCst) > 0 && begun.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(2));
+        }
+        // An abort that fails is logged.
+        let _ = process.handle.block_on(async { tokio::time::timeout(GRACE, aborts).await });
         if let Some(runtime) = runtime {
             // What was under way is dropped, and tells whoever waits for it.
             runtime.shutdown_timeout(GRACE);
         }
         process.dispatcher.stop(GRACE);
-        let begun = Instant::now();
-        while WAITING.load(SeqCst) > 0 && begun.elapsed() < GRACE {
-            thread::sleep(Duration::from_millis(2));
-        }
     });
 }

@@ -90,13 +90,13 @@ impl Reader {
             return Err(closed(&self.url));
         }
         let scope = scope::current(py)?;
-        let store = self.store.get().in_scope(py)?;
-        let mut state = locked(&self.state);
-        let reader = match state.reader.as_ref().and_then(Native::get) {
-            Some(reader) => reader.clone(),
+        let known = locked(&self.state).reader.as_ref().and_then(Native::get).cloned();
+        let reader = match known {
+            Some(reader) => reader,
             None => {
+                let store = self.store.get().in_scope(py)?;
                 let reader = store.reader(&self.key, self.options.clone());
-                state.reader = Some(Native::new(reader.clone()));
+                locked(&self.state).reader = Some(Native::new(reader.clone()));
                 reader
             }
         };

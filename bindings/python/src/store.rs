@@ -53,14 +53,14 @@ impl Store {
     }
 
     fn opened(&self, py: Python<'_>) -> PyResult<storescope::Store> {
-        let mut opened = locked(&self.opened);
-        if let Some(store) = opened.as_ref().and_then(Native::get) {
-            return Ok(store.clone());
+        let known = locked(&self.opened).as_ref().and_then(Native::get).cloned();
+        if let Some(store) = known {
+            return Ok(store);
         }
         let client = Process::current(py)?.client(py, &self.client_options)?;
         let store = client.store(&self.url, self.options.of_store());
         let store = store.map_err(|error| raised(py, &error))?;
-        *opened = Some(Native::new(store.clone()));
+        *locked(&self.opened) = Some(Native::new(store.clone()));
         Ok(store)
     }
 
@@ -449,7 +449,7 @@ impl Store {
         if let Some(size) = size {
             options = options.size(size);
         }
-        Ok(Writer::new(self.in_scope(py)?.writer(key, options), self.url_of(key)))
+        Writer::new(py, self.in_scope(py)?.writer(key, options), self.url_of(key))
     }
 
     /// An object as a file: `"rb"` an `io.RawIOBase` that reads (full reads, never short ones but at the end), `"wb"` one

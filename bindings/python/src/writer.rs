@@ -4,11 +4,11 @@
 use crate::buffer::bytes_of;
 use crate::error::{closed, raised};
 use crate::meta::ObjectMeta;
-use crate::process::{Native, locked, wait, wait_for};
+use crate::process::{Native, Process, locked, wait, wait_for};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 /// An object under writing, made by `Store.writer`. It is there once `close` has returned, and nobody sees it before. A
 /// `with` closes it, or aborts where it ends by an exception; dropped or aborted, it leaves nothing behind.
@@ -16,7 +16,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct Writer {
     url: String,
     written: AtomicU64,
-    state: Mutex<State>,
+    open: Arc<OpenWriter>,
+}
+
+/// The crate's writer, as long as it is open.
+pub(crate) struct OpenWriter(Mutex<State>);
+
+impl OpenWriter {
+    /// The writer, if it is open and nobody is at it.
+    pub(crate) fn take(&self) -> Option<storescope::Writer> {
+        match std::mem::replace(&mut *locked(&self.0), State::Closed) {
+            State::Open(writer) => writer.take(),
+            State::Busy | State::Closed => None,
+        }
+    }
 }
 
 enum State {
@@ -27,26 +40,28 @@ enum State {
 }
 
 impl Writer {
-    pub(crate) fn new(writer: storescope::Writer, url: String) -> Writer {
+    pub(crate) fn new(py: Python<'_>, writer: storescope::Writer, url: String) -> PyResult<Writer> {
         let state = Mutex::new(State::Open(Box::new(Native::new(writer))));
-        Writer { url, written: AtomicU64::new(0), state }
+        let open = Arc::new(OpenWriter(state));
+        Process::current(py)?.watch(&open);
+        Ok(Writer { url, written: AtomicU64::new(0), open })
     }
 
     /// The writer, which is nobody else's until it is given back. Where a wait with it is interrupted, it is dropped, and
     /// so aborted.
     fn take(&self, then: State) -> PyResult<storescope::Writer> {
-        let was = std::mem::replace(&mut *locked(&self.state), then);
+        let was = std::mem::replace(&mut *locked(&self.open.0), then);
         match was {
             State::Open(writer) => writer.take().ok_or_else(|| {
-                *locked(&self.state) = State::Closed;
+                *locked(&self.open.0) = State::Closed;
                 PyValueError::new_err(format!("{}: the write was begun before a fork", self.url))
             }),
             State::Busy => {
-                *locked(&self.state) = State::Busy;
+                *locked(&self.open.0) = State::Busy;
                 Err(PyValueError::new_err(format!("{}: another thread writes", self.url)))
             }
             State::Closed => {
-                *locked(&self.state) = State::Closed;
+                *locked(&self.open.0) = State::Closed;
                 Err(closed(&self.url))
             }
         }
@@ -68,7 +83,7 @@ impl Writer {
         let length = data.len();
         let mut writer = self.take(State::Busy)?;
         let ended = wait(py, async move { (writer.write(data).await, writer) });
-        let mut state = locked(&self.state);
+        let mut state = locked(&self.open.0);
         *state = State::Closed;
         let (taken, writer) = ended?;
         taken.map_err(|error| raised(py, &error))?;
@@ -98,7 +113,7 @@ impl Writer {
     /// Whether it was closed or aborted, or has failed.
     #[getter]
     fn closed(&self) -> bool {
-        matches!(*locked(&self.state), State::Closed)
+        matches!(*locked(&self.open.0), State::Closed)
     }
 
     /// Bytes that went in so far.

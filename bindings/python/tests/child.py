@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 
 import storescope
 
@@ -74,7 +75,7 @@ def exits_with_everything_open(store):
     """Readers, writers and listings that nobody closed."""
     kept = [store.reader("k"), store.writer("w"), store.list(), store.open("k"), store.open("v", "wb")]
     kept[0].hint([(0, 2)])
-    kept[1].write(b"bytes")
+    kept[1].write(bytes(40 << 20))
     next(kept[2])
     globals()["kept"] = kept
     print("reading", flush=True)
@@ -118,7 +119,7 @@ def forks(store):
                 done = threading.Event()
                 reader.read_ranges([(0, 4)], lambda index, part: (told.append(bytes(part)), done.set()))
                 assert done.wait(30) and told == [b"data"]
-                for used in (lambda: next(listing), lambda: writer.write(b"child")):
+                for used in (lambda: list(listing), lambda: writer.write(b"child")):
                     try:
                         used()
                     except (RuntimeError, ValueError) as error:
@@ -130,6 +131,8 @@ def forks(store):
                     os._exit(0 if store.get("k") == b"data" else 1)
                 assert os.waitpid(grandchild, 0)[1] == 0
                 status = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 gc.collect()
                 os._exit(status)
