@@ -17,7 +17,7 @@ pub(crate) fn awaitable<T: Send + 'static>(
 ) -> PyResult<Bound<'_, PyAny>> {
     static GET_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let process = Process::current(py)?;
-    log::refresh(py);
+    log::refresh(py)?;
     let event_loop = GET_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
     let future = event_loop.call_method0("create_future")?;
     let told = Waiter { event_loop: event_loop.unbind(), future: future.clone().unbind() };

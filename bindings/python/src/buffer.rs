@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PySlice, PyString};
+use pyo3::types::{PyBytes, PySlice};
 use std::ffi::c_int;
 
 /// Bytes that cannot be changed, held by the library. `memoryview`, NumPy and all that know the buffer protocol see them
@@ -42,14 +42,12 @@ impl Buffer {
         PyBytes::new(py, &self.0)
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        if let Ok(other) = other.cast::<Buffer>() {
-            return self.0 == other.get().0;
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match bytes_of(other) {
+            Ok(other) => Ok(self.0 == other),
+            Err(error) if error.is_instance_of::<PyTypeError>(other.py()) => Ok(false),
+            Err(error) => Err(error),
         }
-        if let Ok(other) = other.cast::<PyBytes>() {
-            return self.0 == other.as_bytes();
-        }
-        !other.is_instance_of::<PyString>() && bytes_of(other).is_ok_and(|other| self.0 == other)
     }
 
     /// A byte by its place, or a buffer of the bytes of a slice, which shares their memory.
@@ -114,10 +112,7 @@ pub(crate) fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
         return Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())));
     }
     let builtins = data.py().import("builtins")?;
-    let view = builtins.call_method1("memoryview", (data,)).map_err(|_| {
-        let kind = data.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-        PyTypeError::new_err(format!("a bytes-like object is required, not {kind}"))
-    })?;
+    let view = builtins.call_method1("memoryview", (data,))?;
     let copy = builtins.call_method1("bytes", (view,))?.cast_into::<PyBytes>()?;
     Ok(Bytes::from_owner(PyBackedBytes::from(copy)))
 }

@@ -27,12 +27,11 @@ pub(crate) fn install() {
     ONCE.call_once(|| drop(tracing::subscriber::set_global_default(Logging)));
 }
 
-/// Looks whether debug records are wanted.
-pub(crate) fn refresh(py: Python<'_>) {
-    if let Ok(logger) = logger(py) {
-        let wanted = logger.call_method1("isEnabledFor", (10,)).and_then(|on| on.is_truthy());
-        DEBUG.store(wanted.unwrap_or(false), Relaxed);
-    }
+/// Looks whether debug records are wanted. It fails where a signal's handler raises meanwhile.
+pub(crate) fn refresh(py: Python<'_>) -> PyResult<()> {
+    let wanted = logger(py)?.call_method1("isEnabledFor", (10,))?.is_truthy()?;
+    DEBUG.store(wanted, Relaxed);
+    Ok(())
 }
 
 fn logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {

@@ -58,8 +58,10 @@ fn text(setting: &Setting, value: &Bound<'_, PyAny>) -> PyResult<String> {
         return Ok(if seconds { format!("{number}s") } else { number });
     }
     let path = value.py().import("os")?.call_method1("fspath", (value,));
-    let path = path.and_then(|path| path.extract::<String>());
-    path.map_err(|_| {
+    path.and_then(|path| path.extract::<String>()).map_err(|error| {
+        if !error.is_instance_of::<PyTypeError>(value.py()) {
+            return error;
+        }
         let kind = value.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
         PyTypeError::new_err(format!("{name}: expected {}, not {kind}", setting.kind))
     })

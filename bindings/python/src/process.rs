@@ -148,7 +148,7 @@ pub(crate) fn wait<T: Send>(py: Python<'_>, call: impl Future<Output = T> + Send
             "storescope: a blocking call on a thread of its own runtime",
         ));
     }
-    log::refresh(py);
+    log::refresh(py)?;
     let mut call = pin!(call);
     loop {
         WAITING.fetch_add(1, SeqCst);

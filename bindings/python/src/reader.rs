@@ -196,7 +196,7 @@ impl Reader {
         on_part: Py<PyAny>,
     ) -> PyResult<RangesRead> {
         let (reader, process) = (self.reader(py)?, Process::current(py)?);
-        log::refresh(py);
+        log::refresh(py)?;
         let mut parts = Parts {
             process,
             on_part: Arc::new(on_part),

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer as BufferLike
+    from typing_extensions import Buffer as BufferLike
 
     from ._storescope import Reader, Store, Writer
 

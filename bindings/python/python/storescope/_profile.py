@@ -140,8 +140,9 @@ def _rows(seen: Snapshot) -> list[dict[str, Any]]:
     rows = []
     for operation in dict.fromkeys(operation for operation, _ in counts):
         for phase in _PHASES:
-            if (at := counts.get((operation, phase))) is None:
+            if (operation, phase) not in counts:
                 continue
+            at = counts[operation, phase]
             quantiles = {f"p{n}": seen.quantile(n / 100, phase, operation) for n in (50, 90, 99)}
             mean = at["sum"] / at["count"]
             rows.append({"operation": operation, "phase": phase, **at, "mean": mean, **quantiles})

@@ -23,11 +23,11 @@ import warnings
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import fsspec
-from fsspec.asyn import AsyncFileSystem, get_loop, sync_wrapper
-from fsspec.callbacks import DEFAULT_CALLBACK
-from fsspec.registry import _registry, register_implementation
-from fsspec.utils import isfilelike
+import fsspec  # type: ignore[import-untyped]
+from fsspec.asyn import AsyncFileSystem, get_loop, sync_wrapper  # type: ignore[import-untyped]
+from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
+from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
+from fsspec.utils import isfilelike  # type: ignore[import-untyped]
 
 from ._errors import InvalidError
 from ._file import ObjectReader, ObjectWriter
@@ -35,7 +35,7 @@ from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_b
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from types import ModuleType
 
 __all__ = ["OciFileSystem", "S3FileSystem", "StoreFile", "StoreFileSystem", "StoreWriteFile", "register"]
@@ -61,8 +61,6 @@ class StoreFileSystem(AsyncFileSystem):
     """
 
     scheme: ClassVar[str]
-    _translate: ClassVar[Callable[[str, Any], dict[str, Any] | None]]
-
     cachable = True
     sep = "/"
     root_marker = ""
@@ -73,6 +71,11 @@ class StoreFileSystem(AsyncFileSystem):
         # For pickle and the cache of instances: what was given.
         self.store_options = self._translated(options)
         self._stores: dict[str, Store] = {}
+
+    @staticmethod
+    def _translate(name: str, value: Any) -> dict[str, Any] | None:
+        """An option by our names; `None` where it means nothing here."""
+        return _common(name, value)
 
     def _translated(self, given: dict[str, Any]) -> dict[str, Any]:
         """The options by our names."""
@@ -97,6 +100,9 @@ class StoreFileSystem(AsyncFileSystem):
                 stacklevel=4,
             )
         return taken
+
+    _pid: int
+    _loop: Any
 
     @property
     def loop(self) -> Any:
@@ -171,12 +177,12 @@ class StoreFileSystem(AsyncFileSystem):
         below = key and key + "/"
         bucket = self.split(path)[0]
         found = await store.list_async(below, delimiter=True)
-        entries = [
-            _directory(f"{bucket}/{entry[:-1]}") if isinstance(entry, str) else _file(f"{bucket}/{entry.key}", entry)
-            for entry in found
-            # An object that stands for the directory itself.
-            if isinstance(entry, str) or entry.key != below
-        ]
+        entries = []
+        for entry in found:
+            if isinstance(entry, str):
+                entries.append(_directory(f"{bucket}/{entry[:-1]}"))
+            elif entry.key != below:  # else it stands for the directory itself
+                entries.append(_file(f"{bucket}/{entry.key}", entry))
         if not found and key:
             entries = [await self._info(path)]
         return entries
@@ -192,6 +198,7 @@ class StoreFileSystem(AsyncFileSystem):
         bucket = self.split(root)[0]
         found: dict[str, dict[str, Any]] = {}
         for entry in await store.list_async(below + prefix):
+            assert isinstance(entry, ObjectMeta), "prefixes are told with a delimiter only"
             name = f"{bucket}/{entry.key}"
             if withdirs:
                 parent = name.rpartition("/")[0]
@@ -280,10 +287,11 @@ class StoreFileSystem(AsyncFileSystem):
         """Bytes or exception of each range of an object."""
         try:
             store, key = self._object(path)
-            if any(start is None or start < 0 or end is None or end < 0 for start, end in spans):
+            ranges = [(start or 0, end) for start, end in spans if end is not None and end >= 0 and (start or 0) >= 0]
+            if len(ranges) < len(spans):
                 size = (await store.head_async(key)).size
-                spans = [_within(size, start or 0, end) for start, end in spans]
-            ranges = [(start, max(start, end)) for start, end in spans]
+                ranges = [_within(size, start or 0, end) for start, end in spans]
+            ranges = [(start, max(start, end)) for start, end in ranges]
             parts = await store.get_each_range_async(key, ranges)
         except Exception as error:
             return [error] * len(spans)
@@ -325,7 +333,7 @@ class StoreFileSystem(AsyncFileSystem):
 
     # Bytes in.
 
-    async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> None:
+    async def _pipe_file(self, path: str, value: Any, mode: Any = "overwrite", **kwargs: Any) -> None:
         store, key = self._object(path)
         about = _about(kwargs)
         if memoryview(value).nbytes > _AT_ONCE:
@@ -334,7 +342,7 @@ class StoreFileSystem(AsyncFileSystem):
             await store.put_async(key, value, mode=mode, **about)
 
     async def _put_file(
-        self, lpath: Any, rpath: str, callback: Any = DEFAULT_CALLBACK, mode: str = "overwrite", **kwargs: Any
+        self, lpath: Any, rpath: str, callback: Any = DEFAULT_CALLBACK, mode: Any = "overwrite", **kwargs: Any
     ) -> None:
         if os.path.isdir(lpath):
             return
