@@ -24,7 +24,7 @@ class ObjectReader(io.RawIOBase):
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.name = reader.url
+        self.name: str = reader.url
         self.mode = "rb"
         self._place = 0
         # What was read to find the ends of lines, and where it begins.
@@ -111,7 +111,7 @@ class ObjectWriter(io.RawIOBase):
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self.name = writer.url
+        self.name: str = writer.url
         self.mode = "wb"
 
     def writable(self) -> bool:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from builtins import list as _list  # a method of Store has that name
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
@@ -12,6 +13,25 @@ from ._errors import StoreError
 from ._file import ObjectReader, ObjectWriter
 
 __version__: str
+
+__all__ = [
+    "Buffer",
+    "Listing",
+    "ObjectMeta",
+    "settings",
+    "_after_fork",
+    "_at_exit",
+    "Reader",
+    "RangesRead",
+    "Scope",
+    "Snapshot",
+    "Store",
+    "create_bucket",
+    "delete_bucket",
+    "list_buckets",
+    "Writer",
+    "__version__",
+]
 
 _Option: TypeAlias = str | int | float | bool | PathLike[str] | None
 _Span: TypeAlias = tuple[SupportsIndex, SupportsIndex]
@@ -185,9 +205,6 @@ class Store:
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
-# `list` is a method of Store.
-_list: TypeAlias = list
-
 @final
 class Reader:
     @property
@@ -285,6 +302,6 @@ class Snapshot:
 def settings() -> list[_SettingRow]: ...
 def create_bucket(url: str, **options: _Option) -> None: ...
 def delete_bucket(url: str, **options: _Option) -> None: ...
-def _listbuckets(url: str, **options: _Option) -> list[str]: ...
+def list_buckets(url: str, **options: _Option) -> list[str]: ...
 def _after_fork() -> None: ...
 def _at_exit() -> None: ...

@@ -24,7 +24,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fsspec  # type: ignore[import-untyped]
-from fsspec.asyn import AsyncFileSystem, get_loop, sync_wrapper  # type: ignore[import-untyped]
+from fsspec.asyn import get_loop, sync_wrapper  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike  # type: ignore[import-untyped]
@@ -35,8 +35,19 @@ from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_b
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
+
+    class AsyncFileSystem:
+        """fsspec tells no types: what is not said here may be anything."""
+
+        def __init__(self, **options: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+        async def _find(self, path: str, **options: Any) -> Any: ...
+        def mv(self, path1: Any, path2: Any, **options: Any) -> None: ...
+
+else:
+    from fsspec.asyn import AsyncFileSystem
 
 __all__ = ["OciFileSystem", "S3FileSystem", "StoreFile", "StoreFileSystem", "StoreWriteFile", "register"]
 
@@ -69,7 +80,7 @@ class StoreFileSystem(AsyncFileSystem):
         own = {name: options.pop(name) for name in _OF_FSSPEC.intersection(options)}
         super().__init__(asynchronous=asynchronous, loop=loop, batch_size=batch_size, **own)
         # For pickle and the cache of instances: what was given.
-        self.store_options = self._translated(options)
+        self.store_options: dict[str, Any] = self._translated(options)
         self._stores: dict[str, Store] = {}
 
     @staticmethod
@@ -370,7 +381,7 @@ class StoreFileSystem(AsyncFileSystem):
             await store.copy_async(key, name, to=target)
             await store.delete_async(key)
 
-    mv_file = sync_wrapper(_mv_file)
+    mv_file: Callable[..., None] = sync_wrapper(_mv_file)
 
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         names = isinstance(path1, str) and isinstance(path2, str) and not path2.endswith("/")
@@ -430,7 +441,7 @@ class StoreFileSystem(AsyncFileSystem):
         else:
             raise FileNotFoundError(path)
 
-    rmdir = sync_wrapper(_rmdir)
+    rmdir: Callable[..., None] = sync_wrapper(_rmdir)
 
     # Files.
 
@@ -593,7 +604,7 @@ class StoreFile(ObjectReader):
         super().__init__(reader)
         self.fs = fs
         self.path = path
-        self.full_name = fs.unstrip_protocol(path)
+        self.full_name: str = fs.unstrip_protocol(path)
 
     @property
     def size(self) -> int:
@@ -619,7 +630,7 @@ class StoreWriteFile(ObjectWriter):
         super().__init__(writer)
         self.fs = fs
         self.path = path
-        self.full_name = fs.unstrip_protocol(path)
+        self.full_name: str = fs.unstrip_protocol(path)
         self.autocommit = autocommit
 
     def close(self) -> None:
