@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/storescope/target
 export CARGO_TERM_COLOR ?= never
 BIN := $(CARGO_TARGET_DIR)/ci/storescope
 
-.PHONY: demo test test-matrix lint fmt bench build help
+.PHONY: demo test test-matrix lint fmt bench build dist help
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
@@ -13,6 +13,7 @@ help:
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
 	@echo "                  server's record, the second RSA provider"
 	@echo "make lint         format, clippy, docs, licences"
+	@echo "make dist         the wheel for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
 
 build:
@@ -33,6 +34,10 @@ lint:
 
 fmt:
 	cargo fmt --all
+
+# What is given out, in dist/.
+dist:
+	@scripts/stages build wheel
 
 bench:
 	cargo bench --locked -p storescope-benches
