@@ -91,14 +91,13 @@ impl Reader {
         }
         let scope = scope::current(py)?;
         let known = locked(&self.state).reader.as_ref().and_then(Native::get).cloned();
-        let reader = match known {
-            Some(reader) => reader,
-            None => {
-                let store = self.store.get().in_scope(py)?;
-                let reader = store.reader(&self.key, self.options.clone());
-                locked(&self.state).reader = Some(Native::new(reader.clone()));
-                reader
-            }
+        let reader = if let Some(reader) = known {
+            reader
+        } else {
+            let store = self.store.get().in_scope(py)?;
+            let reader = store.reader(&self.key, self.options.clone());
+            locked(&self.state).reader = Some(Native::new(reader.clone()));
+            reader
         };
         // A reader may be older than the profile it is used in.
         Ok(match scope {

@@ -142,7 +142,7 @@ impl Snapshot {
     /// A row for each key, in order: `level`, `operation`, `phase`, `outcome`, `size`, `connection`, `unit` (`"s"` or
     /// `"bytes"`), `count`, and in that unit `sum`, `min`, `max`, `mean`, `p50`, `p90`, `p99`, `p999`.
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        self.0.iter().map(|(key, distribution)| row(py, key, distribution)).collect()
+        self.0.iter().map(|(key, distribution)| row(py, *key, distribution)).collect()
     }
 
     /// The value at a quantile (0 to 1) of a phase of successful requests: seconds, bytes for `bytes_…`; `None` without
@@ -206,7 +206,7 @@ impl Snapshot {
     }
 }
 
-fn row<'py>(py: Python<'py>, key: &Key, all: &Distribution) -> PyResult<Bound<'py, PyDict>> {
+fn row<'py>(py: Python<'py>, key: Key, all: &Distribution) -> PyResult<Bound<'py, PyDict>> {
     let value = |value| in_unit(key.phase, value);
     let row = PyDict::new(py);
     row.set_item("level", key.level.as_str())?;
