@@ -4,15 +4,16 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/storescope/target
 export CARGO_TERM_COLOR ?= never
 BIN := $(CARGO_TARGET_DIR)/ci/storescope
 
-.PHONY: demo test test-matrix lint fmt bench build help
+.PHONY: demo test test-matrix lint fmt bench build dist help
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
-	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram"
+	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
 	@echo "                  server's record, the second RSA provider"
 	@echo "make lint         format, clippy, docs, licences"
+	@echo "make dist         the wheel for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
 
 build:
@@ -23,7 +24,7 @@ demo: build
 	$(BIN) bench --emulator s3-standard --upload fixtures/demo.root --size 64KiB --count 500
 
 test:
-	@scripts/stages format clippy docs edges build rust judges
+	@scripts/stages format clippy docs edges build rust judges python
 
 test-matrix:
 	@scripts/stages build features rsa-provider object-store clients s3-others java truth
@@ -33,6 +34,10 @@ lint:
 
 fmt:
 	cargo fmt --all
+
+# What is given out, in dist/.
+dist:
+	@scripts/stages build wheel
 
 bench:
 	cargo bench --locked -p storescope-benches

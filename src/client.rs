@@ -8,7 +8,7 @@ use crate::config::{Config, SETTINGS};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::read::Admission;
 use crate::store::Store;
-use crate::timing::{Gauges, Held, Metrics, Scope};
+use crate::timing::{Gauges, Held, Metrics, RequestId, Scope};
 use crate::transport::Transport;
 use crate::url::{Scheme, StoreUrl};
 use futures_core::stream::BoxStream;
@@ -56,6 +56,30 @@ impl Drop for Owned {
 pub struct ClientBuilder {
     config: Option<Config>,
     runtime: Option<Handle>,
+    face: Face,
+}
+
+/// The language that a client's callers write: its requests say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Face {
+    /// Rust.
+    #[default]
+    Rust,
+    /// Python, by the wheel.
+    Python,
+    /// A language of the JVM, by the jar.
+    Jvm,
+}
+
+impl Face {
+    pub(crate) const fn user_agent(self) -> &'static str {
+        match self {
+            Face::Rust => concat!("storescope/", env!("CARGO_PKG_VERSION"), " (rust)"),
+            Face::Python => concat!("storescope/", env!("CARGO_PKG_VERSION"), " (python)"),
+            Face::Jvm => concat!("storescope/", env!("CARGO_PKG_VERSION"), " (jvm)"),
+        }
+    }
 }
 
 impl ClientBuilder {
@@ -73,6 +97,13 @@ impl ClientBuilder {
         self
     }
 
+    /// The language of the callers, as the user agent tells it.
+    #[must_use]
+    pub fn face(mut self, face: Face) -> ClientBuilder {
+        self.face = face;
+        self
+    }
+
     /// The client. Fails if the environment holds a setting that does not parse. No I/O.
     pub fn build(self) -> Result<Client> {
         let config = match self.config {
@@ -81,7 +112,7 @@ impl ClientBuilder {
         };
         let gauges = Arc::new(Gauges::default());
         Ok(Client(Arc::new(Shared {
-            transport: Arc::new(Transport::new(&config, &gauges)),
+            transport: Arc::new(Transport::new(&config, self.face, &gauges)),
             policy: Arc::new(Policy::new(&config, &gauges)),
             admission: Admission::new(config.read_budget, config.max_connections, &gauges),
             metrics: Metrics::new(Arc::clone(&gauges)),
@@ -104,6 +135,13 @@ impl Client {
     pub fn global() -> Result<&'static Client> {
         static GLOBAL: OnceLock<Result<Client>> = OnceLock::new();
         GLOBAL.get_or_init(|| Client::builder().build()).as_ref().map_err(Clone::clone)
+    }
+
+    /// Begins anew in a child made by fork, before anything else is called there: names of requests that parent and child
+    /// both gave would be taken for one. The parent's clients, stores and readers are of no use in the child; they must
+    /// not even be dropped, since threads that are not there may hold their locks.
+    pub fn forked() {
+        RequestId::renew();
     }
 
     /// A bucket, and the part of it below the URL's key, as a store. No I/O: what is wrong with configuration, key or

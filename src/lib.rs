@@ -63,7 +63,7 @@ mod write;
 
 pub use attempt::ObjectBody;
 pub use backend::{Bucket, Checksum, GetRange, ObjectMeta, PutMode, Upload};
-pub use client::{Client, ClientBuilder, StoreOptions};
+pub use client::{Client, ClientBuilder, Face, StoreOptions};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use options::{
@@ -74,9 +74,6 @@ pub use read::{ByteStream, Ranges, ReadOptions, ReadPolicy, Reader};
 pub use store::{GetResult, ListEntry, Store};
 pub use url::{Scheme, StoreUrl};
 pub use write::Writer;
-
-/// What each request says it comes from.
-pub(crate) const USER_AGENT: &str = concat!("storescope/", env!("CARGO_PKG_VERSION"), " (rust)");
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -388,7 +388,7 @@ impl fmt::Debug for Store {
     }
 }
 
-fn sink(client: &Client, scope: Option<&Scope>) -> Sink {
+pub(crate) fn sink(client: &Client, scope: Option<&Scope>) -> Sink {
     if client.timing_is_on() { Sink::new(scope, client.metrics().scope()) } else { Sink::off() }
 }
 

@@ -11,6 +11,7 @@ use common::{
 use std::io::Write as _;
 use std::time::Duration;
 use storescope::blocking;
+use storescope::timing::{Level, Operation, Scope};
 use storescope::{ErrorKind, PutOptions, ReadOptions, ReadPolicy, StoreOptions};
 use storescope_emulator::{Action, Fault};
 
@@ -67,6 +68,30 @@ async fn a_stream_of_the_whole_is_checked() {
         end(1.., options).await.unwrap();
         world.emulator.admin().clear_faults();
     }
+}
+
+#[tokio::test]
+async fn a_reader_records_in_the_scope_it_is_used_with() {
+    let world = World::new();
+    let bytes = world.object("k", 3_000_000).await;
+    let (before, inside) = (Scope::new("before"), Scope::new("inside"));
+    let reader = world.store.with_scope(&before).reader("k", ReadOptions::new());
+    assert_eq!(reader.read_at(0..10).await.unwrap(), bytes[..10]);
+    let reader_inside = reader.with_scope(&inside);
+    assert_eq!(
+        reader_inside.read_at(1_000_000..1_000_010).await.unwrap()[..],
+        bytes[1_000_000..1_000_010]
+    );
+    reader_inside.hint(&[2_000_000..2_000_010]);
+    assert_eq!(
+        reader_inside.read_at(2_000_000..2_000_010).await.unwrap()[..],
+        bytes[2_000_000..2_000_010]
+    );
+    let counted = |scope: &Scope, level| {
+        scope.snapshot().outcomes(level, Operation::Get).values().sum::<u64>()
+    };
+    assert_eq!((counted(&before, Level::Call), counted(&before, Level::Attempt)), (1, 1));
+    assert_eq!((counted(&inside, Level::Call), counted(&inside, Level::Attempt)), (2, 2));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::admission::{Evict, Permit};
 use super::handle::Handle;
 use super::plan::{Request, Segment};
 use crate::error::Error;
-use crate::timing::now_ns;
+use crate::timing::{Sink, now_ns};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -33,6 +33,8 @@ pub(crate) struct Block {
     owner: Weak<Handle>,
     range: Range<u64>,
     cause: Cause,
+    /// The scopes of who caused it.
+    sink: Sink,
     segments: Vec<Segment>,
     state: Mutex<State>,
 }
@@ -92,13 +94,19 @@ pub(crate) struct Progress {
 }
 
 impl Block {
-    pub(crate) fn new(owner: &Arc<Handle>, request: Request, cause: Cause) -> Arc<Block> {
+    pub(crate) fn new(
+        owner: &Arc<Handle>,
+        request: Request,
+        cause: Cause,
+        sink: &Sink,
+    ) -> Arc<Block> {
         let range = request.range();
         let state = State { reached: range.start, ..State::default() };
         Arc::new(Block {
             owner: Arc::downgrade(owner),
             range,
             cause,
+            sink: sink.clone(),
             segments: request.segments,
             state: Mutex::new(state),
         })
@@ -115,6 +123,10 @@ impl Block {
 
     pub(crate) fn cause(&self) -> Cause {
         self.cause
+    }
+
+    pub(crate) fn sink(&self) -> &Sink {
+        &self.sink
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {

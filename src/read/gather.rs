@@ -5,7 +5,7 @@ use super::block::{Block, Cause, End, Waiter};
 use super::handle::{Handle, Unit};
 use super::plan::{self, Request};
 use crate::error::{Error, ErrorKind, Failure, Result};
-use crate::timing::{CallTimer, Held, Operation, Outcome, now_ns};
+use crate::timing::{CallTimer, Held, Operation, Outcome, Sink, now_ns};
 use bytes::Bytes;
 use futures_core::Stream;
 use std::collections::VecDeque;
@@ -28,6 +28,7 @@ pub(crate) enum Event {
 /// The ranges of one call. Dropped, it frees at once what only it waited for.
 pub(crate) struct Gather {
     handle: Arc<Handle>,
+    sink: Sink,
     runtime: runtime::Handle,
     jobs: Vec<Job>,
     todo: VecDeque<Todo>,
@@ -73,7 +74,7 @@ struct Open {
 }
 
 impl Gather {
-    pub(crate) fn new(handle: &Arc<Handle>, ranges: &[Range<u64>]) -> Result<Gather> {
+    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, ranges: &[Range<u64>]) -> Result<Gather> {
         let client = &handle.origin.client;
         client.check_open()?;
         let runtime = client.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
@@ -87,8 +88,9 @@ impl Gather {
             .collect();
         let mut gather = Gather {
             waiter: Waiter::new(),
-            clock: Clock::start(handle, &runtime),
+            clock: Clock::start(handle, sink, &runtime),
             handle: Arc::clone(handle),
+            sink: sink.clone(),
             runtime,
             left: jobs.len(),
             jobs,
@@ -175,7 +177,7 @@ impl Gather {
             self.take(cx);
         }
         if first {
-            self.handle.read_ahead(&self.runtime);
+            self.handle.read_ahead(&self.sink, &self.runtime);
         }
     }
 
@@ -242,7 +244,7 @@ impl Gather {
         while !self.is_in_line() {
             let Some(Todo { request, cause, needs }) = self.todo.pop_front() else { break };
             asked = true;
-            match self.handle.launch(request, cause, &self.runtime) {
+            match self.handle.launch(request, cause, &self.sink, &self.runtime) {
                 Ok(block) => self.open.push(Open { block, needs }),
                 Err(units) => self.assign(units, &needs),
             }
@@ -408,8 +410,8 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn start(handle: &Handle, runtime: &runtime::Handle) -> Clock {
-        let timer = CallTimer::start(&handle.origin.sink, Operation::Get);
+    pub(crate) fn start(handle: &Handle, sink: &Sink, runtime: &runtime::Handle) -> Clock {
+        let timer = CallTimer::start(sink, Operation::Get);
         let _entered = runtime.enter();
         Clock {
             begun: timer.started(),
@@ -514,9 +516,9 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    pub(crate) fn new(handle: &Arc<Handle>, ranges: &[Range<u64>]) -> Ranges {
+    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, ranges: &[Range<u64>]) -> Ranges {
         Ranges {
-            gather: Gather::new(handle, ranges).map_err(Some),
+            gather: Gather::new(handle, sink, ranges).map_err(Some),
             assembled: ranges.iter().map(|_| Assembly::Empty).collect(),
         }
     }

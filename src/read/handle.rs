@@ -180,6 +180,7 @@ impl Handle {
         self: &Arc<Self>,
         request: Request,
         cause: Cause,
+        sink: &Sink,
         runtime: &runtime::Handle,
     ) -> Result<Arc<Block>, Vec<Unit>> {
         let mut state = self.state();
@@ -187,7 +188,7 @@ impl Handle {
             drop(state);
             return Err(self.cover(request.wanted()));
         }
-        let block = state.place(Block::new(self, request, cause));
+        let block = state.place(Block::new(self, request, cause, sink));
         block.join();
         drop(state);
         let ticket = self.admission.demand(block.len());
@@ -199,6 +200,7 @@ impl Handle {
     pub(crate) fn launch_ahead(
         self: &Arc<Self>,
         request: Request,
+        sink: &Sink,
         runtime: &runtime::Handle,
     ) -> Result<Result<Arc<Block>, Vec<Unit>>, Request> {
         let mut state = self.state();
@@ -210,7 +212,7 @@ impl Handle {
         let Some(permit) = self.admission.ahead(range.end - range.start) else {
             return Err(request);
         };
-        let block = state.place(Block::new(self, request, Cause::Stream));
+        let block = state.place(Block::new(self, request, Cause::Stream, sink));
         block.join();
         drop(state);
         self.spawn(&block, Ticket::Now(permit), runtime);
@@ -218,7 +220,12 @@ impl Handle {
     }
 
     /// Says what is coming.
-    pub(crate) fn hint(self: &Arc<Self>, ranges: Vec<Range<u64>>, runtime: &runtime::Handle) {
+    pub(crate) fn hint(
+        self: &Arc<Self>,
+        ranges: Vec<Range<u64>>,
+        sink: &Sink,
+        runtime: &runtime::Handle,
+    ) {
         let sizes = self.sizes();
         let mut state = self.state();
         let mut gaps = Vec::new();
@@ -230,11 +237,11 @@ impl Handle {
         state.hints.extend(known.into_iter().chain(planned));
         state.hinted = true;
         drop(state);
-        self.read_ahead(runtime);
+        self.read_ahead(sink, runtime);
     }
 
     /// Sends what was hinted at or foreseen, as far as there is room.
-    pub(crate) fn read_ahead(self: &Arc<Self>, runtime: &runtime::Handle) {
+    pub(crate) fn read_ahead(self: &Arc<Self>, sink: &Sink, runtime: &runtime::Handle) {
         let sizes = self.sizes();
         let mut state = self.state();
         if state.changed.is_some() {
@@ -246,7 +253,7 @@ impl Handle {
                 state.replan(request, &sizes);
                 continue;
             }
-            match self.foresee(&mut state, request) {
+            match self.foresee(&mut state, request, sink) {
                 Ok(started) => begun.push(started),
                 Err(request) => {
                     state.hints.push_front(request);
@@ -257,7 +264,7 @@ impl Handle {
         if let Some(size) = state.size
             && !state.hinted
         {
-            self.foresee_all(&mut state, size, &sizes, &mut begun);
+            self.foresee_all(&mut state, size, &sizes, sink, &mut begun);
         }
         drop(state);
         for (block, permit) in begun {
@@ -341,8 +348,8 @@ impl Handle {
     }
 
     /// Asks what the object is, without its bytes.
-    pub(crate) async fn look(&self) -> Result<()> {
-        let Origin { backend, client, sink, key, .. } = &self.origin;
+    pub(crate) async fn look(&self, sink: &Sink) -> Result<()> {
+        let Origin { backend, client, key, .. } = &self.origin;
         let mut call = Call::begin(
             backend,
             client.policy(),
@@ -372,10 +379,14 @@ impl Handle {
         self: &Arc<Self>,
         state: &mut State,
         request: Request,
+        sink: &Sink,
     ) -> Result<(Arc<Block>, Permit), Request> {
         let range = request.range();
         match self.admission.ahead(range.end - range.start) {
-            Some(permit) => Ok((state.place(Block::new(self, request, Cause::Foreseen)), permit)),
+            Some(permit) => {
+                let block = Block::new(self, request, Cause::Foreseen, sink);
+                Ok((state.place(block), permit))
+            }
             None => Err(request),
         }
     }
@@ -385,6 +396,7 @@ impl Handle {
         state: &mut State,
         size: u64,
         sizes: &Sizes,
+        sink: &Sink,
         begun: &mut Vec<(Arc<Block>, Permit)>,
     ) {
         let most = self.admission.ahead_share();
@@ -394,7 +406,7 @@ impl Handle {
                 let mut gaps = Vec::new();
                 state.gaps(&part, &mut gaps);
                 for gap in gaps {
-                    match self.foresee(state, pieces(gap, ahead.step)) {
+                    match self.foresee(state, pieces(gap, ahead.step), sink) {
                         Ok(started) => begun.push(started),
                         Err(_) => return,
                     }
@@ -408,7 +420,7 @@ impl Handle {
             state.gaps(range, &mut gaps);
         }
         for request in state.plan(&gaps, &[], sizes) {
-            match self.foresee(state, request) {
+            match self.foresee(state, request, sink) {
                 Ok(started) => begun.push(started),
                 Err(_) => return,
             }
@@ -461,7 +473,7 @@ impl Handle {
         }
         if !known {
             block.wake();
-            self.read_ahead(&runtime::Handle::current());
+            self.read_ahead(block.sink(), &runtime::Handle::current());
         }
         let begun = now_ns();
         let length = range.end - range.start;
@@ -495,7 +507,7 @@ impl Handle {
         if failure.kind == ErrorKind::InvalidRange && block.range().start == 0 {
             // Every object but an empty one has a first byte.
             let error = call.fail(failure);
-            self.look().await?;
+            self.look(block.sink()).await?;
             return if self.size()? == Some(0) { Ok(()) } else { Err(error) };
         }
         Err(call.fail(failure))
@@ -732,8 +744,8 @@ async fn fetch(fetching: Fetching, ticket: Ticket) {
     let Some(permit) = ticket.admitted().await else { return };
     let Fetching { handle, block } = &fetching;
     block.admitted(permit);
-    let Origin { client, backend, sink, key, .. } = &handle.origin;
-    let call = Call::fetch(backend, client.policy(), sink, Arc::clone(key), begun);
+    let Origin { client, backend, key, .. } = &handle.origin;
+    let call = Call::fetch(backend, client.policy(), block.sink(), Arc::clone(key), begun);
     match handle.get(block, call).await {
         Ok(()) => {
             block.end(End::Well);
@@ -745,7 +757,7 @@ async fn fetch(fetching: Fetching, ticket: Ticket) {
             block.end(End::Failed(error));
         }
     }
-    handle.read_ahead(&runtime::Handle::current());
+    handle.read_ahead(block.sink(), &runtime::Handle::current());
 }
 
 /// Receives the bytes of a block's segments, up to `end`.

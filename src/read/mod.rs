@@ -44,6 +44,8 @@ pub use stream::ByteStream;
 
 use crate::backend::{Checksum, ObjectMeta};
 use crate::error::{Error, Result};
+use crate::store::sink;
+use crate::timing::{Scope, Sink};
 use bytes::Bytes;
 use gather::{Assembly, Event, Gather};
 use handle::Handle;
@@ -70,7 +72,10 @@ use std::time::Duration;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Reader(Arc<Open>);
+pub struct Reader {
+    open: Arc<Open>,
+    sink: Sink,
+}
 
 /// Closes the handle when no reader is left.
 struct Open(Arc<Handle>);
@@ -199,14 +204,23 @@ impl ReadPolicy {
 
 impl Reader {
     pub(crate) fn new(origin: Origin, options: ReadOptions) -> Reader {
-        Reader(Arc::new(Open(Handle::new(origin, options))))
+        let sink = origin.sink.clone();
+        Reader { open: Arc::new(Open(Handle::new(origin, options))), sink }
+    }
+
+    /// The same object, blocks and readahead, with its calls recorded in `scope` instead of its store's, and so the
+    /// requests that they cause.
+    #[must_use]
+    pub fn with_scope(&self, scope: &Scope) -> Reader {
+        let client = &self.handle().origin.client;
+        Reader { open: Arc::clone(&self.open), sink: sink(client, Some(scope)) }
     }
 
     /// What the object is: as the first answer told it, else a request of its own (HEAD).
     pub async fn meta(&self) -> Result<&ObjectMeta> {
         if self.handle().meta().is_none() {
             let client = self.handle().origin.client.clone();
-            client.run(self.handle().look()).await?;
+            client.run(self.handle().look(&self.sink)).await?;
         }
         self.handle().meta().ok_or_else(|| Error::misuse("an answer told nothing of its object"))
     }
@@ -214,7 +228,7 @@ impl Reader {
     /// The bytes of a range, in one piece: fewer only where the object ends within it. A range that begins past the end
     /// is `InvalidRange`; an empty one is empty, and costs nothing.
     pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
-        let mut gather = Gather::new(self.handle(), &[range])?;
+        let mut gather = Gather::new(self.handle(), &self.sink, &[range])?;
         let mut assembled = Assembly::Empty;
         while let Some(event) = gather.next().await {
             match event {
@@ -229,7 +243,7 @@ impl Reader {
     /// at or past it.
     pub async fn read_into(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         let range = offset..offset.saturating_add(into.len() as u64);
-        let mut gather = Gather::new(self.handle(), &[range])?;
+        let mut gather = Gather::new(self.handle(), &self.sink, &[range])?;
         let mut filled = 0;
         while let Some(event) = gather.next().await {
             match event {
@@ -252,7 +266,7 @@ impl Reader {
     /// The bytes of many ranges: near ones share a request, far ones are asked for at once. They may overlap, and be in
     /// any order. Nothing is sent before the stream is polled.
     pub fn read_ranges(&self, ranges: &[Range<u64>]) -> Ranges {
-        Ranges::new(self.handle(), ranges)
+        Ranges::new(self.handle(), &self.sink, ranges)
     }
 
     /// The bytes of a range as a stream, several requests ahead of its reader. One of the whole object ends in an error of
@@ -268,7 +282,7 @@ impl Reader {
             Bound::Excluded(end) => *end,
             Bound::Unbounded => u64::MAX,
         };
-        ByteStream::new(self.handle(), start..end)
+        ByteStream::new(self.handle(), &self.sink, start..end)
     }
 
     /// Says what will be read next, in this order: it is fetched as there is room, near ranges by one request. Ranges
@@ -281,11 +295,11 @@ impl Reader {
             // Without a runtime there is nothing to fetch by; the read itself will say so.
             Err(_) => return,
         };
-        handle.hint(ranges.to_vec(), &runtime);
+        handle.hint(ranges.to_vec(), &self.sink, &runtime);
     }
 
     fn handle(&self) -> &Arc<Handle> {
-        &self.0.0
+        &self.open.0
     }
 }
 

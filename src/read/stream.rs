@@ -7,7 +7,7 @@ use super::handle::{Handle, Unit, streamed};
 use super::plan::STREAMS;
 use crate::attempt::Running;
 use crate::error::{Error, ErrorKind, Failure, Result};
-use crate::timing::Outcome;
+use crate::timing::{Outcome, Sink};
 use bytes::Bytes;
 use futures_core::Stream;
 use std::collections::VecDeque;
@@ -25,6 +25,7 @@ pub struct ByteStream(Result<Box<Streaming>, Option<Error>>);
 
 struct Streaming {
     handle: Arc<Handle>,
+    sink: Sink,
     runtime: runtime::Handle,
     /// Where the next bytes handed out begin.
     next: u64,
@@ -42,8 +43,8 @@ struct Streaming {
 }
 
 impl ByteStream {
-    pub(crate) fn new(handle: &Arc<Handle>, range: Range<u64>) -> ByteStream {
-        ByteStream(Streaming::new(handle, range).map(Box::new).map_err(Some))
+    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, range: Range<u64>) -> ByteStream {
+        ByteStream(Streaming::new(handle, sink, range).map(Box::new).map_err(Some))
     }
 
     /// The next bytes; `None` at the end.
@@ -78,14 +79,15 @@ impl fmt::Debug for ByteStream {
 }
 
 impl Streaming {
-    fn new(handle: &Arc<Handle>, range: Range<u64>) -> Result<Streaming> {
+    fn new(handle: &Arc<Handle>, sink: &Sink, range: Range<u64>) -> Result<Streaming> {
         let client = &handle.origin.client;
         client.check_open()?;
         let runtime = client.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
         Ok(Streaming {
             waiter: Waiter::new(),
-            clock: Clock::start(handle, &runtime),
+            clock: Clock::start(handle, sink, &runtime),
             handle: Arc::clone(handle),
+            sink: sink.clone(),
             runtime,
             next: range.start,
             end: range.end,
@@ -193,11 +195,11 @@ impl Streaming {
                 Some(Unit::Todo(request, cause)) => (request, cause),
             };
             let launched = if self.open.is_empty() {
-                self.handle.launch(request, Cause::Stream, &self.runtime)
+                self.handle.launch(request, Cause::Stream, &self.sink, &self.runtime)
             } else if self.open.iter().filter(|block| !block.is_over()).count() >= STREAMS {
                 return self.todo.push_front(Unit::Todo(request, cause));
             } else {
-                match self.handle.launch_ahead(request, &self.runtime) {
+                match self.handle.launch_ahead(request, &self.sink, &self.runtime) {
                     Ok(launched) => launched,
                     Err(request) => return self.todo.push_front(Unit::Todo(request, cause)),
                 }

@@ -95,12 +95,21 @@ pub struct RequestId {
     number: u64,
 }
 
+static PROCESS: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(process_name()));
+
+fn process_name() -> u64 {
+    RandomState::new().hash_one((Instant::now(), std::process::id()))
+}
+
 impl RequestId {
     pub(crate) fn next() -> RequestId {
-        static PROCESS: LazyLock<u64> =
-            LazyLock::new(|| RandomState::new().hash_one(Instant::now()));
         static NUMBER: AtomicU64 = AtomicU64::new(1);
-        RequestId { process: *PROCESS, number: NUMBER.fetch_add(1, Relaxed) }
+        RequestId { process: PROCESS.load(Relaxed), number: NUMBER.fetch_add(1, Relaxed) }
+    }
+
+    /// Other names than before: this process is a child that has its parent's.
+    pub(crate) fn renew() {
+        PROCESS.store(process_name(), Relaxed);
     }
 
     /// Its 32 digits.

@@ -25,6 +25,13 @@ impl Snapshot {
         self.distributions.insert(key, distribution);
     }
 
+    /// What the buckets tell within their width only.
+    pub(super) fn set_exact(&mut self, key: Key, sum: u64, min: u64, max: u64) {
+        if let Some(distribution) = self.distributions.get_mut(&key) {
+            (distribution.sum, distribution.min, distribution.max) = (sum, min, max);
+        }
+    }
+
     /// When recording began.
     pub fn started_at(&self) -> SystemTime {
         self.started_at
@@ -380,6 +387,13 @@ mod tests {
         let snapshot = scope.snapshot();
         let back = Snapshot::from_hlog(&snapshot.to_hlog()).unwrap();
         assert_eq!(back.iter().count(), 2);
+        let exact = |snapshot: &Snapshot| -> Vec<_> {
+            snapshot.iter().map(|(key, d)| (*key, d.sum(), d.min(), d.max())).collect()
+        };
+        assert_eq!(exact(&back), exact(&snapshot));
+        let twice = [snapshot.to_hlog(), snapshot.to_hlog()].concat();
+        let sum = |snapshot: &Snapshot| snapshot.select(|_| true).unwrap().sum();
+        assert_eq!(sum(&Snapshot::from_hlog(&twice).unwrap()), 2 * sum(&snapshot));
         for (key, distribution) in snapshot.iter() {
             let read = back.get(key).unwrap();
             assert_eq!(

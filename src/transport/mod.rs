@@ -27,13 +27,14 @@ mod tls;
 
 pub(crate) use body::{Body, RequestBody};
 
+use crate::client::Face;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::HeaderName;
+use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Request, StatusCode};
 use pool::{HostPool, Lease};
 use std::collections::HashMap;
@@ -51,6 +52,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("opc-request-id");
 pub(crate) struct Transport {
     connector: Arc<Connector>,
     limits: Limits,
+    /// What each request says it comes from.
+    user_agent: HeaderValue,
     gauges: Arc<Gauges>,
     endpoints: Mutex<HashMap<Origin, Arc<Endpoint>>>,
 }
@@ -151,8 +154,9 @@ pub(crate) struct Response {
 }
 
 impl Transport {
-    pub(crate) fn new(config: &Config, gauges: &Arc<Gauges>) -> Transport {
+    pub(crate) fn new(config: &Config, face: Face, gauges: &Arc<Gauges>) -> Transport {
         Transport {
+            user_agent: HeaderValue::from_static(face.user_agent()),
             connector: Arc::new(Connector::new(config)),
             limits: Limits {
                 first_byte: config.first_byte_timeout,
@@ -217,9 +221,10 @@ impl Transport {
     fn sent(
         &self,
         mut lease: Lease,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         mut timer: Box<AttemptTimer>,
     ) -> Sent {
+        request.headers_mut().insert(USER_AGENT, self.user_agent.clone());
         timer.connected(if lease.is_reused() { Connection::Reused } else { Connection::New });
         lease.times().begin();
         timer.watch(lease.times());

@@ -470,7 +470,6 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
 
 fn add_common_headers(headers: &mut HeaderMap, service: &Service, signed: Option<&Signed>) {
     headers.insert(header::HOST, service.host.clone());
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
     if let Some(signed) = signed {
         headers.insert(header::DATE, signed.date.clone());
         headers.insert(header::AUTHORIZATION, signed.authorization.clone());

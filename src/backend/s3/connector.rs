@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use hyper::header::{HOST, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -125,8 +125,7 @@ fn translated(
     let mut headers: HeaderMap = parts.headers;
     let host = HeaderValue::from_str(origin.authority()).map_err(|e| malformed(e.into()))?;
     headers.insert(HOST, host);
-    // Neither is signed.
-    headers.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+    // Not signed.
     let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
     headers.insert(super::CLIENT_REQUEST_ID, id);
     let method: Method = parts.method;

@@ -173,7 +173,6 @@ impl S3 {
             }
         };
         headers.insert(header::HOST, service.host.clone());
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
         let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
         headers.insert(CLIENT_REQUEST_ID, id);
         if method == Method::PUT {

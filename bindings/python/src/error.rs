@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Errors of the crate as Python's own (`storescope._errors`).
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use std::error::Error as _;
+use storescope::Error;
+use storescope::timing::Operation;
+
+/// The exception for an error: its class by the kind, its attributes, and what lies beneath as notes.
+pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    build(py, error).unwrap_or_else(|failed| failed)
+}
+
+fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let about = PyDict::new(py);
+    about.set_item("operation", error.operation().map(Operation::as_str))?;
+    about.set_item("object", error.object())?;
+    about.set_item("status", error.status())?;
+    about.set_item("code", error.code())?;
+    about.set_item("request_id", error.request_id())?;
+    about.set_item("client_request_id", error.client_request_id())?;
+    about.set_item("attempts", error.attempts())?;
+    about.set_item("elapsed", error.elapsed().as_secs_f64())?;
+    let mut beneath = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        beneath.push(cause.to_string());
+        source = cause.source();
+    }
+    let kind = format!("{:?}", error.kind());
+    made(py, &kind, &error.to_string(), about, beneath)
+}
+
+/// An error of the wheel's own: the reader or writer was closed, the read was cancelled.
+pub(crate) fn plain(py: Python<'_>, kind: &str, message: &str) -> PyErr {
+    made(py, kind, message, PyDict::new(py), Vec::new()).unwrap_or_else(|failed| failed)
+}
+
+fn made(
+    py: Python<'_>,
+    kind: &str,
+    message: &str,
+    about: Bound<'_, PyDict>,
+    beneath: Vec<String>,
+) -> PyResult<PyErr> {
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = MAKE.import(py, "storescope._errors", "_make")?;
+    Ok(PyErr::from_value(make.call1((kind, message, about, beneath))?))
+}
+
+/// What was asked of something that is closed.
+pub(crate) fn closed(what: &str) -> PyErr {
+    PyOSError::new_err(format!("{what} is closed"))
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The Rust half of the Python package `storescope`.
+//!
+//! ```text
+//!  Python thread ─ Store.get … ─▶ process.rs  wait: the call runs, the GIL is free; a signal drops it
+//!                                    │ one runtime, one table of clients; a forked child begins anew
+//!                                    ▼
+//!                                 the crate `storescope`
+//!                                    │ what ends in the background: parts of read_ranges, awaitables, log records
+//!                                    ▼
+//!  Python callbacks ◀── dispatch.rs  one thread that takes the GIL for all that has arrived
+//! ```
+//!
+//! It promises: no wait holds the GIL; a blocking call ends within a tenth of a second of Ctrl-C; every callback is
+//! called exactly once; bytes are handed over without a copy ([`buffer`]); no lock of this crate is held while the GIL is
+//! free, so that a child made by fork finds none taken.
+
+mod awaitable;
+mod buffer;
+mod dispatch;
+mod error;
+mod listing;
+mod log;
+mod meta;
+mod options;
+mod process;
+mod reader;
+mod scope;
+mod store;
+mod writer;
+
+#[pyo3::pymodule]
+mod _storescope {
+    #[pymodule_export]
+    use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::listing::Listing;
+    #[pymodule_export]
+    use crate::meta::ObjectMeta;
+    #[pymodule_export]
+    use crate::options::settings;
+    #[pymodule_export]
+    use crate::process::{_after_fork, _at_exit};
+    #[pymodule_export]
+    use crate::reader::{RangesRead, Reader};
+    #[pymodule_export]
+    use crate::scope::{Scope, Snapshot};
+    #[pymodule_export]
+    use crate::store::{Store, create_bucket, delete_bucket, list_buckets};
+    #[pymodule_export]
+    use crate::writer::Writer;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What one process has once: a runtime, clients by their settings, the thread that calls Python.
+//!
+//! A child made by fork begins anew: what its parent had is forgotten, neither used nor dropped ([`Native`]), since
+//! threads that are not there may hold its locks. Where the interpreter ends, what is under way ends first, and threads
+//! that wait here never come back: they could not take the GIL any more.
+
+use crate::dispatch::Dispatcher;
+use crate::error::raised;
+use crate::log;
+use crate::options::Options;
+use crate::writer::OpenWriter;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use std::collections::HashMap;
+use std::pin::{Pin, pin};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+use storescope::{Client, Config, Face};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// How long a wait goes on before it looks for signals.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// How long the interpreter's end waits for each of the things that must end before it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How many forks this process is away from the first.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// The interpreter is ending.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// The thread that ends it.
+static ENDED_BY: PyOnceLock<ThreadId> = PyOnceLock::new();
+
+/// Threads that wait without the GIL and will take it again.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Null, or this process's own, which is leaked. No lock: threads of the runtime look at it, and a child made by fork could
+/// find their lock taken.
+static CURRENT: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
+
+pub(crate) struct Process {
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
+    clients: Mutex<HashMap<Options, Client>>,
+    dispatcher: Dispatcher,
+    /// Writers that may be open still.
+    writers: Mutex<Vec<Weak<OpenWriter>>>,
+}
+
+impl Process {
+    /// This process's own, made when first asked for.
+    pub(crate) fn current(py: Python<'_>) -> PyResult<&'static Process> {
+        if let Some(ending) = ENDED_BY.get(py)
+            && ENDING.load(SeqCst)
+        {
+            if *ending != thread::current().id() {
+                // A daemon thread: Python would stop it here, too.
+                py.detach(sleep_for_ever);
+            }
+            return Err(PyRuntimeError::new_err("storescope: the interpreter is ending"));
+        }
+        if let Some(process) = Process::running() {
+            return Ok(process);
+        }
+        // Nobody else makes one meanwhile: the GIL is held until it stands there.
+        let process = Box::leak(Box::new(Process::start()?));
+        CURRENT.store(process, SeqCst);
+        log::install();
+        Ok(process)
+    }
+
+    /// This process's own, if it was made.
+    #[allow(unsafe_code)]
+    pub(crate) fn running() -> Option<&'static Process> {
+        // SAFETY: it is null, or was leaked by `current` and is never freed nor changed.
+        unsafe { CURRENT.load(SeqCst).as_ref() }
+    }
+
+    fn start() -> PyResult<Process> {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(cores.clamp(2, 8))
+            .thread_name("storescope")
+            .enable_all()
+            .build()?;
+        let (dispatcher, _) = Dispatcher::start()?;
+        Ok(Process {
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
+            clients: Mutex::default(),
+            writers: Mutex::default(),
+            dispatcher,
+        })
+    }
+
+    /// The client with these settings; without any, the one of the environment.
+    pub(crate) fn client(&self, py: Python<'_>, options: &Options) -> PyResult<Client> {
+        let known = locked(&self.clients).get(options).cloned();
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let client = self.build(options).map_err(|error| raised(py, &error))?;
+        Ok(locked(&self.clients).entry(options.clone()).or_insert(client).clone())
+    }
+
+    fn build(&self, options: &Options) -> storescope::Result<Client> {
+        let mut config = Config::from_env()?;
+        for (name, text) in options.iter() {
+            config.set(name, text)?;
+        }
+        let builder = Client::builder().config(config).runtime(self.handle.clone());
+        builder.face(Face::Python).build()
+    }
+
+    /// Aborts a writer at the interpreter's end, if it is open then.
+    pub(crate) fn watch(&self, writer: &Arc<OpenWriter>) {
+        let mut writers = locked(&self.writers);
+        writers.retain(|writer| writer.strong_count() > 0);
+        writers.push(Arc::downgrade(writer));
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Polls the call on this thread for a slice of time.
+    fn wait_a_slice<T>(&self, call: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        self.handle.block_on(async { tokio::time::timeout(SLICE, call).await.ok() })
+    }
+}
+
+/// Waits for a call without the GIL. A signal whose handler raises (Ctrl-C) drops the call.
+pub(crate) fn wait<T: Send>(py: Python<'_>, call: impl Future<Output = T> + Send) -> PyResult<T> {
+    let process = Process::current(py)?;
+    if Handle::try_current().is_ok() {
+        return Err(PyOSError::new_err(
+            "storescope: a blocking call on a thread of its own runtime",
+        ));
+    }
+    log::refresh(py)?;
+    let mut call = pin!(call);
+    loop {
+        WAITING.fetch_add(1, SeqCst);
+        let ended = py.detach(|| {
+            let ended = process.wait_a_slice(call.as_mut());
+            if ended.is_none() && ENDING.load(SeqCst) {
+                WAITING.fetch_sub(1, SeqCst);
+                sleep_for_ever();
+            }
+            ended
+        });
+        WAITING.fetch_sub(1, SeqCst);
+        match ended {
+            Some(ended) => return Ok(ended),
+            None => py.check_signals()?,
+        }
+    }
+}
+
+/// The same for a call of the crate, whose error becomes Python's.
+pub(crate) fn wait_for<T: Send>(
+    py: Python<'_>,
+    call: impl Future<Output = storescope::Result<T>> + Send,
+) -> PyResult<T> {
+    wait(py, call)?.map_err(|error| raised(py, &error))
+}
+
+fn sleep_for_ever() {
+    loop {
+        thread::park();
+    }
+}
+
+/// A lock that is taken with the GIL held, and never kept while it is free, nor while Python code runs.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Something that lives in the process which made it: a forked child neither uses nor drops it.
+pub(crate) struct Native<T> {
+    born: u32,
+    value: Option<T>,
+}
+
+impl<T> Native<T> {
+    pub(crate) fn new(value: T) -> Native<T> {
+        Native { born: GENERATION.load(SeqCst), value: Some(value) }
+    }
+
+    /// `None` in a child of the process that made it.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.as_ref().filter(|_| self.is_ours())
+    }
+
+    pub(crate) fn take(mut self) -> Option<T> {
+        if self.is_ours() { self.value.take() } else { None }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.born == GENERATION.load(SeqCst)
+    }
+}
+
+impl<T> Drop for Native<T> {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            std::mem::forget(self.value.take());
+        }
+    }
+}
+
+/// Begins anew: called in a child made by fork.
+#[pyfunction]
+pub(crate) fn _after_fork() {
+    GENERATION.fetch_add(1, SeqCst);
+    WAITING.store(0, SeqCst);
+    CURRENT.store(ptr::null_mut(), SeqCst);
+    Client::forked();
+}
+
+/// Ends what is under way: called when the interpreter ends.
+#[pyfunction]
+pub(crate) fn _at_exit(py: Python<'_>) {
+    ENDED_BY.get_or_init(py, || thread::current().id());
+    ENDING.store(true, SeqCst);
+    let Some(process) = Process::running() else { return };
+    let runtime = locked(&process.runtime).take();
+    let writers = std::mem::take(&mut *locked(&process.writers));
+    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.take()?.abort()));
+    let aborts = futures_util::future::join_all(aborts);
+    py.detach(|| {
+        let begun = Instant::now();
+        while WAITING.load(SeqCst) > 0 && begun.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(2));
+        }
+        // An abort that fails is logged.
+        let _ = process.handle.block_on(async { tokio::time::timeout(GRACE, aborts).await });
+        if let Some(runtime) = runtime {
+            // What was under way is dropped, and tells whoever waits for it.
+            runtime.shutdown_timeout(GRACE);
+        }
+        process.dispatcher.stop(GRACE);
+    });
+}

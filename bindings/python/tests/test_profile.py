@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Profiles: counted as the server counts, apart in threads, added up, saved."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+
+import fsspec
+import pytest
+
+import storescope
+
+DATA = bytes(range(256)) * 4000
+
+
+def test_a_profile_counts_what_the_server_saw(store, seen):
+    store.put("k", DATA)
+    before = len(seen())
+    with storescope.profile("reads") as profile:
+        store.get("k")
+        store.get_ranges("k", [(0, 100), (500_000, 500_100)])
+        store.head("k")
+    store.get("k")
+    lines = seen()[before:-1]
+    assert profile.requests == len(lines)
+    assert profile.bytes_received == sum(line["bytes_out"] for line in lines if line["method"] == "GET")
+    assert profile.bytes_asked == 200 and profile.bytes_wasted == 0
+    assert 0 < profile.caller_wait < 10
+
+
+def test_the_table(store):
+    with storescope.profile("puts") as profile:
+        store.put("k", DATA)
+        store.get("k")
+    table = profile.table()
+    assert {row["operation"] for row in table} == {"put", "get"}
+    (total,) = [row for row in table if (row["operation"], row["phase"]) == ("get", "total")]
+    assert total["count"] == 1 and 0 < total["p50"] <= total["p99"] and total["mean"] == total["sum"]
+    assert str(table).startswith("puts: 2 requests, ") and "ttfb" in str(table)
+    assert "2 requests" in repr(profile)
+
+
+def test_a_reader_older_than_its_profile(store):
+    store.put("k", DATA)
+    reader = store.reader("k")
+    reader.read_at(0, 10)
+    with storescope.profile() as profile:
+        reader.read_at(500_000, 500_010)
+    reader.read_at(900_000, 900_010)
+    assert profile.requests == 1
+
+
+def test_two_at_once_do_not_mix(store):
+    store.put("k", DATA)
+    profiles = {}
+    turn = threading.Barrier(2)
+
+    def work(count):
+        with storescope.profile(str(count)) as profile:
+            turn.wait()
+            for _ in range(count):
+                store.head("k")
+            turn.wait()
+        profiles[count] = profile
+
+    threads = [threading.Thread(target=work, args=(count,)) for count in (3, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {count: profile.requests for count, profile in profiles.items()} == {3: 3, 5: 5}
+
+
+def test_tasks_and_fsspec_inherit(store, service, options):
+    store.put("k", DATA)
+
+    async def work():
+        async def one(count):
+            with storescope.profile() as profile:
+                await asyncio.gather(*(store.head_async("k") for _ in range(count)))
+            return profile.requests
+
+        return await asyncio.gather(one(2), one(4))
+
+    assert asyncio.run(work()) == [2, 4]
+    fs = fsspec.filesystem(f"storescope+{service}", **options)
+    with storescope.profile() as profile:
+        fs.cat_file(store.url.partition("://")[2] + "k")
+    assert profile.requests == 1
+
+
+def test_one_inside_another_records_in_both(store):
+    store.put("k", DATA)
+    with storescope.profile("outer") as outer:
+        store.head("k")
+        with storescope.profile("inner") as inner:
+            store.head("k")
+    assert (outer.requests, inner.requests) == (2, 1)
+
+
+def test_profiles_add_up_and_travel(store, tmp_path):
+    store.put("k", DATA)
+    profiles = []
+    for count in (1, 2):
+        with storescope.profile() as profile:
+            for _ in range(count):
+                store.get("k")
+        profiles.append(pickle.loads(pickle.dumps(profile)))
+    both = sum(profiles, start=storescope.Profile())
+    assert both.requests == 3 and both.bytes_received == 3 * len(DATA)
+    both.save(tmp_path / "run.hlog")
+    read = storescope.Profile.load(tmp_path / "run.hlog")
+    assert read.bytes_received == both.bytes_received and read.snapshot().rows() == both.snapshot().rows()
+    with pytest.raises(ValueError, match="log"):
+        storescope.Snapshot("no log")
+
+
+def test_snapshots(store):
+    scope = storescope.Scope("mine")
+    mine = pickle.loads(pickle.dumps(store))
+    mine = storescope.Store(store.url, scope=scope, **store.__reduce__()[1][1])
+    mine.put("k", DATA)
+    earlier = scope.snapshot()
+    mine.get("k")
+    rest = scope.snapshot().since(earlier)
+    assert (earlier.requests, rest.requests, rest.bytes_sent, earlier.bytes_sent) == (1, 1, 0, len(DATA))
+    assert rest.quantile(0.5) > 0 and rest.quantile(0.5, "ttfb", "put") is None
+    assert sum(count for _, _, count in rest.buckets("total")) == 1
+    with pytest.raises(FileNotFoundError):
+        mine.get("none")
+    assert scope.snapshot().failures == {"not_found": 1}
+    with pytest.raises(ValueError, match="phase"):
+        rest.quantile(0.5, "thinking")
