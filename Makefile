@@ -27,7 +27,7 @@ test:
 	@scripts/stages format clippy docs edges build rust judges python
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store clients s3-others java truth
+	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix
 
 lint:
 	@scripts/stages format clippy docs deny

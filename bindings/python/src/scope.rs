@@ -68,6 +68,16 @@ impl Snapshot {
         self.0.to_hlog()
     }
 
+    /// As an HTML page of its own: curves of percentiles, phases, a table; no scripts, light or dark.
+    fn to_html(&self, title: &str) -> String {
+        self.0.to_html(title)
+    }
+
+    /// The same to be put into another page.
+    fn to_html_fragment(&self, title: &str) -> String {
+        self.0.to_html_fragment(title)
+    }
+
     /// As JSON text: a member a key, with count, sum, min, max and quantiles.
     fn to_json(&self) -> String {
         self.0.to_json().to_string()

@@ -117,6 +117,27 @@ def test_profiles_add_up_and_travel(store, tmp_path):
         storescope.Snapshot("no log")
 
 
+def test_a_report_is_looked_at_in_a_page_a_notebook_and_a_plot(store, tmp_path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    store.put("k", DATA)
+    with storescope.profile("a < b") as profile:
+        for _ in range(20):
+            store.get("k")
+    profile.report(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    cell = profile._repr_html_()
+    for told in (page, cell):
+        assert "a &lt; b" in told and "20 requests" in told and "<polyline" in told and "<script" not in told
+    assert page.startswith("<!doctype html>") and not cell.startswith("<!doctype")
+    assert len(cell) < 100_000
+    axes = profile.plot()
+    assert [line.get_label() for line in axes.lines] == ["first byte", "whole request"]
+    assert profile.plot(axes, operation="put") is axes and len(axes.lines) == 2
+    assert "No request" in storescope.Profile()._repr_html_()
+
+
 def test_snapshots(store):
     scope = storescope.Scope("mine")
     mine = pickle.loads(pickle.dumps(store))

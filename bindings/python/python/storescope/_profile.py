@@ -11,6 +11,8 @@ from ._storescope import Scope, Snapshot
 if TYPE_CHECKING:
     import os
 
+    from matplotlib.axes import Axes
+
 _CURRENT: ContextVar[Scope | None] = ContextVar("storescope.profile", default=None)
 
 # The phases of a request, in the order in which they pass.
@@ -83,6 +85,33 @@ class Profile:
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.snapshot().to_hlog())
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write it as an HTML page: curves of percentiles, the share of each phase, a table; no scripts."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.snapshot().to_html(self.name))
+
+    def plot(self, ax: Axes | None = None, operation: str = "get") -> Axes:
+        """Draw the percentiles of an operation's requests by matplotlib (extra `notebook`): milliseconds over nines.
+
+        On `ax`, or on a new figure. Returns the axes.
+        """
+        from matplotlib import pyplot
+
+        if ax is None:
+            ax = pyplot.figure(layout="constrained").gca()
+        seen = self.snapshot()
+        nines = [nine / 20 for nine in range(81)]
+        for phase, label in (("ttfb", "first byte"), ("total", "whole request")):
+            values = [seen.quantile(1 - 10**-nine, phase, operation) for nine in nines]
+            if any(value is None for value in values):
+                continue
+            ax.plot(nines, [1e3 * value for value in values if value is not None], label=label)
+        ax.set_xticks(range(5), ["min", "90 %", "99 %", "99.9 %", "99.99 %"])
+        ax.set(yscale="log", xlabel="of requests took at most", ylabel="ms", title=f"{self.name}: {operation}")
+        if ax.lines:
+            ax.legend()
+        return ax
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Profile:
         """Read what `save` wrote."""
@@ -96,6 +125,9 @@ class Profile:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Profile, (self.name, self.snapshot())
+
+    def _repr_html_(self) -> str:
+        return self.snapshot().to_html_fragment(self.name)
 
     def __repr__(self) -> str:
         seen = self.snapshot()
