@@ -7,6 +7,7 @@ use crate::sim::{Fault, SimBackend};
 use crate::timing::{Level, Operation, Outcome, Phase};
 use crate::{Client, Config, ErrorKind, GetOptions, Store};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::ops::Range;
 use std::sync::Arc;
@@ -253,6 +254,17 @@ async fn baskets_at_once_or_hinted_are_few_requests() {
         check_root(&world, "hinted", &baskets, begun);
         assert_eq!(world.client.metrics().readahead().wasted_bytes, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn far_ranges_are_all_asked_for_at_the_first_poll() {
+    let world = World::new(1);
+    world.sim.object("k", 1024 * MIB);
+    let far: Vec<_> = (0..10).map(|number| number * 100 * MIB..number * 100 * MIB + MIB).collect();
+    let mut ranges = world.reader(ReadPolicy::Adaptive).read_ranges(&far);
+    assert!(ranges.next().now_or_never().is_none());
+    assert_eq!(world.client.admission().held().0, 10 * MIB, "with room, nobody stands in line");
+    assert_eq!(ranges.all().await.unwrap().len(), 10);
 }
 
 #[tokio::test(start_paused = true)]
