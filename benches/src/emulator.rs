@@ -4,6 +4,7 @@
 //! The process is the bench's own executable, started once more with [`SERVE`], like the plain server's: it prints the
 //! line of `storescope serve` and ends with its standard input.
 
+use crate::measure::Served;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -51,13 +52,22 @@ impl Emulated {
 
     /// The requests since, counted by what they did and how they ended.
     pub fn requests(&self) -> BTreeMap<String, u64> {
-        let lines: Vec<RecordLine> =
-            serde_json::from_slice(&self.admin("GET", "/record")).expect("the record is JSON");
         let mut counted = BTreeMap::new();
-        for line in lines {
+        for line in self.record() {
             *counted.entry(kind(&line)).or_default() += 1;
         }
         counted
+    }
+
+    /// The requests since, and the bytes of their answers' bodies.
+    pub fn served(&self) -> Served {
+        let lines = self.record();
+        let bytes = lines.iter().map(|line| line.bytes_out).sum();
+        Served { requests: lines.len() as u64, bytes }
+    }
+
+    fn record(&self) -> Vec<RecordLine> {
+        serde_json::from_slice(&self.admin("GET", "/record")).expect("the record is JSON")
     }
 
     /// The body of the admin API's answer. HTTP/1.0, so that it ends with the connection.

@@ -5,11 +5,13 @@
 //!  benches/cpu_small_get   CPU of a 4 KiB ranged GET, beside peers        ┐
 //!  benches/throughput      8 MiB ranges, 4 at a time, beside hyper        ├─▶ server.rs   a process of its own
 //!  benches/overhead        the same GET, timing on against off            │
-//!  benches/write_parts     1 GiB by parts, beside hyper                   ┘
-//!  benches/moves           renames, removals of many  ─────────────────────▶ emulator.rs   the emulator, likewise
+//!  benches/write_parts     1 GiB by parts, beside hyper                   │
+//!  benches/read_patterns   scans, columns, baskets …, beside peers        ┤
+//!  benches/moves           renames, removals of many                      ┴─▶ emulator.rs   the emulator, likewise
 //!  benches/record          one value, one attempt, into histograms          (no server)
 //!            │
 //!            ├─ client.rs   bare hyper and storescope; the other peers stand in the one bench that links them
+//!            ├─ content.rs  what objects hold, and whether it was read right
 //!            ├─ measure.rs  rounds, rows by turns, medians with their intervals, instructions by callgrind
 //!            └─ report.rs   the machine, the versions, the command line: what a figure is worth nothing without
 //! ```
@@ -20,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod content;
 pub mod emulator;
 pub mod measure;
 pub mod report;

@@ -32,6 +32,15 @@ fn cpu() -> Duration {
     micros(usage.user_time()) + micros(usage.system_time())
 }
 
+/// What a server has answered, by its own count or record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Requests.
+    pub requests: u64,
+    /// Bytes of the answers' bodies.
+    pub bytes: u64,
+}
+
 /// Runs every row once a round, the order turned by one each round. The answer is by row, then by round.
 pub fn by_turns<T>(rows: usize, rounds: usize, mut run: impl FnMut(usize) -> T) -> Vec<Vec<T>> {
     let mut results: Vec<Vec<T>> = (0..rows).map(|_| Vec::with_capacity(rounds)).collect();
@@ -93,6 +102,15 @@ impl Median {
             low: sorted[outside],
             high: sorted[count - 1 - outside],
         }
+    }
+
+    /// The median of samples, of which there must be one, with the least and the most of them about it.
+    pub fn in_range(samples: impl IntoIterator<Item = f64>) -> Median {
+        let samples: Vec<f64> = samples.into_iter().collect();
+        let (low, high) = samples
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), &sample| (low.min(sample), high.max(sample)));
+        Median { low, high, ..Median::of(samples) }
     }
 
     /// The median of ratios taken round by round.

@@ -45,16 +45,29 @@ fn machine() -> String {
 }
 
 /// The load of the last minute: what else ran beside the bench.
-fn load() -> String {
+pub fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or_default().to_owned()
 }
 
+const LOCK: &str = include_str!("../../Cargo.lock");
+
+/// The version of a package by the lock file; where that holds several, the one that this crate depends on.
 fn version(package: &str) -> &'static str {
-    const LOCK: &str = include_str!("../../Cargo.lock");
-    LOCK.split_once(&format!("name = \"{package}\"\nversion = \""))
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map_or("?", |(version, _)| version)
+    own_dependencies()
+        .find_map(|dependency| dependency.strip_prefix(package)?.strip_prefix(' '))
+        .or_else(|| {
+            let (_, rest) = LOCK.split_once(&format!("name = \"{package}\"\nversion = \""))?;
+            rest.split('"').next()
+        })
+        .unwrap_or("?")
+}
+
+/// The names in this crate's entry of the lock file, each with its version where the name alone is not enough.
+fn own_dependencies() -> impl Iterator<Item = &'static str> {
+    let begin = concat!("name = \"", env!("CARGO_PKG_NAME"), "\"\n");
+    let entry = LOCK.split_once(begin).and_then(|(_, rest)| rest.split("\n\n").next());
+    entry.into_iter().flat_map(|entry| entry.split('"')).skip(3)
 }
 
 #[cfg(test)]
@@ -65,5 +78,11 @@ mod tests {
     fn versions_are_those_of_the_lock_file() {
         assert!(version("hyper").starts_with("1."));
         assert_eq!(version("no-such-package"), "?");
+    }
+
+    #[test]
+    fn of_two_versions_the_one_that_this_crate_links_is_told() {
+        assert!(LOCK.matches("name = \"object_store\"\n").count() > 1);
+        assert!(version("object_store").starts_with("0.14."), "{}", version("object_store"));
     }
 }

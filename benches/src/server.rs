@@ -2,7 +2,8 @@
 //! The plain server: http/1.1, nothing verified, as cheap as can be, in a process of its own.
 //!
 //! A GET with a Range is answered 206 with the bytes asked, one without 200 with the whole object, HEAD and PUT 200; any
-//! name exists and is [`OBJECT_SIZE`] zeros. A POST is a step of a write by parts, of OCI's native API or of S3: it is
+//! name exists and has the bytes of [`content`]: as many as the digits behind its last `-` say (`events-64315021`), else
+//! [`OBJECT_SIZE`]. It counts the requests that it answers and the bytes of their bodies ([`Server::served`]). A POST is a step of a write by parts, of OCI's native API or of S3: it is
 //! answered with an upload's id or as a commit, and nothing is remembered of it. What is put is read and forgotten. A
 //! thread serves a connection, with blocking calls; head and body of a small
 //! answer leave in one `writev`. The headers are about those of OCI Object Storage, so that every client parses what it
@@ -11,12 +12,15 @@
 //! The process is the bench's own executable, started once more with [`SERVE`]: it prints its port and ends with its
 //! standard input, so that it never outlives the bench.
 
+use crate::content::{PERIOD, content};
+use crate::measure::Served;
 use std::io::{self, BufRead as _, BufReader, IoSlice, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The size of every object, in bytes.
+/// The size of an object whose name has none, in bytes.
 pub const OBJECT_SIZE: u64 = 1 << 30;
 
 /// The argument that makes a bench the server.
@@ -48,6 +52,19 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it has served since it started; asking is not counted.
+    pub fn served(&self) -> Served {
+        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        write!(stream, "GET {COUNTS} HTTP/1.1\r\n\r\n").expect("it reads");
+        stream.shutdown(std::net::Shutdown::Write).expect("connected above");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (_, counts) = answer.split_once("\r\n\r\n").expect("a head");
+        let (requests, bytes) = counts.split_once(' ').expect("two counts");
+        let count = |text: &str| text.parse().expect("a number");
+        Served { requests: count(requests), bytes: count(bytes) }
     }
 }
 
@@ -81,8 +98,11 @@ fn serve(listener: &TcpListener) {
     }
 }
 
-/// Zeros that bodies are made of.
-static SLAB: [u8; 1 << 20] = [0; 1 << 20];
+/// Where the server tells its counts; no client's object is there.
+const COUNTS: &str = "/-/counts";
+
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// The headers that every answer has; ends in the middle of the head.
 const COMMON: &str = "content-type: application/octet-stream\r\n\
@@ -140,20 +160,19 @@ impl Connection {
     fn answer(&mut self, head: &Head) -> io::Result<()> {
         match head.method {
             Method::Get => {
-                let range = head.range.clone().unwrap_or(0..OBJECT_SIZE);
+                let range = head.range.clone().unwrap_or(0..head.size);
                 self.begin(if head.range.is_some() { "206 Partial Content" } else { "200 OK" });
-                let length = range.end - range.start;
-                write!(self.answer, "content-length: {length}\r\n")?;
+                write!(self.answer, "content-length: {}\r\n", range.end - range.start)?;
                 if head.range.is_some() {
                     let (first, last) = (range.start, range.end - 1);
-                    write!(self.answer, "content-range: bytes {first}-{last}/{OBJECT_SIZE}\r\n")?;
+                    write!(self.answer, "content-range: bytes {first}-{last}/{}\r\n", head.size)?;
                 }
-                self.send(length)
+                self.send(range)
             }
             Method::Head => {
                 self.begin("200 OK");
-                write!(self.answer, "content-length: {OBJECT_SIZE}\r\n")?;
-                self.send(0)
+                write!(self.answer, "content-length: {}\r\n", head.size)?;
+                self.send(0..0)
             }
             Method::Put => {
                 if head.expects_continue {
@@ -162,7 +181,15 @@ impl Connection {
                 self.discard(head.length)?;
                 self.begin("200 OK");
                 self.answer.extend_from_slice(b"content-length: 0\r\n");
-                self.send(0)
+                self.send(0..0)
+            }
+            Method::Counts => {
+                let counts = format!("{} {}", REQUESTS.load(Relaxed), BYTES.load(Relaxed));
+                write!(
+                    self.stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{counts}",
+                    counts.len()
+                )
             }
             Method::Post(document) => {
                 self.discard(head.length)?;
@@ -173,28 +200,30 @@ impl Connection {
             Method::Other => {
                 self.begin("405 Method Not Allowed");
                 self.answer.extend_from_slice(b"content-length: 0\r\n");
-                self.send(0)
+                self.send(0..0)
             }
         }
     }
 
     fn begin(&mut self, status: &str) {
+        REQUESTS.fetch_add(1, Relaxed);
         self.answer.clear();
         for part in ["HTTP/1.1 ", status, "\r\n", COMMON] {
             self.answer.extend_from_slice(part.as_bytes());
         }
     }
 
-    /// Sends the head begun, and `body` zeros with it.
-    fn send(&mut self, mut body: u64) -> io::Result<()> {
+    /// Sends the head begun, and the content of `body` with it.
+    fn send(&mut self, mut body: Range<u64>) -> io::Result<()> {
         self.answer.extend_from_slice(b"\r\n");
         let mut head = self.answer.as_slice();
-        while !head.is_empty() || body > 0 {
-            let zeros = &SLAB[..body.min(SLAB.len() as u64) as usize];
-            let written = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(zeros)])?;
+        while !head.is_empty() || !body.is_empty() {
+            let piece = content(body.start..body.end.min(body.start + PERIOD));
+            let written = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(piece)])?;
             let of_head = written.min(head.len());
             head = &head[of_head..];
-            body -= (written - of_head) as u64;
+            body.start += (written - of_head) as u64;
+            BYTES.fetch_add((written - of_head) as u64, Relaxed);
         }
         Ok(())
     }
@@ -220,6 +249,8 @@ enum Method {
     Get,
     Head,
     Put,
+    /// What the server has counted.
+    Counts,
     /// With the document that answers it.
     Post(&'static str),
     Other,
@@ -241,6 +272,8 @@ fn document(target: &[u8]) -> &'static str {
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     method: Method,
+    /// The object's.
+    size: u64,
     range: Option<Range<u64>>,
     length: u64,
     expects_continue: bool,
@@ -248,21 +281,24 @@ struct Head {
 
 impl Head {
     fn parse(head: &[u8]) -> Head {
+        let target = head.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
         let method = match head {
+            [b'G', b'E', b'T', b' ', ..] if target == COUNTS.as_bytes() => Method::Counts,
             [b'G', b'E', b'T', b' ', ..] => Method::Get,
             [b'H', b'E', b'A', b'D', b' ', ..] => Method::Head,
             [b'P', b'U', b'T', b' ', ..] => Method::Put,
-            [b'P', b'O', b'S', b'T', b' ', rest @ ..] => {
-                Method::Post(document(rest.split(|&byte| byte == b' ').next().unwrap_or_default()))
-            }
+            [b'P', b'O', b'S', b'T', b' ', ..] => Method::Post(document(target)),
             _ => Method::Other,
         };
-        let mut parsed = Head { method, range: None, length: 0, expects_continue: false };
+        let size = size(target);
+        let mut parsed = Head { method, size, range: None, length: 0, expects_continue: false };
         for line in head.split(|&byte| byte == b'\n').skip(1) {
             let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
             let value = || std::str::from_utf8(&line[colon + 1..]).unwrap_or_default().trim();
             match colon {
-                5 if line[..5].eq_ignore_ascii_case(b"range") => parsed.range = range(value()),
+                5 if line[..5].eq_ignore_ascii_case(b"range") => {
+                    parsed.range = range(value(), size);
+                }
                 6 if line[..6].eq_ignore_ascii_case(b"expect") => parsed.expects_continue = true,
                 14 if line[..14].eq_ignore_ascii_case(b"content-length") => {
                     parsed.length = value().parse().unwrap_or(0);
@@ -274,15 +310,22 @@ impl Head {
     }
 }
 
-/// The bytes that a Range header's value names, cut at the object's end.
-fn range(value: &str) -> Option<Range<u64>> {
+/// The size of the object that a request is for.
+fn size(target: &[u8]) -> u64 {
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let digits = path.rsplit(|&byte| byte == b'-').next().unwrap_or_default();
+    std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or(OBJECT_SIZE)
+}
+
+/// The bytes that a Range header's value names, cut at the end of an object of that size.
+fn range(value: &str, size: u64) -> Option<Range<u64>> {
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
     let range = match (first, last) {
-        ("", last) => OBJECT_SIZE.saturating_sub(last.parse().ok()?)..OBJECT_SIZE,
-        (first, "") => first.parse().ok()?..OBJECT_SIZE,
+        ("", last) => size.saturating_sub(last.parse().ok()?)..size,
+        (first, "") => first.parse().ok()?..size,
         (first, last) => {
             let end = last.parse::<u64>().ok()?.checked_add(1)?;
-            first.parse().ok()?..end.min(OBJECT_SIZE)
+            first.parse().ok()?..end.min(size)
         }
     };
     (range.start < range.end).then_some(range)
@@ -294,13 +337,19 @@ mod tests {
 
     #[test]
     fn ranges_are_read_in_each_form() {
-        assert_eq!(range("bytes=10-19"), Some(10..20));
-        assert_eq!(range("bytes=10-"), Some(10..OBJECT_SIZE));
-        assert_eq!(range("bytes=-10"), Some(OBJECT_SIZE - 10..OBJECT_SIZE));
-        assert_eq!(range(&format!("bytes=0-{}", u64::MAX - 1)), Some(0..OBJECT_SIZE));
+        assert_eq!(range("bytes=10-19", 100), Some(10..20));
+        assert_eq!(range("bytes=10-", 100), Some(10..100));
+        assert_eq!(range("bytes=-10", 100), Some(90..100));
+        assert_eq!(range(&format!("bytes=0-{}", u64::MAX - 1), 100), Some(0..100));
         for wrong in ["bytes=19-10", "bytes=a-b", "10-19", "bytes=10"] {
-            assert_eq!(range(wrong), None, "{wrong}");
+            assert_eq!(range(wrong, 100), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_may_tell_the_size() {
+        assert_eq!(size(b"/bench/lake/events-64315021?x-id=GetObject"), 64_315_021);
+        assert_eq!(size(b"/bench/lake/events-000123.root"), OBJECT_SIZE);
     }
 
     #[test]
@@ -330,20 +379,24 @@ mod tests {
     fn requests_on_one_connection_are_answered_in_turn() {
         let answer = talk(
             b"PUT /o HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\nhello\
-              GET /o HTTP/1.1\r\nrange: bytes=5-3145732\r\n\r\n\
+              GET /o HTTP/1.1\r\nrange: bytes=5-2097156\r\n\r\n\
               HEAD /o HTTP/1.1\r\n\r\nPOST /o?uploads HTTP/1.1\r\n\r\nDELETE /o HTTP/1.1\r\n\r\n",
         );
-        let text = String::from_utf8(answer).unwrap();
-        let places = [
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
-            "HTTP/1.1 206 Partial Content\r\n",
-            "content-length: 3145728\r\ncontent-range: bytes 5-3145732/1073741824\r\n\r\n\0",
-            "\0HTTP/1.1 200 OK\r\n",
-            "content-length: 1073741824\r\n\r\nHTTP/1.1 200 ",
-            "<UploadId>plain</UploadId></InitiateMultipartUploadResult>HTTP/1.1 405 ",
-        ]
-        .map(|part| text.find(part).unwrap_or_else(|| panic!("{part:?} is missing")));
-        assert!(places.is_sorted(), "{places:?}");
-        assert_eq!(text.bytes().filter(|&byte| byte == 0).count(), 3 << 20);
+        let mut rest = answer.as_slice();
+        let mut expect = |part: &[u8]| {
+            let place = rest.windows(part.len()).position(|bytes| bytes == part);
+            let place = place.unwrap_or_else(|| panic!("{} is missing", part.escape_ascii()));
+            rest = &rest[place + part.len()..];
+            place
+        };
+        assert_eq!(expect(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), 0);
+        expect(b"HTTP/1.1 206 Partial Content\r\n");
+        expect(b"content-length: 2097152\r\ncontent-range: bytes 5-2097156/1073741824\r\n\r\n");
+        for piece in [5..5 + PERIOD, 5 + PERIOD..2_097_157] {
+            assert_eq!(expect(content(piece)), 0);
+        }
+        assert_eq!(expect(b"HTTP/1.1 200 OK\r\n"), 0);
+        expect(b"content-length: 1073741824\r\n\r\nHTTP/1.1 200 ");
+        expect(b"<UploadId>plain</UploadId></InitiateMultipartUploadResult>HTTP/1.1 405 ");
     }
 }

@@ -77,20 +77,24 @@ pub(crate) struct Permit {
 #[derive(Debug)]
 pub(crate) enum Ticket {
     Now(Permit),
-    Later(Arc<Admission>, oneshot::Receiver<Permit>),
+    Later(Turn),
 }
 
-impl Ticket {
+/// A place in the line.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    admission: Arc<Admission>,
+    permit: oneshot::Receiver<Permit>,
+}
+
+impl Turn {
     /// The permit, when it is there; `None` if the process ends.
-    pub(crate) async fn admitted(self) -> Option<Permit> {
-        match self {
-            Ticket::Now(permit) => Some(permit),
-            Ticket::Later(admission, mut turn) => loop {
-                match tokio::time::timeout(Duration::from_nanos(STALE_NS), &mut turn).await {
-                    Ok(permit) => return permit.ok(),
-                    Err(_) => admission.reclaim_stale(now_ns().saturating_sub(STALE_NS)),
-                }
-            },
+    pub(crate) async fn admitted(mut self) -> Option<Permit> {
+        loop {
+            match tokio::time::timeout(Duration::from_nanos(STALE_NS), &mut self.permit).await {
+                Ok(permit) => return permit.ok(),
+                Err(_) => self.admission.reclaim_stale(now_ns().saturating_sub(STALE_NS)),
+            }
         }
     }
 }
@@ -140,11 +144,11 @@ impl Admission {
         if books.line.is_empty() && self.fits(&books, bytes) {
             return Ticket::Now(self.grant(&mut books, bytes, false));
         }
-        let (tell, turn) = oneshot::channel();
+        let (tell, permit) = oneshot::channel();
         books.line.push_back((bytes, tell));
         drop(books);
         self.make_room();
-        Ticket::Later(Arc::clone(self), turn)
+        Ticket::Later(Turn { admission: Arc::clone(self), permit })
     }
 
     /// For a read that nobody waits for yet.
@@ -324,7 +328,7 @@ mod tests {
     fn turn(ticket: Ticket) -> oneshot::Receiver<Permit> {
         match ticket {
             Ticket::Now(_) => panic!("it fits"),
-            Ticket::Later(_, turn) => turn,
+            Ticket::Later(turn) => turn.permit,
         }
     }
 

@@ -2,7 +2,7 @@
 //! One object under reading: what it is, the blocks of it that are there or on their way, and what is read ahead.
 
 use super::ReadOptions;
-use super::admission::{Admission, Permit, Ticket};
+use super::admission::{Admission, Permit, Ticket, Turn};
 use super::block::{Block, Cause, End, Fetching};
 use super::plan::{self, Limits, Request, Segment, Sizes};
 use super::predict::Predictor;
@@ -428,8 +428,16 @@ impl Handle {
     }
 
     fn spawn(self: &Arc<Self>, block: &Arc<Block>, ticket: Ticket, runtime: &runtime::Handle) {
+        // Who asked need not be woken only to learn that it is not in line.
+        let turn = match ticket {
+            Ticket::Now(permit) => {
+                block.admitted(permit);
+                None
+            }
+            Ticket::Later(turn) => Some(turn),
+        };
         let fetching = Fetching { handle: Arc::clone(self), block: Arc::clone(block) };
-        let task = runtime.spawn(fetch(fetching, ticket));
+        let task = runtime.spawn(fetch(fetching, turn));
         block.fetched_by(task.abort_handle());
     }
 
@@ -738,12 +746,14 @@ pub(crate) fn streamed(range: Range<u64>) -> Request {
     pieces(range, PIECE)
 }
 
-/// Fetches a block: waits for its permit, asks, and tells all who wait for it.
-async fn fetch(fetching: Fetching, ticket: Ticket) {
+/// Fetches a block: waits for its turn if it has to, asks, and tells all who wait for it.
+async fn fetch(fetching: Fetching, turn: Option<Turn>) {
     let begun = now_ns();
-    let Some(permit) = ticket.admitted().await else { return };
     let Fetching { handle, block } = &fetching;
-    block.admitted(permit);
+    if let Some(turn) = turn {
+        let Some(permit) = turn.admitted().await else { return };
+        block.admitted(permit);
+    }
     let Origin { client, backend, key, .. } = &handle.origin;
     let call = Call::fetch(backend, client.policy(), block.sink(), Arc::clone(key), begun);
     match handle.get(block, call).await {

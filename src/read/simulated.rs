@@ -7,6 +7,7 @@ use crate::sim::{Fault, SimBackend};
 use crate::timing::{Level, Operation, Outcome, Phase};
 use crate::{Client, Config, ErrorKind, GetOptions, Store};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::ops::Range;
 use std::sync::Arc;
@@ -269,6 +270,17 @@ async fn nothing_is_foreseen_beside_what_was_told() {
         assert!(is_right(&reader.read_at(range.clone()).await.unwrap(), range.clone()));
     }
     assert_eq!((world.requests(), world.bytes_sent()), (6, 12 * MIB));
+}
+
+#[tokio::test(start_paused = true)]
+async fn far_ranges_are_all_asked_for_at_the_first_poll() {
+    let world = World::new(1);
+    world.sim.object("k", 1024 * MIB);
+    let far: Vec<_> = (0..10).map(|number| number * 100 * MIB..number * 100 * MIB + MIB).collect();
+    let mut ranges = world.reader(ReadPolicy::Adaptive).read_ranges(&far);
+    assert!(ranges.next().now_or_never().is_none());
+    assert_eq!(world.client.admission().held().0, 10 * MIB, "with room, nobody stands in line");
+    assert_eq!(ranges.all().await.unwrap().len(), 10);
 }
 
 #[tokio::test(start_paused = true)]
