@@ -165,10 +165,10 @@ mod tests {
         // 1 Gbit/s: two streams fill it.
         let narrow = after(600, &mut width, 60e6, 125e6, &mut now);
         assert!(narrow <= 9.0, "{narrow}");
-        // 1 GB/s: seventeen fill it.
+        // 1 GB/s: seventeen fill it but for the time of the first bytes.
         let (mut width, mut now) = (Width::new(256.0), 1);
         let middle = after(600, &mut width, 60e6, 1e9, &mut now);
-        assert!((16.0..=34.0).contains(&middle), "{middle}");
+        assert!((16.0..=42.0).contains(&middle), "{middle}");
     }
 
     #[test]

@@ -43,8 +43,8 @@ def interrupted_in_wait_for_ranges(store):
     store.reader(LATE).read_ranges([(0, 1)], lambda *part: told.append(part))
     file = store.open(LATE)
     threading.Timer(0, lambda: (sys.stdin.readline(), os.kill(os.getpid(), signal.SIGINT))).start()
-    print("reading", flush=True)
     try:
+        print("reading", flush=True)
         file.readinto(bytearray(10))
     except KeyboardInterrupt:
         print("interrupted", flush=True)
