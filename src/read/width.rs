@@ -26,7 +26,7 @@ const PATIENCE: u32 = 16;
 #[derive(Debug)]
 pub(crate) struct Width {
     most: f64,
-    width: f64,
+    requests: f64,
     /// The best rate at the width that is held to, in bytes a second.
     best: f64,
     trial: Option<Trial>,
@@ -59,7 +59,7 @@ impl Width {
     pub(crate) fn new(most: f64) -> Width {
         Width {
             most,
-            width: START.min(most),
+            requests: START.min(most),
             best: 0.0,
             trial: None,
             rest: 0,
@@ -70,7 +70,7 @@ impl Width {
 
     /// Whether another request may go beside so many.
     pub(crate) fn admits(&mut self, running: u32) -> bool {
-        let admits = f64::from(running) < self.width.floor();
+        let admits = f64::from(running) < self.requests.floor();
         self.round.full |= !admits;
         admits
     }
@@ -109,12 +109,12 @@ impl Width {
             }
             return;
         };
-        let kept = if self.width < before { AS_GOOD } else { BETTER };
+        let kept = if self.requests < before { AS_GOOD } else { BETTER };
         if rate >= self.best * kept {
             self.best = self.best.max(rate);
             self.attempt();
         } else {
-            self.width = before;
+            self.requests = before;
             self.rest = PATIENCE;
             self.wider = !self.wider;
             self.settle();
@@ -122,11 +122,11 @@ impl Width {
     }
 
     fn attempt(&mut self) {
-        let before = self.width;
+        let before = self.requests;
         let tried = before * if self.wider { WIDER } else { NARROWER };
-        self.width = tried.clamp(LEAST.min(self.most), self.most);
-        if (self.width - before).abs() < 0.5 {
-            self.width = before;
+        self.requests = tried.clamp(LEAST.min(self.most), self.most);
+        if (self.requests - before).abs() < 0.5 {
+            self.requests = before;
             self.wider = !self.wider;
             self.rest = PATIENCE;
             return;
@@ -149,14 +149,14 @@ mod tests {
     fn after(answers: u32, width: &mut Width, stream: f64, all: f64, now: &mut u64) -> f64 {
         const BYTES: u64 = 8 << 20;
         for _ in 0..answers {
-            let running = width.width.floor();
+            let running = width.requests.floor();
             assert!(!width.admits(running as u32));
             let each = stream.min(all / running);
             let takes = 0.03 + BYTES as f64 / each;
             *now += (takes / running * 1e9) as u64;
             width.ended(BYTES, *now);
         }
-        width.width
+        width.requests
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
             assert!(width.admits(3));
             width.ended(1 << 20, now * 1_000_000);
         }
-        assert!((width.width - START).abs() < 0.1);
+        assert!((width.requests - START).abs() < 0.1);
         assert!(!Width::new(2.0).admits(2));
     }
 }
