@@ -11,7 +11,7 @@ help:
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
-	@echo "                  server's record, the second RSA provider"
+	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make dist         the wheel for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
@@ -27,7 +27,7 @@ test:
 	@scripts/stages format clippy docs edges build rust judges python
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix
+	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix wheel
 
 lint:
 	@scripts/stages format clippy docs deny

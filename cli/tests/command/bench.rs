@@ -78,3 +78,30 @@ fn patterns_are_few_requests() {
     let (_, requests, ratio) = run("root", "1");
     assert!(requests <= 12 && ratio < 1.3, "{requests} requests, {ratio}");
 }
+
+#[test]
+fn what_was_measured_is_reported() {
+    let world = World::new(Api::Oci);
+    world.object("in/x", &[7; 100_000]);
+    let (out, url) = (world.path("run"), world.url("in/"));
+    let out = out.to_str().unwrap();
+    for scope in ["one.hlog", "two.hlog"] {
+        let scope = world.path(scope);
+        let scope = scope.to_str().unwrap();
+        let args = ["bench", &url, "--size", "4KiB", "--count", "50", "--warmup", "0"];
+        world.run(&[&args[..], &["--out", out, "--scope-out", scope]].concat()).well();
+    }
+    let told = world.run(&["report", out]).well().out;
+    assert_eq!(told.trim_end(), format!("{out}/report.html"));
+    let page = String::from_utf8(world.read("run/report.html")).unwrap();
+    assert!(page.contains("get: 50 requests") && page.contains("<svg"), "{page}");
+    // Logs of several processes are added up; the listing of either is in them, too.
+    let (one, two) = (world.path("one.hlog"), world.path("two.hlog"));
+    let (one, two) = (one.to_str().unwrap(), two.to_str().unwrap());
+    let sum = world.run(&["report", one, two, "--out", "-", "--title", "a <sum>"]).well().out;
+    assert!(sum.contains("get: 100 requests") && sum.contains("a &lt;sum&gt;"), "{sum}");
+    assert!(measured(&world.run(&["report", one, "--json"]).well().out).is_object());
+    world.run(&["report", "no-such-run"]).ended(2, "no-such-run");
+    world.file("bad.hlog", b"not a log");
+    world.run(&["report", world.path("bad.hlog").to_str().unwrap()]).ended(2, "no log of ours");
+}
