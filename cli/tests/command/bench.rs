@@ -82,7 +82,7 @@ fn patterns_are_few_requests() {
 #[test]
 fn what_was_measured_is_reported() {
     let world = World::new(Api::Oci);
-    world.object("in/x", &[7; 100_000]);
+    world.object("in/x", &vec![7; 100_000]);
     let (out, url) = (world.path("run"), world.url("in/"));
     let out = out.to_str().unwrap();
     for scope in ["one.hlog", "two.hlog"] {
