@@ -338,7 +338,6 @@ def test_tables_are_read_by_those_who_know_fsspec(fs, root, service, options, tm
     assert read.equals(table.head(10))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_an_instance_works_on_in_a_forked_child(fs, root):
     fs.pipe_file(f"{root}/k", DATA)
     child = os.fork()
