@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.storescope.hadoop;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+
+/**
+ * The core, in Rust. Each handle is a slot and a generation: one that was closed, or was never given, is an {@link
+ * IOException}, never a crash. Failures arrive as the exceptions that {@link Failures} makes.
+ *
+ * <p>Keys are object names below the bucket, without a leading {@code /}. Calls block, and end with {@link
+ * java.io.InterruptedIOException} when their thread is interrupted, but for those that close or abort.
+ */
+final class Native {
+
+  /** Reads of unknown shape. */
+  static final int POLICY_ADAPTIVE = 0;
+  /** Front to back. */
+  static final int POLICY_SEQUENTIAL = 1;
+  /** Here and there: nothing is read ahead. */
+  static final int POLICY_RANDOM = 2;
+  /** Ranges that are told. */
+  static final int POLICY_VECTOR = 3;
+  /** All of it, soon. */
+  static final int POLICY_WHOLE_FILE = 4;
+  /** A columnar file: its end first. */
+  static final int POLICY_PARQUET = 5;
+
+  /** Replaces what is there. */
+  static final int MODE_OVERWRITE = 0;
+  /** Fails with FileAlreadyExistsException where something is. */
+  static final int MODE_CREATE = 1;
+
+  static {
+    Library.load();
+  }
+
+  private Native() {}
+
+  // The library.
+
+  /** The version of the native library, which must be the jar's. */
+  static native String version();
+
+  /** Writes all that this process has recorded as an .hlog file. */
+  static native void writeProfile(String path) throws IOException;
+
+  // Stores: one bucket each.
+
+  /**
+   * A bucket. No I/O.
+   *
+   * @param url {@code oci://bucket@namespace/} or {@code s3://bucket/}
+   * @param settings names and values of docs/CONFIG.md, in turn
+   * @param scope the name of what is recorded
+   */
+  static native long openStore(String url, String[] settings, String scope) throws IOException;
+
+  /** Closes a store; what was opened of it goes on. */
+  static native void closeStore(long store);
+
+  /** Whether the service renames by itself, each object at once. */
+  static native boolean renamesAtomically(long store) throws IOException;
+
+  /**
+   * What a store, reader or writer has recorded: a line each, {@code name value}, values whole numbers.
+   */
+  static native String statistics(long handle) throws IOException;
+
+  // Objects.
+
+  /** What an object is; null where there is none. One HEAD. */
+  static native Entries head(long store, String key) throws IOException;
+
+  /**
+   * What an object is, by a GET of its last {@code tail} bytes, which a reader opened soon will find there; by a HEAD where
+   * they are there already. Null where there is no object. One request.
+   */
+  static native Entries headWithTail(long store, String key, int tail) throws IOException;
+
+  /** The first entries below a prefix, at most so many, at any depth. One LIST. */
+  static native Entries first(long store, String prefix, int most) throws IOException;
+
+  /**
+   * A listing, in byte order of the names.
+   *
+   * @param startAfter the listing begins behind this key; may be null
+   * @param flat at any depth; otherwise what lies deeper is told once, as a prefix
+   * @param pageSize the most entries of a page; 0 for the store's own
+   */
+  static native long openListing(long store, String prefix, String startAfter, boolean flat, int pageSize)
+      throws IOException;
+
+  /** The next page, which was asked for ahead; null after the last. */
+  static native Entries nextPage(long listing) throws IOException;
+
+  /** Ends a listing. */
+  static native void closeListing(long listing);
+
+  /** Writes a small object by one request; what it is. */
+  static native Entries put(long store, String key, byte[] bytes, int mode) throws IOException;
+
+  /** Removes an object; whether there was one. S3 does not tell, and says true. */
+  static native boolean delete(long store, String key) throws IOException;
+
+  /**
+   * Removes objects by batches.
+   *
+   * @param batched by requests for many; otherwise one each
+   * @return for each key, null where it is gone, else what went wrong
+   */
+  static native String[] deleteMany(long store, String[] keys, boolean batched) throws IOException;
+
+  /** Removes all objects whose names begin with a prefix; how many. Fails if any is left. */
+  static native long deleteTree(long store, String prefix, boolean batched) throws IOException;
+
+  /**
+   * Gives an object another name, which must be free.
+   *
+   * @param size its size and {@code etag} its ETag, if they are known (-1, null): saves a HEAD
+   */
+  static native Entries rename(long store, String from, String to, long size, String etag) throws IOException;
+
+  /**
+   * Gives all objects whose names begin with {@code from} names that begin with {@code to}; how many. Each is renamed whole
+   * or not at all, {@code width} at a time. The first failure ends it, and says how many were renamed.
+   */
+  static native long renameTree(long store, String from, String to, int width) throws IOException;
+
+  // Writers. Of one thread at a time.
+
+  /**
+   * A write by as many requests as it takes; nothing is seen before {@link #finish}.
+   *
+   * @param size the object's size if it is known, else -1
+   * @param about names and values in turn: content-type, content-encoding, content-language, content-disposition,
+   *     cache-control, and user metadata under {@code meta-NAME}
+   */
+  static native long openWriter(long store, String key, int mode, long size, String[] about) throws IOException;
+
+  /** Takes bytes; waits where as many parts are under way as may be. */
+  static native void write(long writer, byte[] bytes, int offset, int length) throws IOException;
+
+  /** Makes the object; what it is. Closes the writer. */
+  static native Entries finish(long writer) throws IOException;
+
+  /** Discards what was written, at the store, too. Closes the writer. */
+  static native void abort(long writer) throws IOException;
+
+  // Writes by parts that others may go on with.
+
+  /** Begins one; its id. */
+  static native String beginUpload(long store, String key) throws IOException;
+
+  /** Writes a part, numbered from 1; its tag. */
+  static native String putPart(long store, String key, String id, int number, byte[] bytes, int length)
+      throws IOException;
+
+  /** Makes the object of parts. */
+  static native Entries completeUpload(long store, String key, String id, int[] numbers, String[] tags)
+      throws IOException;
+
+  /** Discards one. FileNotFoundException where there is none of this id. */
+  static native void abortUpload(long store, String key, String id) throws IOException;
+
+  /** Those that were begun below a prefix: keys and ids, in turn. */
+  static native String[] uploads(long store, String prefix) throws IOException;
+
+  // Readers. Of any number of threads.
+
+  /**
+   * An object under reading: one version of it. No I/O.
+   *
+   * @param size its size, or -1
+   * @param etag its ETag, or null
+   */
+  static native long openReader(long store, String key, long size, String etag, int policy) throws IOException;
+
+  /** What the object is, by the first answer, or a HEAD. */
+  static native Entries readerStatus(long reader) throws IOException;
+
+  /** Fills the bytes from a position on; fewer only at the object's end, -1 there. */
+  static native int read(long reader, long position, byte[] into, int offset, int length) throws IOException;
+
+  /** The same into a direct buffer, at an absolute offset of it. */
+  static native int readDirect(long reader, long position, ByteBuffer into, int offset, int length)
+      throws IOException;
+
+  /**
+   * Begins reads of ranges, each into its buffer: from its position on, all of its range. Those that end are told by {@link
+   * #completed}, by the number {@code first} and those after it.
+   */
+  static native void readRanges(long reader, long[] offsets, ByteBuffer[] into, long first) throws IOException;
+
+  /**
+   * Waits for reads of ranges to end, and fills heap buffers: how many of the two arrays it filled, 0 after a second without
+   * any.
+   *
+   * @param failures null for each that ended well
+   */
+  static native int completed(long[] numbers, Throwable[] failures);
+
+  /** Drops what is kept of the object; it can still be read. */
+  static native void unbuffer(long reader);
+
+  /** Closes a reader; what is under way ends with an error. */
+  static native void closeReader(long reader);
+}
