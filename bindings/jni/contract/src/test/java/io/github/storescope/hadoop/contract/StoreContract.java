@@ -14,7 +14,7 @@ import org.apache.hadoop.fs.contract.AbstractBondedFSContract;
  */
 public final class StoreContract extends AbstractBondedFSContract {
 
-  private static final String SCHEME = System.getProperty("contract.scheme");
+  private static final String SCHEME = scheme();
 
   StoreContract(Configuration conf) {
     super(conf);
@@ -38,9 +38,17 @@ public final class StoreContract extends AbstractBondedFSContract {
     return FileContext.getFileContext(bucket(), new Configuration());
   }
 
+  /** The suites rename the root directory and empty it: a local disk must never be put before them. */
+  private static String scheme() {
+    String scheme = System.getProperty("contract.scheme");
+    if (!"oci".equals(scheme) && !"s3".equals(scheme)) {
+      throw new IllegalStateException("contract.scheme is " + scheme + ": run.py sets oci or s3");
+    }
+    return scheme;
+  }
+
   private static URI bucket() {
-    StoreContract contract = new StoreContract(new Configuration());
-    return URI.create(contract.loadFilesystemName(SCHEME));
+    return URI.create(new StoreContract(new Configuration()).loadFilesystemName(SCHEME));
   }
 
   @Override
