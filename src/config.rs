@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 mod profile;
 
-pub(crate) use profile::Profile;
+pub(crate) use profile::{Profile, Source};
 
 /// What a setting's text may be.
 trait Value: Sized {
@@ -59,19 +59,19 @@ macro_rules! settings {
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
             $(pub(crate) $name: $type,)+
-            /// Settings that an environment variable of OCI's own tools gave: they say nothing to an S3 store.
-            oci_only: Vec<&'static str>,
+            /// Settings that the environment gave, each with its variable.
+            variables: Vec<(&'static str, String)>,
         }
 
         impl Default for Config {
-            fn default() -> Config { Config { $($name: $default,)+ oci_only: Vec::new() } }
+            fn default() -> Config { Config { $($name: $default,)+ variables: Vec::new() } }
         }
 
         impl Config {
             /// Sets one setting from text.
             pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
                 let name = name.replace('-', "_");
-                self.oci_only.retain(|oci| *oci != name);
+                self.variables.retain(|(given, _)| *given != name);
                 let parsed = match name.as_str() {
                     $(stringify!($name) => <$type as Value>::parse(text).map(|value| self.$name = value),)+
                     _ => return Err(Error::config(format!("there is no setting {name:?}; docs/CONFIG.md lists them"))),
@@ -88,7 +88,7 @@ macro_rules! settings {
                 #[must_use]
                 pub fn $name(mut self, value: impl Into<$type>) -> Config {
                     self.$name = value.into();
-                    self.oci_only.retain(|oci| *oci != stringify!($name));
+                    self.variables.retain(|(given, _)| *given != stringify!($name));
                     self
                 }
             )+
@@ -122,6 +122,15 @@ settings! {
     store config_file: Option<PathBuf> = None, ["OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE"], "The OCI configuration file. Without it, `~/.oci/config`, then `~/.oraclebmc/config`.";
     store profile: Option<String> = None, ["OCI_CLI_PROFILE"], "The profile in that file. Without it, `DEFAULT`. Other profiles inherit from `DEFAULT` what they lack.";
     store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs: `api_key`, `security_token`, or `auto` (a token where the profile has a `security_token_file`, else its API key). `none`: nobody, for public buckets and pre-authenticated requests. On S3 all but `none` mean the credentials below, then those of the AWS tools.";
+    store tenancy: Option<String> = None, ["OCI_CLI_TENANCY"], "The tenancy's OCID. Without it and those down to `delegation_token_file`, the profile's; with all that the principal needs, no configuration file is needed.";
+    store user: Option<String> = None, ["OCI_CLI_USER"], "The OCID of the user whose API key signs.";
+    store fingerprint: Option<String> = None, ["OCI_CLI_FINGERPRINT"], "The fingerprint of that key.";
+    store key_file: Option<PathBuf> = None, ["OCI_CLI_KEY_FILE"], "The PEM file of the private key.";
+    secret key_content: Option<Secret> = None, ["OCI_CLI_KEY_CONTENT"], "The private key itself, in PEM, in place of `key_file`.";
+    secret pass_phrase: Option<Secret> = None, ["OCI_CLI_PASSPHRASE"], "The passphrase of an encrypted private key.";
+    store security_token_file: Option<PathBuf> = None, ["OCI_CLI_SECURITY_TOKEN_FILE"], "The file of a session token (`oci session authenticate`), read again when it changes.";
+    store delegation_token_file: Option<PathBuf> = None, ["OCI_DELEGATION_TOKEN_FILE", "OCI_CLI_DELEGATION_TOKEN_FILE"], "The file of a delegation token (`opc-obo-token`): requests are made on behalf of whom it names. Read again when it changes.";
+    store realm_endpoint: bool = false, ["OCI_REALM_SPECIFIC_SERVICE_ENDPOINT_TEMPLATE_ENABLED"], "Make the endpoint from namespace and region as the realm has it: `https://NAMESPACE.objectstorage.REGION.oci.customer-oci.com`. In a realm without such endpoints, as without this.";
     store access_key_id: Option<String> = None, [], "S3: the access key's id. Without it, the chain of the AWS tools: environment, profile, web identity, container, instance.";
     secret secret_access_key: Option<Secret> = None, [], "S3: the secret of that key.";
     secret session_token: Option<Secret> = None, [], "S3: the session token of that key, where it has one.";
@@ -176,9 +185,7 @@ impl Config {
                 config.set(setting.name, &text).map_err(|error| {
                     Error::config(format!("environment variable {name}: {error}"))
                 })?;
-                if name.starts_with("OCI_") {
-                    config.oci_only.push(setting.name);
-                }
+                config.variables.push((setting.name, name.to_owned()));
             }
         }
         Ok(config)
@@ -191,7 +198,45 @@ impl Config {
         name: &str,
         value: Option<&'a T>,
     ) -> Option<&'a T> {
-        value.filter(|_| !self.oci_only.contains(&name))
+        value.filter(|_| !self.variable_of(name).is_some_and(|given| given.starts_with("OCI_")))
+    }
+
+    /// The environment variable that gave a setting.
+    fn variable_of(&self, name: &str) -> Option<&str> {
+        let given = self.variables.iter().find(|(given, _)| *given == name);
+        given.map(|(_, variable)| variable.as_str())
+    }
+
+    /// Whether the settings alone say who signs, so that no profile is needed for it.
+    pub(crate) fn identifies(&self) -> bool {
+        let key = self.key_file.is_some() || self.key_content.is_some();
+        let user = self.tenancy.is_some() && self.user.is_some() && self.fingerprint.is_some();
+        let token = self.security_token_file.is_some();
+        match self.auth {
+            Auth::None => true,
+            Auth::ApiKey => key && user,
+            Auth::SecurityToken => key && token,
+            Auth::Auto => key && (user || token),
+        }
+    }
+
+    /// What the settings say of who signs, by the keys of a profile.
+    fn principal(&self) -> [(&'static str, Option<Zeroizing<String>>); 8] {
+        let text = |value: &Option<String>| value.clone().map(Zeroizing::new);
+        let secret = |value: &Option<Secret>| value.clone().map(|Secret(text)| text);
+        let path = |value: &Option<PathBuf>| {
+            value.as_deref().map(|path| Zeroizing::new(path.to_string_lossy().into_owned()))
+        };
+        [
+            ("tenancy", text(&self.tenancy)),
+            ("user", text(&self.user)),
+            ("fingerprint", text(&self.fingerprint)),
+            ("key_file", path(&self.key_file)),
+            ("key_content", secret(&self.key_content)),
+            ("pass_phrase", secret(&self.pass_phrase)),
+            ("security_token_file", path(&self.security_token_file)),
+            ("delegation_token_file", path(&self.delegation_token_file)),
+        ]
     }
 
     /// `docs/CONFIG.md`.

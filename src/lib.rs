@@ -70,10 +70,10 @@ pub use options::{
     ChecksumMode, CopyOptions, DeleteOptions, GetOptions, ListOptions, PutOptions, RenameOptions,
 };
 pub use payload::Payload;
-pub use read::{ByteStream, Ranges, ReadOptions, ReadPolicy, Reader};
+pub use read::{ByteStream, Piece, Pieces, Ranges, ReadOptions, ReadPolicy, Reader};
 pub use store::{GetResult, ListEntry, Store};
 pub use url::{Scheme, StoreUrl};
-pub use write::Writer;
+pub use write::{UploadedPart, Writer};
 
 /// The README's example compiles.
 #[cfg(doctest)]

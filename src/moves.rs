@@ -559,7 +559,7 @@ impl Store {
 
     /// Aborts a write by parts that was left, and frees its parts. One that is gone is `NotFound`.
     pub async fn abort_upload(&self, upload: &Upload) -> Result<()> {
-        let full = Upload { key: self.full(&upload.key).to_string(), ..upload.clone() };
+        let full = self.full_upload(upload);
         let call = self.begin(Operation::AbortUpload, &upload.key, None)?;
         on_runtime!(self.client(), self.abort_call(call, &full))
     }

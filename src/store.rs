@@ -208,6 +208,11 @@ impl Store {
         Writer::new(self, key, options)
     }
 
+    /// Whether [`rename`](Store::rename) is one request of the service, seen whole or not at all.
+    pub fn renames_atomically(&self) -> bool {
+        self.0.backend.abilities().rename
+    }
+
     /// Removes an object. One that is not there is `NotFound` (S3 does not tell, and answers success); but where the
     /// answer was lost and the object is gone, it is taken to have been this call's doing.
     pub async fn delete(&self, key: &str, options: DeleteOptions) -> Result<()> {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use storescope::timing::{Level, Operation, Outcome, Phase};
 use storescope::{
     DeleteOptions, Error, ErrorKind, GetOptions, ListEntry, ListOptions, PutMode, PutOptions,
-    StoreOptions, StoreUrl,
+    RenameOptions, StoreOptions, StoreUrl,
 };
 use storescope_emulator::{Action, Emulator, Fault};
 
@@ -1164,15 +1164,106 @@ async fn a_renewed_token_is_read_again() {
     }
 }
 
+/// The values of the emulator's DEFAULT profile, as settings.
+fn by_settings(emulator: &Emulator) -> storescope::Config {
+    let oci = &emulator.ready().oci;
+    let text = std::fs::read_to_string(&oci.config_file).unwrap();
+    let default = text.split("\n\n").next().unwrap();
+    let mut config = storescope::Config::default().endpoint(oci.endpoint.clone());
+    for line in default.lines().skip(1) {
+        let (name, value) = line.split_once(" = ").unwrap();
+        config.set(name, value).unwrap();
+    }
+    config.config_file(PathBuf::from("/nowhere/config"))
+}
+
+#[tokio::test]
+async fn settings_sign_without_a_configuration_file() {
+    let emulator = common::emulator();
+    let config = by_settings(&emulator);
+    let world = World::on(emulator, |_| impatient(config.clone(), 2));
+    let bytes = world.object("k", 100).await;
+    assert_eq!(read(&world.store, "k").await.unwrap(), bytes);
+
+    // The same by a store's own options, with the key itself; then without a part of it.
+    let client = client(impatient(storescope::Config::default(), 2));
+    let key = std::fs::read_to_string(state_folder(&world.emulator).join("key.pem")).unwrap();
+    let text = std::fs::read_to_string(&world.emulator.ready().oci.config_file).unwrap();
+    let value = |key: &str| {
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_once(" = ").unwrap().1.to_owned()
+    };
+    let options = |user: &str| {
+        StoreOptions::new()
+            .set("endpoint", &world.emulator.ready().oci.endpoint)
+            .set("config_file", "/nowhere/config")
+            .set("tenancy", value("tenancy"))
+            .set("user", user)
+            .set("fingerprint", value("fingerprint"))
+            .set("key_content", &key)
+    };
+    let url = bucket_url(&world.emulator).parse().unwrap();
+    let store = client.store(&url, options(&value("user"))).unwrap();
+    assert_eq!(read(&store, "k").await.unwrap(), bytes);
+    let error = read(&client.store(&url, options("")).unwrap(), "k").await.unwrap_err();
+    let told = error.to_string();
+    assert_eq!(error.kind(), ErrorKind::Config, "{told}");
+    assert!(told.contains("/nowhere/config"), "{told}");
+    // Another's user: the 401 says where each value came from, and nothing of the key.
+    let error = read(&client.store(&url, options("ocid1.user.oc1..x")).unwrap(), "k").await;
+    let told = all_text(&error.unwrap_err());
+    for part in ["401", "setting user", "setting key_content"] {
+        assert!(told.contains(part), "{part:?} in {told}");
+    }
+    assert!(!key.lines().any(|line| told.contains(line)), "{told}");
+}
+
+#[tokio::test]
+async fn a_delegation_token_is_signed_with_every_request_and_read_again() {
+    let world = with_profile(common::emulator(), "DELEGATED");
+    let bytes = world.object("k", 100).await;
+    // A listing, a ranged read twice (the second by a signature that is reused), a rename (its body is signed, too).
+    let listed: Vec<_> = world.store.list("", ListOptions::new()).collect().await;
+    assert_eq!(listed.len(), 1);
+    for _ in 0..2 {
+        assert_eq!(read_range(&world.store, "k", 10..20).await.unwrap(), bytes[10..20]);
+    }
+    world.store.rename("k", "l", RenameOptions::new()).await.unwrap();
+    assert!(world.exchanges().iter().all(|(_, status)| status.unwrap() < 300));
+
+    // A token that the emulator did not make is refused wherever it is sent: it was sent above.
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("token");
+    std::fs::write(&bad, "bad.token.here").unwrap();
+    let refused = World::on(common::emulator(), |config| {
+        impatient(config, 2).delegation_token_file(bad.clone())
+    });
+    let error = read(&refused.store, "k").await.unwrap_err();
+    let told = all_text(&error);
+    assert_eq!(error.status(), Some(401), "{told}");
+    assert!(told.contains(bad.to_str().unwrap()) && !told.contains("token.here"), "{told}");
+    // Renewed by another, it is read again, and the 401 was the last word no longer.
+    let theirs = state_folder(&refused.emulator).join("delegation_token");
+    std::fs::copy(theirs, &bad).unwrap();
+    assert!(read(&refused.store, "k").await.unwrap_err().is_not_found());
+}
+
 #[tokio::test]
 async fn no_secret_is_told() {
     let (log, _listening) = Log::listen();
     let mut told = String::new();
     let mut secrets = Vec::new();
-    for profile in ["DEFAULT", "WRONG", "SESSION", "EXPIRED"] {
+    for profile in ["DEFAULT", "WRONG", "SESSION", "EXPIRED", "DELEGATED"] {
         let world = with_profile(common::emulator(), profile);
         let folder = state_folder(&world.emulator);
-        for name in ["key.pem", "wrong_key.pem", "session_key.pem", "token", "expired_token"] {
+        for name in [
+            "key.pem",
+            "wrong_key.pem",
+            "session_key.pem",
+            "token",
+            "expired_token",
+            "delegation_token",
+        ] {
             let text = std::fs::read_to_string(folder.join(name)).unwrap();
             let body: Vec<&str> = text.lines().filter(|line| !line.starts_with('-')).collect();
             // Any line of it, and any part of a token, would be one too many.

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use storescope_sign::{KeyError, PrivateKey, PublicKey};
 
 use crate::StartError;
@@ -24,6 +25,9 @@ pub(crate) const COMPARTMENT: &str = "ocid1.compartment.oc1..aaaaaaaaemulatorcom
 
 /// How long a fresh session token lives; the service's own live as long.
 const TOKEN_LIFE: Duration = Duration::from_hours(1);
+
+/// The `ttype` claim of a delegation token.
+const DELEGATION: &str = "delegation";
 
 /// The verifier's side: which public key a `keyId` stands for.
 pub(crate) struct Identity {
@@ -49,10 +53,14 @@ impl Identity {
             write_private(&folder.join(name), key.to_pkcs8_pem().as_bytes())?;
         }
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        for (name, expires) in
-            [("token", seconds + TOKEN_LIFE.as_secs()), ("expired_token", seconds - 60)]
-        {
-            let token = mint(&keys.issuer, keys.session.public_key(), expires)?;
+        let session = session_claims(keys.session.public_key());
+        let ends = seconds + TOKEN_LIFE.as_secs();
+        for (name, claims, expires) in [
+            ("token", &session, ends),
+            ("expired_token", &session, seconds - 60),
+            ("delegation_token", &serde_json::json!({ "ttype": DELEGATION }), ends),
+        ] {
+            let token = mint(&keys.issuer, claims, expires)?;
             write_private(&folder.join(name), token.as_bytes())?;
         }
         let session =
@@ -66,11 +74,14 @@ impl Identity {
                  [WRONG]\nkey_file = {}\n\n\
                  [SESSION]\n{session}\nsecurity_token_file = {}\n\n\
                  # A token that ended a minute before the start.\n\
-                 [EXPIRED]\n{session}\nsecurity_token_file = {}\n",
+                 [EXPIRED]\n{session}\nsecurity_token_file = {}\n\n\
+                 # The API key, on behalf of somebody.\n\
+                 [DELEGATED]\ndelegation_token_file = {}\n",
                 path("key.pem"),
                 path("wrong_key.pem"),
                 path("token"),
                 path("expired_token"),
+                path("delegation_token"),
             )
             .as_bytes(),
         )?;
@@ -97,6 +108,18 @@ impl Identity {
             Some(read)
         })?;
         (now < UNIX_EPOCH + Duration::from_secs(expires)).then_some(key)
+    }
+
+    /// Whether a token lets others ask on somebody's behalf at `now`.
+    pub(crate) fn delegates(&self, token: &str, now: SystemTime) -> bool {
+        #[derive(Deserialize)]
+        struct Claims {
+            exp: u64,
+            ttype: String,
+        }
+        read_claims::<Claims>(token, &self.issuer).is_some_and(|Claims { exp, ttype }| {
+            ttype == DELEGATION && now < UNIX_EPOCH + Duration::from_secs(exp)
+        })
     }
 }
 
@@ -133,9 +156,8 @@ impl Keys {
     }
 }
 
-/// An RS256 JWT as the identity service gives it out: `jwk` is a string that holds the session's
-/// public key as JSON.
-fn mint(issuer: &PrivateKey, session: &PublicKey, expires: u64) -> Result<String, StartError> {
+/// What a session's token says: `jwk` is a string that holds the session's public key as JSON.
+fn session_claims(session: &PublicKey) -> serde_json::Value {
     let jwk = serde_json::json!({
         "kty": "RSA",
         "kid": "session",
@@ -144,14 +166,21 @@ fn mint(issuer: &PrivateKey, session: &PublicKey, expires: u64) -> Result<String
         "n": URL_SAFE_NO_PAD.encode(session.modulus()),
         "e": URL_SAFE_NO_PAD.encode(session.exponent()),
     });
-    let claims = serde_json::json!({
-        "sub": USER,
-        "iss": "emulator",
-        "tenant": TENANCY,
-        "iat": expires - TOKEN_LIFE.as_secs(),
-        "exp": expires,
-        "jwk": jwk.to_string(),
-    });
+    serde_json::json!({ "jwk": jwk.to_string() })
+}
+
+/// An RS256 JWT as the identity service gives it out.
+fn mint(
+    issuer: &PrivateKey,
+    claims: &serde_json::Value,
+    expires: u64,
+) -> Result<String, StartError> {
+    let mut claims = claims.clone();
+    claims["sub"] = USER.into();
+    claims["iss"] = "emulator".into();
+    claims["tenant"] = TENANCY.into();
+    claims["iat"] = (expires - TOKEN_LIFE.as_secs()).into();
+    claims["exp"] = expires.into();
     let head = URL_SAFE_NO_PAD.encode(br#"{"alg":"RS256","kid":"emulator","typ":"JWT"}"#);
     let text = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
     let signature =
@@ -171,16 +200,21 @@ fn read_token(token: &str, issuer: &PublicKey) -> Option<(PublicKey, u64)> {
         n: String,
         e: String,
     }
+    let claims: Claims = read_claims(token, issuer)?;
+    let jwk: Jwk = serde_json::from_str(&claims.jwk).ok()?;
+    let part = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+    let key = PublicKey::from_components(&part(&jwk.n)?, &part(&jwk.e)?).ok()?;
+    Some((key, claims.exp))
+}
+
+/// What a token says that the issuer signed.
+fn read_claims<T: DeserializeOwned>(token: &str, issuer: &PublicKey) -> Option<T> {
     let (text, signature) = token.rsplit_once('.')?;
     if !issuer.verify(text.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).ok()?) {
         return None;
     }
     let claims = URL_SAFE_NO_PAD.decode(text.split_once('.')?.1).ok()?;
-    let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    let jwk: Jwk = serde_json::from_str(&claims.jwk).ok()?;
-    let part = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
-    let key = PublicKey::from_components(&part(&jwk.n)?, &part(&jwk.e)?).ok()?;
-    Some((key, claims.exp))
+    serde_json::from_slice(&claims).ok()
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -185,7 +185,7 @@ pub struct OciReady {
     /// OCID of the compartment that holds the buckets made at start.
     pub compartment: String,
     /// An OCI configuration file with profiles DEFAULT (an API key), WRONG (the same ids, another
-    /// key), SESSION and EXPIRED (session tokens).
+    /// key), SESSION and EXPIRED (session tokens), DELEGATED (the API key with a delegation token).
     pub config_file: String,
     /// The profile to begin with.
     pub profile: String,

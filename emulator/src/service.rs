@@ -49,6 +49,7 @@ const MAX_PUT: u64 = 50 << 30;
 const MAX_DRAIN: u64 = 64 << 20;
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
+const DELEGATION_TOKEN: &str = "opc-obo-token";
 
 /// All that the requests of one emulator share.
 pub(crate) struct Server {
@@ -265,15 +266,24 @@ impl Exchange<'_> {
         {
             return Ok(None);
         }
-        storescope_sign::verify(
+        let authorization = storescope_sign::verify(
             &self.signed_request(&|name| objects::text(&self.parts.headers, name)),
             rule,
             None,
             |key_id| identity.key(key_id, now),
             Some(now),
         )
-        .map(Some)
-        .map_err(|refusal| ApiError::not_authenticated(&refusal))
+        .map_err(|refusal| ApiError::not_authenticated(&refusal))?;
+        // Unsigned, anybody between could have put it there.
+        if let Some(token) = objects::text(&self.parts.headers, DELEGATION_TOKEN) {
+            if !authorization.signs(DELEGATION_TOKEN) {
+                return Err(ApiError::not_authenticated(&"opc-obo-token is not signed"));
+            }
+            if !identity.delegates(token, now) {
+                return Err(ApiError::not_authenticated(&"opc-obo-token is not a good one"));
+            }
+        }
+        Ok(Some(authorization))
     }
 
     /// Compares a body's hash with the signed one, if one was signed.

@@ -40,6 +40,20 @@ impl Rule {
         }
     }
 
+    /// The same where a request is made on behalf of another, by a delegation token: `opc-obo-token` stands before the
+    /// body's headers, as the Python and Go SDKs sign it.
+    #[must_use]
+    pub fn delegated_headers(self) -> &'static [&'static str] {
+        match self {
+            Self::Generic | Self::BodyExcluded => &["date", TARGET, "host", DELEGATION],
+            Self::Body => {
+                &["date", TARGET, "host", DELEGATION, "content-length", "content-type", BODY_SHA256]
+            }
+            // Nobody is asked on another's behalf who one is.
+            Self::Federation => self.signed_headers(),
+        }
+    }
+
     /// Whether the body's hash must be signed.
     pub(crate) fn covers_body(self) -> bool {
         matches!(self, Self::Body | Self::Federation)
@@ -48,6 +62,9 @@ impl Rule {
 
 /// The pseudo-header that stands for method and target.
 pub(crate) const TARGET: &str = "(request-target)";
+
+/// The header that holds a delegation token.
+const DELEGATION: &str = "opc-obo-token";
 
 /// The header that holds base64 of the body's SHA-256.
 pub(crate) const BODY_SHA256: &str = "x-content-sha256";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Principals that live in a profile: an API key, a session token.
+//! Principals that live in settings and a profile: an API key, a session token, and either on behalf of another.
 
-use crate::config::{Auth, Config, Profile, expand_home};
+use crate::config::{Auth, Config, Profile, Source, expand_home};
 use crate::error::{Failure, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 pub(crate) struct Identity {
     pub(crate) key_id: Zeroizing<String>,
     pub(crate) key: PrivateKey,
+    /// The token of whom requests are made on behalf of.
+    pub(crate) delegation: Option<Zeroizing<String>>,
 }
 
 impl fmt::Debug for Identity {
@@ -30,7 +32,7 @@ impl fmt::Debug for Identity {
 pub(crate) type Identified<'a> =
     std::pin::Pin<Box<dyn Future<Output = Result<Arc<Identity>, Failure>> + Send + 'a>>;
 
-/// Somebody a store knows. API key and session token here; instance, resource and workload principals implement the
+/// Somebody a store knows. API key, session token and delegation here; instance, resource and workload principals implement the
 /// same trait.
 pub(crate) trait Principal: fmt::Debug + Send + Sync {
     /// The identity to sign with now, if no I/O is needed to know it.
@@ -48,19 +50,25 @@ pub(crate) trait Principal: fmt::Debug + Send + Sync {
 
 /// The principal that `config` and `profile` name.
 pub(crate) fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Principal>> {
-    let token = match config.auth {
-        Auth::ApiKey | Auth::None => None,
-        Auth::SecurityToken => Some(profile.require("security_token_file")?),
-        Auth::Auto => profile.get("security_token_file"),
+    let signs_by_token = match config.auth {
+        Auth::ApiKey | Auth::None => false,
+        Auth::SecurityToken => profile.require("security_token_file").map(|_| true)?,
+        // A user of the settings goes before a token of the profile: not half of one and half of the other.
+        Auth::Auto => match profile.source("security_token_file") {
+            Some(Source::File) => !config.identifies(),
+            found => found.is_some(),
+        },
     };
-    let (key, key_file) = load_key(profile)?;
-    match token {
-        Some(file) => {
-            let file = expand_home(file);
-            Ok(Box::new(SessionToken::load(file, key, profile.clone())?))
-        }
-        None => Ok(Box::new(ApiKey::load(key, &key_file, profile)?)),
-    }
+    let key = Key::load(profile)?;
+    let principal: Box<dyn Principal> = if signs_by_token {
+        Box::new(SessionToken::load(key.private, profile)?)
+    } else {
+        Box::new(ApiKey::load(key, profile)?)
+    };
+    Ok(match profile.get("delegation_token_file") {
+        Some(_) => Box::new(Delegated::load(principal, profile)?),
+        None => principal,
+    })
 }
 
 /// A user's API signing key.
@@ -71,24 +79,25 @@ struct ApiKey {
 }
 
 impl ApiKey {
-    fn load(key: PrivateKey, key_file: &str, profile: &Profile) -> Result<ApiKey> {
+    fn load(key: Key, profile: &Profile) -> Result<ApiKey> {
         let (tenancy, user) = (profile.require("tenancy")?, profile.require("user")?);
         let fingerprint = profile.require("fingerprint")?;
+        let Key { private: key, name, setting } = key;
         let actual = key.public_key().fingerprint();
         let mut advice = format!(
-            "the request was signed as user {user} of tenancy {tenancy} with the key {key_file} ({}); check that this key is uploaded for the user",
-            profile.describe()
+            "the request was signed as user {user} of tenancy {tenancy} with the key {name} ({}); check that this key is uploaded for the user",
+            profile.sources(&["user", "tenancy", setting])
         );
         if !fingerprint.eq_ignore_ascii_case(&actual) {
             // The profile may be right and the key file stale, or the other way round: the server decides.
             advice = format!(
-                "the fingerprint of {} is {fingerprint}, but its key file {key_file} has {actual}: one of the two is not what was uploaded",
-                profile.describe()
+                "the fingerprint is {fingerprint}, but the key {name} has {actual} ({}): one of the two is not what was uploaded",
+                profile.sources(&["fingerprint", setting])
             );
             warn_once(&advice);
         }
         let key_id = Zeroizing::new(format!("{tenancy}/{user}/{fingerprint}"));
-        Ok(ApiKey { identity: Arc::new(Identity { key_id, key }), advice })
+        Ok(ApiKey { identity: Arc::new(Identity { key_id, key, delegation: None }), advice })
     }
 }
 
@@ -112,59 +121,34 @@ impl Principal for ApiKey {
 
 /// A session token (`oci session authenticate`): a file that other tools renew, read again when it has changed, and
 /// with it the key, which a new session has anew.
+#[derive(Debug)]
 struct SessionToken {
-    file: PathBuf,
     profile: Profile,
-    state: Mutex<TokenState>,
+    state: Mutex<(Arc<Identity>, TokenFile)>,
 }
-
-struct TokenState {
-    identity: Arc<Identity>,
-    modified: Option<SystemTime>,
-    looked: tokio::time::Instant,
-}
-
-/// How often the file's date is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl SessionToken {
-    fn load(file: PathBuf, key: PrivateKey, profile: Profile) -> Result<SessionToken> {
-        let unreadable = |why: &str| {
-            profile.error(&format!(
-                "names the token file {}, which {why}; `oci session authenticate` makes one",
-                file.display()
-            ))
-        };
-        let token = read_token(&file).map_err(|e| unreadable(&format!("cannot be read: {e}")))?;
-        if token.is_empty() {
-            return Err(unreadable("is empty"));
-        }
-        let state = Mutex::new(TokenState {
-            identity: Arc::new(Identity { key_id: key_id(&token), key }),
-            modified: modified(&file),
-            looked: tokio::time::Instant::now(),
-        });
-        Ok(SessionToken { file, profile, state })
+    fn load(key: PrivateKey, profile: &Profile) -> Result<SessionToken> {
+        let mend = "`oci session authenticate` makes one";
+        let (file, token) = TokenFile::open(profile, "security_token_file", mend)?;
+        let identity = Identity { key_id: key_id(&token), key, delegation: None };
+        Ok(SessionToken { profile: profile.clone(), state: Mutex::new((Arc::new(identity), file)) })
     }
 
     /// Reads the file again if its date has changed.
-    fn look(&self, state: &mut TokenState) -> bool {
-        state.looked = tokio::time::Instant::now();
-        let modified = modified(&self.file);
-        if modified == state.modified {
-            return false;
-        }
-        let (Ok(token), Ok((key, _))) = (read_token(&self.file), load_key(&self.profile)) else {
+    fn look(&self, identity: &mut Arc<Identity>, file: &mut TokenFile) -> bool {
+        let Some((token, modified)) = file.look() else { return false };
+        let Ok(Key { private: key, .. }) = Key::load(&self.profile) else {
             // Half-written, perhaps: looked at again in a second.
             return false;
         };
-        state.modified = modified;
+        file.modified = modified;
         let key_id = key_id(&token);
-        if token.is_empty() || *key_id == *state.identity.key_id {
+        if *key_id == *identity.key_id {
             return false;
         }
-        state.identity = Arc::new(Identity { key_id, key });
-        tracing::debug!(file = %self.file.display(), "session token read again");
+        *identity = Arc::new(Identity { key_id, key, delegation: None });
+        tracing::debug!(file = %file.path.display(), "session token read again");
         true
     }
 }
@@ -172,10 +156,11 @@ impl SessionToken {
 impl Principal for SessionToken {
     fn current(&self) -> Option<Arc<Identity>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked.elapsed() >= LOOK_EVERY {
-            self.look(&mut state);
+        let (identity, file) = &mut *state;
+        if file.is_due() {
+            self.look(identity, file);
         }
-        Some(Arc::clone(&state.identity))
+        Some(Arc::clone(identity))
     }
 
     fn identity(&self) -> Identified<'_> {
@@ -184,13 +169,15 @@ impl Principal for SessionToken {
     }
 
     fn refresh(&self) -> bool {
-        self.look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (identity, file) = &mut *state;
+        self.look(identity, file)
     }
 
     fn advice(&self) -> String {
-        let identity =
-            Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner).identity);
-        let file = self.file.display();
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (identity, file) = &*state;
+        let file = file.path.display();
         match expiry(&identity.key_id) {
             Some(expiry) if expiry < SystemTime::now() => format!(
                 "the session token in {file} expired at {}; run `oci session refresh` or `oci session authenticate`",
@@ -203,9 +190,130 @@ impl Principal for SessionToken {
     }
 }
 
-impl fmt::Debug for SessionToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionToken").field("file", &self.file).finish_non_exhaustive()
+/// Another principal, whose requests are made on behalf of whom a delegation token names. The token is in a file that
+/// others renew.
+#[derive(Debug)]
+struct Delegated {
+    principal: Box<dyn Principal>,
+    state: Mutex<Delegation>,
+}
+
+#[derive(Debug)]
+struct Delegation {
+    file: TokenFile,
+    token: Token,
+    /// The principal's own identity, and what was made of it and the token.
+    made: Option<(Arc<Identity>, Arc<Identity>)>,
+}
+
+impl Delegated {
+    fn load(principal: Box<dyn Principal>, profile: &Profile) -> Result<Delegated> {
+        let mend = "name the file of a delegation token";
+        let (file, token) = TokenFile::open(profile, "delegation_token_file", mend)?;
+        Ok(Delegated { principal, state: Mutex::new(Delegation { file, token, made: None }) })
+    }
+}
+
+impl Delegation {
+    /// Reads the file again if its date has changed.
+    fn look(&mut self) -> bool {
+        let Some((token, modified)) = self.file.look() else { return false };
+        self.file.modified = modified;
+        if *token == *self.token {
+            return false;
+        }
+        self.token = token;
+        self.made = None;
+        tracing::debug!(file = %self.file.path.display(), "delegation token read again");
+        true
+    }
+
+    fn identity(&mut self, of: Arc<Identity>) -> Arc<Identity> {
+        if self.file.is_due() {
+            self.look();
+        }
+        match &self.made {
+            Some((own, made)) if Arc::ptr_eq(own, &of) => Arc::clone(made),
+            _ => {
+                let made = Arc::new(Identity {
+                    key_id: of.key_id.clone(),
+                    key: of.key.clone(),
+                    delegation: Some(self.token.clone()),
+                });
+                self.made = Some((of, Arc::clone(&made)));
+                made
+            }
+        }
+    }
+}
+
+impl Principal for Delegated {
+    fn current(&self) -> Option<Arc<Identity>> {
+        let own = self.principal.current()?;
+        Some(self.state.lock().unwrap_or_else(PoisonError::into_inner).identity(own))
+    }
+
+    fn identity(&self) -> Identified<'_> {
+        Box::pin(async {
+            let own = self.principal.identity().await?;
+            Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).identity(own))
+        })
+    }
+
+    fn refresh(&self) -> bool {
+        let renewed = self.state.lock().unwrap_or_else(PoisonError::into_inner).look();
+        self.principal.refresh() || renewed
+    }
+
+    fn advice(&self) -> String {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        format!(
+            "{}; it was made on behalf of the delegation token in {}, which may have expired",
+            self.principal.advice(),
+            state.file.path.display()
+        )
+    }
+}
+
+/// A token as its file has it.
+type Token = Zeroizing<String>;
+
+/// A file that holds a token, which other tools renew.
+#[derive(Debug)]
+struct TokenFile {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    looked: tokio::time::Instant,
+}
+
+/// How often the file's date is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+impl TokenFile {
+    /// The file that a profile names under `key`, and the token in it.
+    fn open(profile: &Profile, key: &str, mend: &str) -> Result<(TokenFile, Token)> {
+        let path = expand_home(profile.require(key)?);
+        let modified = modified(&path);
+        let token = read_token(&path).map_err(|e| {
+            let path = path.display();
+            profile.error(key, &format!("names the token file {path}, which {e}; {mend}"))
+        })?;
+        Ok((TokenFile { path, modified, looked: tokio::time::Instant::now() }, token))
+    }
+
+    fn is_due(&self) -> bool {
+        self.looked.elapsed() >= LOOK_EVERY
+    }
+
+    /// The token, if the file's date is not the one that is known, and that date. A file that is half-written, perhaps,
+    /// is looked at again.
+    fn look(&mut self) -> Option<(Token, Option<SystemTime>)> {
+        self.looked = tokio::time::Instant::now();
+        let modified = modified(&self.path);
+        if modified == self.modified {
+            return None;
+        }
+        Some((read_token(&self.path).ok()?, modified))
     }
 }
 
@@ -213,9 +321,10 @@ fn key_id(token: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("ST${token}"))
 }
 
-fn read_token(file: &Path) -> std::io::Result<Zeroizing<String>> {
-    let text = Zeroizing::new(std::fs::read_to_string(file)?);
-    Ok(Zeroizing::new(text.trim().to_owned()))
+fn read_token(file: &Path) -> Result<Token, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot be read: {e}"))?;
+    let token = Zeroizing::new(Zeroizing::new(text).trim().to_owned());
+    if token.is_empty() { Err("is empty".to_owned()) } else { Ok(token) }
 }
 
 fn modified(file: &Path) -> Option<SystemTime> {
@@ -229,38 +338,54 @@ fn expiry(key_id: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(claims.get("exp")?.as_u64()?))
 }
 
-/// The key of a profile, and what to call it in messages.
-fn load_key(profile: &Profile) -> Result<(PrivateKey, String)> {
-    let (pem, name) = match profile.get("key_content") {
-        Some(content) => (Zeroizing::new(content.as_bytes().to_vec()), "in key_content".to_owned()),
-        None => {
-            let file = profile
-                .path("key_file")
-                .ok_or_else(|| profile.require("key_file").expect_err("it is missing"))?;
-            let pem = std::fs::read(&file).map_err(|e| {
-                profile.error(&format!(
-                    "names the key file {}, which cannot be read: {e}; correct key_file",
-                    file.display()
-                ))
-            })?;
-            warn_if_open(&file);
-            (Zeroizing::new(pem), file.display().to_string())
-        }
-    };
-    let passphrase = profile.get("pass_phrase").or_else(|| profile.get("passphrase"));
-    let key = PrivateKey::from_pem(&pem, passphrase.map(str::as_bytes))
-        .map_err(|e| profile.error(&key_mend(&name, &e)))?;
-    Ok((key, name))
+/// The key of a profile.
+struct Key {
+    private: PrivateKey,
+    /// What to call it in messages.
+    name: String,
+    /// The setting it comes from.
+    setting: &'static str,
 }
 
-fn key_mend(name: &str, error: &KeyError) -> String {
+impl Key {
+    fn load(profile: &Profile) -> Result<Key> {
+        // Where both are there, the one that was set nearer to the caller; a file in the environment does not replace
+        // a key that code gave.
+        let (content, file) = (profile.source("key_content"), profile.source("key_file"));
+        let in_content = content.is_some() && (file.is_none() || content <= file);
+        let setting = if in_content { "key_content" } else { "key_file" };
+        let value = profile.require(setting)?;
+        let (pem, name) = if in_content {
+            (value.as_bytes().to_vec(), setting.to_owned())
+        } else {
+            let file = expand_home(value);
+            let pem = std::fs::read(&file).map_err(|e| {
+                let file = file.display();
+                let what = format!(
+                    "names the key file {file}, which cannot be read: {e}; correct key_file"
+                );
+                profile.error(setting, &what)
+            })?;
+            warn_if_open(&file);
+            (pem, file.display().to_string())
+        };
+        let passphrase = profile.get("pass_phrase").or_else(|| profile.get("passphrase"));
+        let private = PrivateKey::from_pem(&Zeroizing::new(pem), passphrase.map(str::as_bytes))
+            .map_err(|e| profile.error(setting, &unusable(&name, &e)))?;
+        Ok(Key { private, name, setting })
+    }
+}
+
+fn unusable(name: &str, error: &KeyError) -> String {
     let mend = match error {
-        KeyError::PassphraseNeeded => "add pass_phrase to the profile, or set OCI_CLI_PASSPHRASE",
+        KeyError::PassphraseNeeded => {
+            "add pass_phrase to the profile, or set pass_phrase (OCI_CLI_PASSPHRASE)"
+        }
         KeyError::WrongPassphrase => "correct pass_phrase",
         KeyError::PublicKeyGiven => "key_file must name the private key of the pair",
         _ => "key_file must name an RSA private key in PEM",
     };
-    format!("names the key {name}, which cannot be used: {error}; {mend}")
+    format!("gives the key {name}, which cannot be used: {error}; {mend}")
 }
 
 #[cfg(unix)]
@@ -295,7 +420,7 @@ mod tests {
         );
         std::fs::write(dir.join("config"), text).unwrap();
         let config = Config::default().config_file(dir.join("config"));
-        load(&config, &Profile::load(&config, |_| None)?)
+        load(&config, &Profile::load(&config)?)
     }
 
     fn vectors() -> serde_json::Value {
@@ -364,6 +489,102 @@ mod tests {
         tokio::time::advance(LOOK_EVERY).await;
         assert_eq!(*principal.current().unwrap().key_id, "ST$b.e30.c");
         assert!(!format!("{principal:?}").contains("e30"));
+    }
+
+    /// Writes a token as its tool would: with a date of its own.
+    fn renew(file: &Path, token: &str, later: u64) {
+        std::fs::write(file, token).unwrap();
+        let date = SystemTime::now() + Duration::from_secs(later);
+        std::fs::File::options().append(true).open(file).unwrap().set_modified(date).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delegation_token_makes_another_identity_and_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (token, session) = (dir.path().join("obo"), dir.path().join("session"));
+        std::fs::write(&token, "first.obo.token\n").unwrap();
+        std::fs::write(&session, "a.e30.c").unwrap();
+        let vectors = vectors();
+        let pem = vectors["keys"]["main"]["private_pkcs8_pem"].as_str().unwrap().to_owned();
+        let extra = format!(
+            "delegation_token_file={}\nsecurity_token_file={}",
+            token.display(),
+            session.display()
+        );
+        let principal = profile(dir.path(), &pem, &extra).unwrap();
+        let told = |identity: &Identity| {
+            (identity.key_id.to_string(), identity.delegation.as_deref().cloned().unwrap())
+        };
+        let first = principal.current().unwrap();
+        assert_eq!(told(&first), ("ST$a.e30.c".to_owned(), "first.obo.token".to_owned()));
+        assert!(Arc::ptr_eq(&first, &principal.current().unwrap()), "one, while nothing changes");
+        renew(&token, "second.obo.token", 5);
+        assert!(Arc::ptr_eq(&first, &principal.current().unwrap()), "not looked at yet");
+        tokio::time::advance(LOOK_EVERY).await;
+        let second = principal.current().unwrap();
+        assert_eq!(told(&second).1, "second.obo.token");
+        renew(&session, "b.e30.c", 5);
+        assert!(principal.refresh());
+        let third = principal.current().unwrap();
+        assert_eq!(told(&third), ("ST$b.e30.c".to_owned(), "second.obo.token".to_owned()));
+        renew(&token, "", 9);
+        assert!(!principal.refresh(), "half-written");
+        assert!(Arc::ptr_eq(&third, &principal.current().unwrap()));
+        let shown = format!("{principal:?} {}", principal.advice());
+        assert!(!shown.contains("obo.token") && shown.contains("obo"), "{shown}");
+        std::fs::write(&token, " ").unwrap();
+        let empty = profile(dir.path(), &pem, &extra).unwrap_err().to_string();
+        assert!(empty.contains("is empty") && empty.contains("[DEFAULT]"), "{empty}");
+    }
+
+    #[test]
+    fn settings_go_before_the_profile_and_say_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let vectors = vectors();
+        let main = &vectors["keys"]["main"];
+        let pem = main["private_pkcs8_encrypted_pem"].as_str().unwrap();
+        std::fs::write(dir.path().join("token"), "a.e30.c").unwrap();
+        let file = dir.path().join("config");
+        std::fs::write(
+            &file,
+            "[DEFAULT]\nkey_file=/nowhere/key.pem\nsecurity_token_file=/nowhere/t\n",
+        )
+        .unwrap();
+        let mut config = Config::from_variables(|name| match name {
+            "OCI_CLI_KEY_CONTENT" => Some("not a key".to_owned()),
+            "OCI_CLI_USER" => Some("ocid1.user.oc1..u".to_owned()),
+            _ => None,
+        })
+        .unwrap()
+        .config_file(file);
+        let load = |config: &Config| load(config, &Profile::load(config)?);
+        let error = load(&config).unwrap_err().to_string();
+        assert!(error.contains("OCI_CLI_KEY_CONTENT") && !error.contains("not a key"), "{error}");
+        config.set("key_content", pem).unwrap();
+        let error = load(&config).unwrap_err().to_string();
+        assert!(error.contains("setting key_content") && error.contains("pass_phrase"), "{error}");
+        config.set("pass_phrase", "correct-horse").unwrap();
+        let error = load(&config).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/t") && error.contains("[DEFAULT]"), "{error}");
+        config.set("tenancy", "ocid1.tenancy.oc1..t").unwrap();
+        config.set("fingerprint", main["fingerprint"].as_str().unwrap()).unwrap();
+        let user = load(&config).expect("a whole user goes before the profile's token");
+        for part in ["OCI_CLI_USER", "setting tenancy", "setting key_content"] {
+            assert!(user.advice().contains(part), "{part} in {}", user.advice());
+        }
+        let shown = format!("{config:?} {user:?} {}", user.advice());
+        assert!(!shown.contains("correct-horse") && !shown.contains("PRIVATE KEY"), "{shown}");
+        // A file that code names goes before content that the environment gives.
+        std::fs::write(dir.path().join("key.pem"), pem).unwrap();
+        let variables = |name: &str| (name == "OCI_CLI_KEY_CONTENT").then(|| "x".to_owned());
+        let config = Config::from_variables(variables)
+            .unwrap()
+            .user("ocid1.user.oc1..u".to_owned())
+            .tenancy("ocid1.tenancy.oc1..t".to_owned())
+            .fingerprint("00:11".to_owned())
+            .pass_phrase(crate::config::Secret::from("correct-horse"))
+            .key_file(dir.path().join("key.pem"));
+        assert!(load(&config).unwrap().advice().contains("key.pem"));
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(crate) struct Signed {
     pub(crate) authorization: HeaderValue,
     /// `x-content-sha256`, where the body was signed.
     pub(crate) content_sha256: Option<HeaderValue>,
+    /// `opc-obo-token`, where requests are made on behalf of another.
+    pub(crate) delegation: Option<HeaderValue>,
     pub(crate) presented: Presented,
 }
 
@@ -137,11 +139,12 @@ impl Signer {
         let date = self.date();
         let body = body.map(|body| (body.len(), STANDARD.encode(sha256(body))));
         let content_sha256 = body.as_ref().map(|(_, sha256)| header(sha256)).transpose()?;
+        let delegation = identity.delegation.as_ref().map(|token| sensitive(token)).transpose()?;
         let authorization =
             self.compute(method, target, &date, body, Arc::clone(&identity)).await?;
         timer.lap(Phase::Sign);
         let presented = Presented { identity, reused: false, mends };
-        Ok(Signed { date, authorization, content_sha256, presented })
+        Ok(Signed { date, authorization, content_sha256, delegation, presented })
     }
 
     /// Keeps a signed read for others of the same object: `headers` makes what they are to send.
@@ -248,9 +251,14 @@ impl Signer {
             "content-length" => Some(length.as_str()),
             "content-type" => Some("application/json"),
             "x-content-sha256" => Some(sha256.as_str()),
+            "opc-obo-token" => identity.delegation.as_ref().map(|token| token.as_str()),
             _ => None,
         };
-        let names = if signs_body { Rule::Body } else { Rule::Generic }.signed_headers();
+        let rule = if signs_body { Rule::Body } else { Rule::Generic };
+        let names = match identity.delegation {
+            Some(_) => rule.delegated_headers(),
+            None => rule.signed_headers(),
+        };
         let text =
             signing_string(&Request { method: method.as_str(), target, header: &find }, names)
                 .map_err(unsigned)?;
@@ -260,9 +268,7 @@ impl Signer {
             Ok::<_, storescope_sign::SignError>(authorization(&identity.key_id, names, &signature))
         });
         let value = signing.await.map_err(unsigned)?.map_err(unsigned)?;
-        let mut value = header(&value)?;
-        value.set_sensitive(true);
-        Ok(value)
+        sensitive(&value)
     }
 
     /// Our clock, made up for what the server's 401 told us.
@@ -311,6 +317,13 @@ fn header(text: &str) -> Result<HeaderValue, Failure> {
     })
 }
 
+/// A header that is not to be shown.
+fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
+    let mut value = header(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     Failure::new(ErrorKind::Config).message("the request could not be signed").source(error)
 }
@@ -329,7 +342,8 @@ mod tests {
     impl Fixed {
         fn identity(id: &str) -> Arc<Identity> {
             let key = PrivateKey::generate(2048).unwrap();
-            Arc::new(Identity { key_id: zeroize::Zeroizing::new(id.to_owned()), key })
+            let key_id = zeroize::Zeroizing::new(id.to_owned());
+            Arc::new(Identity { key_id, key, delegation: None })
         }
     }
 
@@ -362,7 +376,13 @@ mod tests {
             assert_eq!(kept.uri, key);
             let header = |name| kept.headers[name].clone();
             let (date, authorization) = (header(DATE), header(AUTHORIZATION));
-            return Signed { date, authorization, content_sha256: None, presented };
+            return Signed {
+                date,
+                authorization,
+                content_sha256: None,
+                delegation: None,
+                presented,
+            };
         }
         let mut timer = AttemptTimer::start(&Sink::off(), Operation::Get);
         let signed = signer.sign(&method, key, None, &mut timer).await.unwrap();

@@ -527,6 +527,13 @@ pub struct Upload {
     pub begun: Option<SystemTime>,
 }
 
+impl Upload {
+    /// One that another process began, by its names.
+    pub fn new(key: impl Into<String>, id: impl Into<String>) -> Upload {
+        Upload { key: key.into(), id: id.into(), begun: None }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct UploadPage {
     pub(crate) uploads: Vec<Upload>,

@@ -7,73 +7,65 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The values of one profile, those it inherits from `DEFAULT` included, overlaid by `OCI_CLI_…`.
+/// The values of one profile, those it inherits from `DEFAULT` included, overlaid by the settings.
 #[derive(Clone)]
 pub(crate) struct Profile {
     name: String,
     file: PathBuf,
-    /// Whether there is no such file, and nobody said that there would be.
-    absent: bool,
-    values: BTreeMap<String, Zeroizing<String>>,
+    /// Why there is no such file, where it may be missing.
+    missing: Option<String>,
+    values: BTreeMap<String, (Zeroizing<String>, Source)>,
 }
 
-/// The values that `OCI_CLI_…` variables go before.
-const OVERRIDES: [(&str, &str); 7] = [
-    ("user", "OCI_CLI_USER"),
-    ("tenancy", "OCI_CLI_TENANCY"),
-    ("fingerprint", "OCI_CLI_FINGERPRINT"),
-    ("key_file", "OCI_CLI_KEY_FILE"),
-    ("key_content", "OCI_CLI_KEY_CONTENT"),
-    ("pass_phrase", "OCI_CLI_PASSPHRASE"),
-    ("security_token_file", "OCI_CLI_SECURITY_TOKEN_FILE"),
-];
+/// Where a value comes from. The earlier ones go first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    Setting,
+    Variable(String),
+    File,
+}
 
 impl Profile {
-    /// Reads the file and profile that `config` names. A file that nobody named may be absent; then the environment
-    /// must have everything.
-    pub(crate) fn load(
-        config: &Config,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Profile> {
+    /// Reads the file and profile that `config` names. A file that nobody named may be absent, and any may be where the
+    /// settings say who signs.
+    pub(crate) fn load(config: &Config) -> Result<Profile> {
         let name = config.profile.clone().unwrap_or_else(|| "DEFAULT".to_owned());
-        let (file, named) = match &config.config_file {
-            Some(file) => (file.clone(), true),
-            None => (default_file(), false),
-        };
-        let mut absent = false;
-        let mut values = match std::fs::read_to_string(&file) {
-            Ok(text) => Profile::parse(&Zeroizing::new(text), &file, &name)?,
-            Err(e)
-                if e.kind() == std::io::ErrorKind::NotFound
-                    && !named
-                    && config.profile.is_none() =>
-            {
-                absent = true;
-                BTreeMap::new()
+        let file = config.config_file.clone().unwrap_or_else(default_file);
+        let named = config.config_file.is_some() || config.profile.is_some();
+        let (found, missing) = match std::fs::read_to_string(&file) {
+            Ok(text) => match Profile::parse(&Zeroizing::new(text), &file, &name) {
+                Err(error) if config.identifies() => (BTreeMap::new(), Some(error.to_string())),
+                parsed => (parsed?, None),
+            },
+            Err(e) if !named && e.kind() == std::io::ErrorKind::NotFound => {
+                let absent = format!(
+                    "there is no OCI configuration file {}: create one with `oci setup config`, or name it with config_file (STORESCOPE_CONFIG_FILE)",
+                    file.display()
+                );
+                (BTreeMap::new(), Some(absent))
             }
             Err(e) => {
-                return Err(Error::config(format!(
+                let unreadable = format!(
                     "the OCI configuration file {} cannot be read: {e}; create it with `oci setup config`, or name another with config_file (STORESCOPE_CONFIG_FILE)",
                     file.display()
-                )));
+                );
+                if !config.identifies() {
+                    return Err(Error::config(unreadable));
+                }
+                (BTreeMap::new(), Some(unreadable))
             }
         };
-        for (key, variable_name) in OVERRIDES {
-            if let Some(value) = variable(variable_name).filter(|value| !value.is_empty()) {
-                values.insert(key.to_owned(), Zeroizing::new(value));
-            }
+        let mut values: BTreeMap<_, _> =
+            found.into_iter().map(|(key, value)| (key, (value, Source::File))).collect();
+        for (key, value) in config.principal() {
+            let Some(value) = value else { continue };
+            let source = match config.variable_of(key) {
+                Some(variable) => Source::Variable(variable.to_owned()),
+                None => Source::Setting,
+            };
+            values.insert(key.to_owned(), (value, source));
         }
-        Ok(Profile { name, file, absent, values })
-    }
-
-    /// No profile at all: for requests that nobody signs.
-    pub(crate) fn none() -> Profile {
-        Profile {
-            name: "DEFAULT".to_owned(),
-            file: default_file(),
-            absent: true,
-            values: BTreeMap::new(),
-        }
+        Ok(Profile { name, file, missing, values })
     }
 
     /// Sections and `key = value` lines, `#` and `;` comments on lines of their own, nothing quoted or interpolated: as
@@ -114,32 +106,52 @@ impl Profile {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(|value| value.as_str()).filter(|value| !value.is_empty())
+        self.values.get(key).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn path(&self, key: &str) -> Option<PathBuf> {
-        self.get(key).map(expand_home)
+    /// Where a value comes from, if there is one.
+    pub(crate) fn source(&self, key: &str) -> Option<&Source> {
+        self.get(key).and(self.values.get(key)).map(|(_, source)| source)
     }
 
     /// A value that must be there.
     pub(crate) fn require(&self, key: &str) -> Result<&str> {
-        self.get(key).ok_or_else(|| self.error(&format!("lacks {key:?}; add `{key} = …`")))
+        let variable = format!("STORESCOPE_{}", key.to_ascii_uppercase());
+        self.get(key).ok_or_else(|| self.lacks(key, &format!("set {key} ({variable})")))
     }
 
-    /// An error that names this profile and its file.
-    pub(crate) fn error(&self, what: &str) -> Error {
-        if self.absent {
-            return Error::config(format!(
-                "there is no OCI configuration file {}, and the environment {what}; create one with `oci setup config`, or name it with config_file (STORESCOPE_CONFIG_FILE)",
-                self.file.display()
-            ));
-        }
-        Error::config(format!("{} {what}", self.describe()))
+    /// An error about a value that is missing, and the setting that may stand for it.
+    pub(crate) fn lacks(&self, key: &str, mend: &str) -> Error {
+        Error::config(match &self.missing {
+            Some(missing) => format!("the settings lack {key:?}; {mend}. {missing}"),
+            None => format!("{} lacks {key:?}; add `{key} = …`, or {mend}", self.describe()),
+        })
     }
 
-    /// `[NAME] of FILE`, for other modules' errors.
-    pub(crate) fn describe(&self) -> String {
+    /// An error in the value of a key, which says where that came from.
+    pub(crate) fn error(&self, key: &str, what: &str) -> Error {
+        Error::config(format!("{} {what}", self.sources(&[key])))
+    }
+
+    /// `profile [NAME] of FILE`, for other modules' errors.
+    fn describe(&self) -> String {
         format!("profile [{}] of {}", self.name, self.file.display())
+    }
+
+    /// Where the values of some keys come from, each place once.
+    pub(crate) fn sources(&self, keys: &[&str]) -> String {
+        let mut places: Vec<String> = Vec::new();
+        for key in keys {
+            let place = match self.source(key) {
+                Some(Source::Setting) => format!("setting {key}"),
+                Some(Source::Variable(variable)) => format!("environment variable {variable}"),
+                Some(Source::File) | None => self.describe(),
+            };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places.join(", ")
     }
 }
 
@@ -169,8 +181,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config");
         std::fs::write(&file, text).unwrap();
-        let config = Config::default().config_file(file).profile(profile.to_owned());
-        Profile::load(&config, |name| (name == "OCI_CLI_TENANCY").then(|| "from-env".to_owned()))
+        let env = |name: &str| (name == "OCI_CLI_TENANCY").then(|| "from-env".to_owned());
+        let config = Config::from_variables(env)?.config_file(file).profile(profile.to_owned());
+        Profile::load(&config)
     }
 
     #[test]
@@ -208,7 +221,27 @@ mod tests {
         assert!(lacking.contains("[LAB]") && lacking.contains("key_file"), "{lacking}");
         assert!(!format!("{lab:?}").contains("a#b"));
         let absent = Config::default().config_file(PathBuf::from("/nowhere/config"));
-        let absent = Profile::load(&absent, |_| None).unwrap_err().to_string();
+        let absent = Profile::load(&absent).unwrap_err().to_string();
         assert!(absent.contains("/nowhere/config") && absent.contains("config_file"), "{absent}");
+    }
+
+    #[test]
+    fn each_value_says_where_it_came_from() {
+        let mut lab = load("LAB", FILE).unwrap();
+        assert_eq!(lab.sources(&["tenancy"]), "environment variable OCI_CLI_TENANCY");
+        assert!(lab.sources(&["user", "region"]).starts_with("profile [LAB] of "));
+        assert!(!lab.sources(&["user", "region"]).contains(','), "each place once");
+        let mut config = Config::default().config_file(PathBuf::from("/nowhere/config"));
+        for name in ["tenancy", "user", "fingerprint", "key_content"] {
+            assert!(!config.identifies());
+            config.set(name, "x").unwrap();
+        }
+        lab = Profile::load(&config).expect("the settings say all, the file is not needed");
+        assert_eq!(lab.sources(&["user", "tenancy"]), "setting user, setting tenancy");
+        let lacking = lab.require("region").unwrap_err().to_string();
+        assert!(
+            lacking.contains("STORESCOPE_REGION") && lacking.contains("/nowhere/config"),
+            "{lacking}"
+        );
     }
 }

@@ -561,6 +561,55 @@ impl Ranges {
     }
 }
 
+/// What [`Reader::pieces`](super::Reader::pieces) tells.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Piece {
+    /// Bytes of a range: its number, their place in the object, and they. No byte of a range comes twice.
+    Bytes(usize, u64, Bytes),
+    /// A range has ended: its number, and which bytes of it the object has.
+    End(usize, Result<Range<u64>>),
+}
+
+/// The ranges of one [`pieces`](super::Reader::pieces): a stream of what arrives, as it arrives.
+#[derive(Debug)]
+pub struct Pieces {
+    gather: Result<Gather, Option<Error>>,
+}
+
+impl Pieces {
+    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, ranges: &[Range<u64>]) -> Pieces {
+        Pieces { gather: Gather::new(handle, sink, ranges).map_err(Some) }
+    }
+
+    /// What comes next; `None` when all ranges have ended.
+    pub async fn next(&mut self) -> Option<Piece> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        match &mut self.gather {
+            Ok(gather) => gather.poll(cx).map(|event| {
+                Some(match event? {
+                    Event::Bytes(number, at, bytes) => Piece::Bytes(number, at, bytes),
+                    Event::End(number, ended) => {
+                        Piece::End(number, ended.map(|()| gather.range(number)))
+                    }
+                })
+            }),
+            Err(error) => Poll::Ready(error.take().map(|error| Piece::End(0, Err(error)))),
+        }
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Piece;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        self.poll(cx)
+    }
+}
+
 impl Stream for Ranges {
     type Item = (usize, Result<Bytes>);
 

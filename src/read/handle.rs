@@ -7,7 +7,7 @@ use super::block::{Block, Cause, End, Fetching};
 use super::plan::{self, Limits, Request, Segment, Sizes};
 use super::predict::Predictor;
 use crate::attempt::{Call, Hedging, ObjectBody, Repeat};
-use crate::backend::{Backend, Checksum, GetReply, GetRequest, ObjectMeta};
+use crate::backend::{Backend, Checksum, GetRange, GetReply, GetRequest, ObjectMeta};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{Live, Sink, now_ns};
@@ -134,6 +134,13 @@ impl Handle {
     /// What an answer has told of the object.
     pub(crate) fn meta(&self) -> Option<&ObjectMeta> {
         self.meta.get()
+    }
+
+    /// Whether no byte of `range` would have to be asked for.
+    pub(crate) fn holds(&self, range: &Range<u64>) -> bool {
+        let mut gaps = Vec::new();
+        self.state().gaps(range, &mut gaps);
+        gaps.is_empty()
     }
 
     /// What the bytes of the whole object must come to, as far as that was told and is to be checked.
@@ -363,6 +370,56 @@ impl Handle {
             Ok(()) => call.end(Ok(())),
             Err(failure) => Err(self.told_changed(call.fail(failure))),
         }
+    }
+
+    /// Asks for the last bytes, and learns from the answer what the object is. They are a block like others.
+    pub(crate) async fn tail(self: &Arc<Self>, bytes: u64, sink: &Sink) -> Result<()> {
+        let begun = now_ns();
+        let permit = match self.admission.demand(bytes) {
+            Ticket::Now(permit) => permit,
+            Ticket::Later(turn) => {
+                let ended = || Error::misuse("the process ends");
+                turn.admitted().await.ok_or_else(ended)?
+            }
+        };
+        let Origin { client, backend, key, .. } = &self.origin;
+        let mut call = Call::fetch(backend, client.policy(), sink, Arc::clone(key), begun);
+        let request = GetRequest {
+            key: Arc::clone(key),
+            range: Some(GetRange::Last(bytes)),
+            if_match: self.state().etag.clone(),
+        };
+        let hedging = Hedging { live: &self.origin.live, on: self.hedged };
+        let answered = call.run_hedged(&hedging, |attempt| backend.get(&request, attempt)).await;
+        let reply = match answered {
+            Ok(reply) => reply,
+            // It has no last byte: it is empty, which a HEAD tells.
+            Err(failure) if failure.kind == ErrorKind::InvalidRange => {
+                drop(call.fail(failure));
+                return self.look(sink).await;
+            }
+            Err(failure) => return Err(call.fail(failure)),
+        };
+        let GetReply { meta, size, etag, range, body } = *reply;
+        let told = meta.get(&self.origin.shown);
+        if let Err(failure) = self.identify(size, etag.as_ref(), Some(told)) {
+            drop(body);
+            return Err(self.told_changed(call.fail(failure)));
+        }
+        let block = Block::new(self, streamed(range.clone()), Cause::Demand, sink);
+        block.join();
+        block.admitted(permit);
+        let mut body = ObjectBody::new(call, request, body, range.clone(), etag, None);
+        fill(&block, &mut body, range.end).await?;
+        block.end(End::Well);
+        let mut state = self.state();
+        if !state.is_any_there(&range) {
+            state.place(Arc::clone(&block));
+            drop(state);
+            self.admission.arrived(Arc::downgrade(&block) as _);
+            self.leave(&block, true);
+        }
+        Ok(())
     }
 
     fn with_tail(&self, mut wanted: Vec<Range<u64>>, size: Option<u64>) -> Vec<Range<u64>> {

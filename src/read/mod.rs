@@ -39,7 +39,7 @@ mod width;
 pub(crate) use admission::Admission;
 pub(crate) use handle::Origin;
 
-pub use gather::Ranges;
+pub use gather::{Piece, Pieces, Ranges};
 pub use stream::ByteStream;
 
 use crate::backend::{Checksum, ObjectMeta};
@@ -225,6 +225,16 @@ impl Reader {
         self.handle().meta().ok_or_else(|| Error::misuse("an answer told nothing of its object"))
     }
 
+    /// What the object is, as far as an answer has told it yet.
+    pub fn known(&self) -> Option<&ObjectMeta> {
+        self.handle().meta()
+    }
+
+    /// Whether all of a range is here, or on its way: a read of it asks for nothing.
+    pub fn holds(&self, range: Range<u64>) -> bool {
+        self.handle().holds(&range)
+    }
+
     /// The bytes of a range, in one piece: fewer only where the object ends within it. A range that begins past the end
     /// is `InvalidRange`; an empty one is empty, and costs nothing.
     pub async fn read_at(&self, range: Range<u64>) -> Result<Bytes> {
@@ -267,6 +277,20 @@ impl Reader {
     /// any order. Nothing is sent before the stream is polled.
     pub fn read_ranges(&self, ranges: &[Range<u64>]) -> Ranges {
         Ranges::new(self.handle(), &self.sink, ranges)
+    }
+
+    /// The same, each piece as it arrives and where it lies, for callers that have room for the bytes already: they are
+    /// not put together here.
+    pub fn pieces(&self, ranges: &[Range<u64>]) -> Pieces {
+        Pieces::new(self.handle(), &self.sink, ranges)
+    }
+
+    /// What the object is, asked for together with its last bytes by one GET: at most `bytes` of them, which stay for the
+    /// reads to come. It serves where the end is read next, as that of a columnar file is, and all of a small one.
+    pub async fn tail(&self, bytes: u64) -> Result<&ObjectMeta> {
+        let client = self.handle().origin.client.clone();
+        client.run(self.handle().tail(bytes, &self.sink)).await?;
+        self.meta().await
     }
 
     /// The bytes of a range as a stream, several requests ahead of its reader. One of the whole object ends in an error of

@@ -16,9 +16,11 @@
 
 mod file;
 mod settle;
+mod uploads;
 mod writer;
 
 pub(crate) use settle::commit;
+pub use uploads::UploadedPart;
 pub(crate) use writer::Pending;
 pub use writer::Writer;
 

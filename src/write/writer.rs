@@ -305,7 +305,7 @@ fn part_size(settings: &Settings, limits: &Abilities, size: Option<u64>, after: 
 }
 
 /// The CRC32C of the whole, of those of its parts; `None` where a part has none.
-fn combined(parts: &[Part]) -> Option<u32> {
+pub(super) fn combined(parts: &[Part]) -> Option<u32> {
     parts.iter().try_fold(0, |whole, part| Some(crc32c_combine(whole, part.crc32c?, part.size)))
 }
 

@@ -151,7 +151,9 @@ impl Oci {
             if self.url.token().is_some() {
                 config.auth = Auth::None;
             }
-            let loaded = tokio::task::spawn_blocking(move || load(&config)).await;
+            let namespace = self.url.namespace().map(str::to_owned);
+            let loaded =
+                tokio::task::spawn_blocking(move || load(&config, namespace.as_deref())).await;
             let Loaded { origin, principal, compartment, region } =
                 loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
             let signer =
@@ -443,6 +445,7 @@ struct Prepared {
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
 const CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("opc-checksum-algorithm");
+const DELEGATION_TOKEN: HeaderName = HeaderName::from_static("opc-obo-token");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
 
 /// Stands in the headers of kept reads where each request puts a value of its own, so that the map need not grow.
@@ -473,6 +476,9 @@ fn add_common_headers(headers: &mut HeaderMap, service: &Service, signed: Option
     if let Some(signed) = signed {
         headers.insert(header::DATE, signed.date.clone());
         headers.insert(header::AUTHORIZATION, signed.authorization.clone());
+        if let Some(token) = &signed.delegation {
+            headers.insert(DELEGATION_TOKEN, token.clone());
+        }
     }
 }
 
@@ -509,12 +515,8 @@ struct Loaded {
     region: Option<String>,
 }
 
-fn load(config: &Config) -> Result<Loaded, Error> {
-    let profile = match Profile::load(config, |name| std::env::var(name).ok()) {
-        // Whoever signs nothing needs no profile; one that is there may still name the region.
-        Err(_) if config.auth == Auth::None => Profile::none(),
-        loaded => loaded?,
-    };
+fn load(config: &Config, namespace: Option<&str>) -> Result<Loaded, Error> {
+    let profile = Profile::load(config)?;
     let principal = match config.auth {
         Auth::None => None,
         _ => Some(auth::load(config, &profile)?),
@@ -522,10 +524,11 @@ fn load(config: &Config) -> Result<Loaded, Error> {
     let region = config.region.as_deref().or_else(|| profile.get("region")).map(realm::region);
     let endpoint = match (&config.endpoint, &region) {
         (Some(endpoint), _) => endpoint.clone(),
+        (None, Some(region)) if config.realm_endpoint => realm::own_endpoint(region, namespace),
         (None, Some(region)) => realm::endpoint(region),
         (None, None) => {
-            let none = "names no region; add `region = …`, or set region or endpoint";
-            return Err(profile.error(none));
+            let mend = "set region (STORESCOPE_REGION) or endpoint (STORESCOPE_ENDPOINT)";
+            return Err(profile.lacks("region", mend));
         }
     };
     let compartment =

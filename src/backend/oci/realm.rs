@@ -66,18 +66,31 @@ pub(super) fn region(text: &str) -> String {
     named.map_or(text, |(_, name)| (*name).to_owned())
 }
 
+/// The second-level domain of regions that belong to no other realm.
+const COMMERCIAL: &str = "oraclecloud.com";
+
 /// The endpoint of Object Storage in a region. A region nobody knows is taken to be in oc1.
 pub(super) fn endpoint(region: &str) -> String {
-    let domain = DOMAINS
-        .iter()
-        .find(|(start, _)| region.starts_with(start))
-        .map_or("oraclecloud.com", |(_, d)| d);
-    format!("https://objectstorage.{region}.{domain}")
+    format!("https://objectstorage.{region}.{}", domain(region))
+}
+
+/// The endpoint that a realm has of its own for each namespace: oc1 alone has one. Where the namespace is still to be
+/// asked for, its part is left out.
+pub(super) fn own_endpoint(region: &str, namespace: Option<&str>) -> String {
+    if domain(region) != COMMERCIAL {
+        return endpoint(region);
+    }
+    let namespace = namespace.map(|namespace| format!("{namespace}.")).unwrap_or_default();
+    format!("https://{namespace}objectstorage.{region}.oci.customer-oci.com")
+}
+
+fn domain(region: &str) -> &'static str {
+    DOMAINS.iter().find(|(start, _)| region.starts_with(start)).map_or(COMMERCIAL, |(_, d)| d)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{endpoint, region};
+    use super::{endpoint, own_endpoint, region};
 
     #[test]
     fn regions_codes_and_realms() {
@@ -95,5 +108,21 @@ mod tests {
             "https://objectstorage.uk-gov-london-1.oraclegovcloud.uk"
         );
         assert_eq!(endpoint("xx-nowhere-9"), "https://objectstorage.xx-nowhere-9.oraclecloud.com");
+    }
+
+    /// The hosts are those of the vectors `host-realm-template` and `host-realm-template-no-ns`.
+    #[test]
+    fn a_realms_own_endpoint_begins_with_the_namespace() {
+        let vectors = std::fs::read("fixtures/oci-signing.json").unwrap();
+        let vectors: serde_json::Value = serde_json::from_slice(&vectors).unwrap();
+        for (id, namespace) in
+            [("host-realm-template", Some("axexamplens")), ("host-realm-template-no-ns", None)]
+        {
+            let mut of_id = vectors["vectors"].as_array().unwrap().iter();
+            let vector = of_id.find(|vector| vector["id"] == id).unwrap();
+            let endpoint = own_endpoint("us-ashburn-1", namespace);
+            assert_eq!(endpoint, format!("https://{}", vector["host"].as_str().unwrap()), "{id}");
+        }
+        assert_eq!(own_endpoint("us-luke-1", Some("ns")), endpoint("us-luke-1"));
     }
 }

@@ -10,6 +10,8 @@ import java.nio.ByteBuffer;
  *
  * <p>Keys are object names below the bucket, without a leading {@code /}. Calls block, and end with {@link
  * java.io.InterruptedIOException} when their thread is interrupted, but for those that close or abort.
+ *
+ * <p>{@link Library#load} comes before the first call.
  */
 final class Native {
 
@@ -31,10 +33,6 @@ final class Native {
   /** Fails with FileAlreadyExistsException where something is. */
   static final int MODE_CREATE = 1;
 
-  static {
-    Library.load();
-  }
-
   private Native() {}
 
   // The library.
@@ -44,6 +42,9 @@ final class Native {
 
   /** Writes all that this process has recorded as an .hlog file. */
   static native void writeProfile(String path) throws IOException;
+
+  /** What the core has logged since the last call: {@code W} or {@code D}, then the text. */
+  static native String[] takeLog(boolean debug);
 
   // Stores: one bucket each.
 
@@ -187,10 +188,13 @@ final class Native {
       throws IOException;
 
   /**
-   * Begins reads of ranges, each into its buffer: from its position on, all of its range. Those that end are told by {@link
-   * #completed}, by the number {@code first} and those after it.
+   * Begins reads of ranges, each into its target: all of its range, from a place of the target on. Those that end are told
+   * by {@link #completed}, by the number {@code first} and those after it.
+   *
+   * @param into direct buffers and {@code byte[]}s
    */
-  static native void readRanges(long reader, long[] offsets, ByteBuffer[] into, long first) throws IOException;
+  static native void readRanges(
+      long reader, long[] offsets, int[] lengths, Object[] into, int[] starts, long first) throws IOException;
 
   /**
    * Waits for reads of ranges to end, and fills heap buffers: how many of the two arrays it filled, 0 after a second without

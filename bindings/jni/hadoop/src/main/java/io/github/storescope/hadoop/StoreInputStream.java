@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.storescope.hadoop;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.lang.ref.Cleaner;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.IntFunction;
+import org.apache.hadoop.fs.ByteBufferPositionedReadable;
+import org.apache.hadoop.fs.ByteBufferReadable;
+import org.apache.hadoop.fs.CanUnbuffer;
+import org.apache.hadoop.fs.FSExceptionMessages;
+import org.apache.hadoop.fs.FSInputStream;
+import org.apache.hadoop.fs.FileRange;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.StreamCapabilities;
+import org.apache.hadoop.fs.statistics.IOStatistics;
+import org.apache.hadoop.fs.statistics.IOStatisticsSource;
+import org.apache.hadoop.fs.statistics.StreamStatisticNames;
+
+/**
+ * One version of an object, read by any number of threads.
+ *
+ * <p>Positional and vectored reads go to the core as they come, without a lock, and always fill: a short one means that the
+ * object ends. The stream's own position is a number beside them, so that a seek costs nothing. An object that is replaced
+ * meanwhile is a {@link RemoteFileChangedException}, never a mixture.
+ */
+final class StoreInputStream extends FSInputStream
+    implements ByteBufferReadable, ByteBufferPositionedReadable, CanUnbuffer, StreamCapabilities, IOStatisticsSource {
+
+  /** Reads of the stream below this size go through a buffer of this size on Java's side. */
+  private static final int BUFFER = 16 << 10;
+
+  private static final Cleaner CLEANER = Cleaner.create(runnable -> {
+    Thread thread = new Thread(runnable, "storescope-cleaner");
+    thread.setDaemon(true);
+    return thread;
+  });
+
+  private final Path path;
+  private final Reader reader;
+  private final Cleaner.Cleanable cleanable;
+  private final FileSystem.Statistics statistics;
+  private final StreamStatistics counted;
+
+  /** The object's size, once it is known; else -1. */
+  private volatile long size;
+
+  // Of the stream itself, under its lock.
+  private long position;
+  private byte[] buffer;
+  private long bufferStart;
+  private int bufferLength;
+
+  /**
+   * No I/O.
+   *
+   * @param size the object's size, or -1
+   * @param etag the ETag that it must have, or null
+   * @param policy one of {@link Native}'s
+   * @param statistics of the FileSystem, or null
+   */
+  StoreInputStream(
+      Store store, Path path, String key, long size, String etag, int policy, FileSystem.Statistics statistics)
+      throws IOException {
+    this.path = path;
+    this.size = size;
+    this.statistics = statistics;
+    this.reader = new Reader(Native.openReader(store.handle(), key, size, etag, policy));
+    // A stream that is dropped unclosed frees what it holds.
+    this.cleanable = CLEANER.register(this, reader);
+    this.counted = StreamStatistics.ofReads(() -> Native.statistics(reader.handle));
+  }
+
+  // The stream.
+
+  @Override
+  public synchronized void seek(long target) throws IOException {
+    handle();
+    if (target < 0) {
+      throw new EOFException(FSExceptionMessages.NEGATIVE_SEEK + " " + target + " in " + path);
+    }
+    if (target > 0 && target > size()) {
+      throw new EOFException(FSExceptionMessages.CANNOT_SEEK_PAST_EOF + ": " + target + " of " + size + " in " + path);
+    }
+    if (target != position) {
+      counted.seeks.incrementAndGet();
+      position = target;
+    }
+  }
+
+  @Override
+  public synchronized long getPos() throws IOException {
+    return position;
+  }
+
+  @Override
+  public boolean seekToNewSource(long target) {
+    return false;
+  }
+
+  @Override
+  public synchronized long skip(long count) throws IOException {
+    handle();
+    long skipped = Math.max(0, Math.min(count, size() - position));
+    position += skipped;
+    return skipped;
+  }
+
+  @Override
+  public synchronized int available() throws IOException {
+    handle();
+    return (int) Math.min(Integer.MAX_VALUE, Math.max(0, size() - position));
+  }
+
+  @Override
+  public synchronized int read() throws IOException {
+    if (!fillBuffer(1)) {
+      return -1;
+    }
+    int one = buffer[(int) (position - bufferStart)] & 0xff;
+    position++;
+    read(1);
+    return one;
+  }
+
+  @Override
+  public synchronized int read(byte[] into, int offset, int length) throws IOException {
+    Objects.checkFromIndexSize(offset, length, into.length);
+    handle();
+    if (length == 0) {
+      return 0;
+    }
+    int filled;
+    if (length < BUFFER / 2) {
+      if (!fillBuffer(length)) {
+        return -1;
+      }
+      int from = (int) (position - bufferStart);
+      filled = Math.min(length, bufferLength - from);
+      System.arraycopy(buffer, from, into, offset, filled);
+    } else {
+      filled = fetch(position, into, offset, length);
+    }
+    return advance(filled);
+  }
+
+  @Override
+  public synchronized int read(ByteBuffer into) throws IOException {
+    handle();
+    return advance(fetch(position, into));
+  }
+
+  /** Whether the buffer holds the byte at the stream's position, after a read if need be; not at the object's end. */
+  private boolean fillBuffer(int wanted) throws IOException {
+    handle();
+    long ahead = bufferStart + bufferLength - position;
+    boolean inside = position >= bufferStart && ahead > 0;
+    if (inside && (ahead >= wanted || bufferStart + bufferLength == size)) {
+      return true;
+    }
+    if (buffer == null) {
+      buffer = new byte[BUFFER];
+    }
+    bufferLength = 0;
+    int filled = fetch(position, buffer, 0, BUFFER);
+    bufferStart = position;
+    bufferLength = Math.max(filled, 0);
+    return filled > 0;
+  }
+
+  private int advance(int filled) {
+    if (filled > 0) {
+      position += filled;
+      read(filled);
+    }
+    return filled;
+  }
+
+  // Positional reads: of no thread's own.
+
+  @Override
+  public int read(long from, byte[] into, int offset, int length) throws IOException {
+    validatePositionedReadArgs(from, into, offset, length);
+    if (length == 0) {
+      return 0;
+    }
+    return read(fetch(from, into, offset, length));
+  }
+
+  @Override
+  public void readFully(long from, byte[] into, int offset, int length) throws IOException {
+    validatePositionedReadArgs(from, into, offset, length);
+    if (length > 0 && read(fetch(from, into, offset, length)) < length) {
+      throw endOfFile(from, length);
+    }
+  }
+
+  @Override
+  public int read(long from, ByteBuffer into) throws IOException {
+    validatePosition(from);
+    return read(fetch(from, into));
+  }
+
+  @Override
+  public void readFully(long from, ByteBuffer into) throws IOException {
+    validatePosition(from);
+    int length = into.remaining();
+    if (length > 0 && read(fetch(from, into)) < length) {
+      throw endOfFile(from, length);
+    }
+  }
+
+  private static void validatePosition(long from) throws EOFException {
+    if (from < 0) {
+      throw new EOFException(FSExceptionMessages.NEGATIVE_SEEK + " " + from);
+    }
+  }
+
+  private EOFException endOfFile(long from, int length) {
+    return new EOFException(
+        FSExceptionMessages.EOF_IN_READ_FULLY + ": " + length + " bytes from " + from + " of " + size + " in " + path);
+  }
+
+  private int fetch(long from, byte[] into, int offset, int length) throws IOException {
+    return Native.read(handle(), from, into, offset, length);
+  }
+
+  /** Fills a buffer and moves its position on; -1 at the end. */
+  private int fetch(long from, ByteBuffer into) throws IOException {
+    long handle = handle();
+    int length = into.remaining();
+    if (length == 0) {
+      return 0;
+    }
+    int filled;
+    if (into.isDirect()) {
+      filled = Native.readDirect(handle, from, into, into.position(), length);
+    } else if (into.hasArray()) {
+      filled = Native.read(handle, from, into.array(), into.arrayOffset() + into.position(), length);
+    } else {
+      throw new IOException(path + ": the buffer cannot be written");
+    }
+    if (filled > 0) {
+      into.position(into.position() + filled);
+    }
+    return filled;
+  }
+
+  // Vectored reads.
+
+  @Override
+  public void readVectored(List<? extends FileRange> ranges, IntFunction<ByteBuffer> allocate) throws IOException {
+    readVectored(ranges, allocate, buffer -> {});
+  }
+
+  /**
+   * Reads ranges at once, in any order; they may overlap. Near ones share a request, each byte goes straight into the buffer
+   * of its range. A range that the object does not have is an {@link EOFException} before anything is read.
+   *
+   * @param release takes a buffer back whose read has failed
+   */
+  public void readVectored(
+      List<? extends FileRange> ranges, IntFunction<ByteBuffer> allocate, Consumer<ByteBuffer> release)
+      throws IOException {
+    long handle = handle();
+    Objects.requireNonNull(allocate, "allocate");
+    Objects.requireNonNull(release, "release");
+    int count = ranges.size();
+    long[] offsets = new long[count];
+    int[] lengths = new int[count];
+    long wanted = 0;
+    for (int at = 0; at < count; at++) {
+      FileRange range = ranges.get(at);
+      Objects.requireNonNull(range, "range");
+      offsets[at] = range.getOffset();
+      lengths[at] = range.getLength();
+      validateRange(offsets[at], lengths[at]);
+      wanted += lengths[at];
+    }
+    if (count == 0) {
+      return;
+    }
+    Object[] targets = new Object[count];
+    int[] starts = new int[count];
+    long first = Completions.numbers(count);
+    for (int at = 0; at < count; at++) {
+      ByteBuffer buffer = allocate.apply(lengths[at]);
+      if (buffer.isDirect()) {
+        targets[at] = buffer;
+        starts[at] = buffer.position();
+      } else {
+        targets[at] = buffer.array();
+        starts[at] = buffer.arrayOffset() + buffer.position();
+      }
+      CompletableFuture<ByteBuffer> future = new CompletableFuture<>();
+      ranges.get(at).setData(future);
+      Completions.expect(first + at, future, buffer, release);
+    }
+    try {
+      Native.readRanges(handle, offsets, lengths, targets, starts, first);
+    } catch (IOException | RuntimeException e) {
+      for (int at = 0; at < count; at++) {
+        Completions.forget(first + at);
+        ranges.get(at).getData().completeExceptionally(e);
+      }
+      throw e;
+    }
+    counted.vectored(count, wanted);
+    told(wanted);
+  }
+
+  private void validateRange(long offset, int length) throws IOException {
+    if (length < 0) {
+      throw new IllegalArgumentException("a range of " + length + " bytes in " + path);
+    }
+    if (offset < 0) {
+      throw new EOFException("a range that begins at " + offset + " in " + path);
+    }
+    if (offset + length > size()) {
+      throw new EOFException(
+          "the range " + offset + ".." + (offset + length) + " ends behind the " + size + " bytes of " + path);
+    }
+  }
+
+  @Override
+  public int minSeekForVectorReads() {
+    return 1 << 20;
+  }
+
+  @Override
+  public int maxReadSizeForVectorReads() {
+    return 16 << 20;
+  }
+
+  // The rest.
+
+  @Override
+  public synchronized void unbuffer() {
+    buffer = null;
+    bufferLength = 0;
+    long handle = reader.handle;
+    if (handle != 0) {
+      Native.unbuffer(handle);
+      counted.unbuffered.incrementAndGet();
+    }
+  }
+
+  @Override
+  public void close() {
+    cleanable.clean();
+  }
+
+  @Override
+  public boolean hasCapability(String capability) {
+    switch (capability.toLowerCase(Locale.ROOT)) {
+      case StreamCapabilities.READBYTEBUFFER:
+      case StreamCapabilities.PREADBYTEBUFFER:
+      case StreamCapabilities.UNBUFFER:
+      case StreamCapabilities.IOSTATISTICS:
+      case "in:readvectored":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  @Override
+  public IOStatistics getIOStatistics() {
+    return counted;
+  }
+
+  @Override
+  public String toString() {
+    return "StoreInputStream{" + path + ", " + size + " bytes, " + StreamStatisticNames.STREAM_READ_BYTES + "="
+        + counted.bytes.get() + "}";
+  }
+
+  private int read(int count) {
+    if (count > 0) {
+      counted.operations.incrementAndGet();
+      told(count);
+    }
+    return count;
+  }
+
+  private void told(long bytes) {
+    counted.bytes.addAndGet(bytes);
+    if (statistics != null) {
+      statistics.incrementBytesRead(bytes);
+    }
+  }
+
+  private long size() throws IOException {
+    if (size < 0) {
+      size = Native.readerStatus(handle()).sizes[0];
+    }
+    return size;
+  }
+
+  private long handle() throws IOException {
+    long handle = reader.handle;
+    if (handle == 0) {
+      throw new IOException(FSExceptionMessages.STREAM_IS_CLOSED + " " + path);
+    }
+    return handle;
+  }
+
+  /** The native reader; run, it closes it. */
+  private static final class Reader implements Runnable {
+    private final AtomicLong open;
+    volatile long handle;
+
+    Reader(long handle) {
+      this.handle = handle;
+      this.open = new AtomicLong(handle);
+    }
+
+    @Override
+    public void run() {
+      handle = 0;
+      long was = open.getAndSet(0);
+      if (was != 0) {
+        Native.closeReader(was);
+      }
+    }
+  }
+}

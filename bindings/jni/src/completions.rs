@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reads of ranges that have ended, and bytes for arrays on Java's heap: handed to a Java thread that asks, many at once.
+//!
+//! ```text
+//!  runtime's thread ── direct buffer: copied there ───────────────┐
+//!                   └─ heap array: the bytes wait in the queue ─▶ │ Java's thread copies them, and completes futures
+//! ```
+//!
+//! References to Java's objects end on Java's threads, too.
+
+use crate::java;
+use crate::process::{Process, locked};
+use crate::raised::{Raised, Result};
+use bytes::Bytes;
+use jni::Env;
+use jni::objects::{JByteArray, JLongArray, JObject, JObjectArray, JThrowable};
+use jni::refs::{Global, IntoAuto};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a Java thread waits here at most: it looks after other things then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(crate) struct Completions {
+    queue: Mutex<VecDeque<Event>>,
+    arrived: Condvar,
+}
+
+enum Event {
+    /// Bytes for the heap array of a range, at this place of it.
+    Copy(Arc<Inner>, usize, usize, Bytes),
+    /// A range has ended.
+    End(Arc<Inner>, usize, Result<()>),
+    /// A batch needs its buffers no more.
+    Over(Arc<Inner>),
+    /// Something else waits for a Java thread.
+    Nudge,
+}
+
+/// Where the bytes of a range go.
+pub(crate) enum Target {
+    /// Memory of a direct buffer, which lives as long as the reference.
+    Direct { memory: Memory, _alive: Global<JObject<'static>> },
+    /// From this index of an array on.
+    Heap { array: Global<JByteArray<'static>>, from: usize },
+}
+
+/// The memory of a direct buffer.
+pub(crate) struct Memory {
+    pub(crate) start: *mut u8,
+    pub(crate) length: usize,
+}
+
+#[allow(unsafe_code)]
+// SAFETY: the memory belongs to no thread; ranges of a batch go to memory of their own, each written by one task.
+unsafe impl Send for Memory {}
+#[allow(unsafe_code)]
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+/// The ranges of one call. Those that have not ended when it is dropped are told to have been given up.
+pub(crate) struct Batch(Option<Arc<Inner>>);
+
+struct Inner {
+    first: i64,
+    targets: Vec<Target>,
+    over: Vec<AtomicBool>,
+}
+
+impl Batch {
+    pub(crate) fn new(first: i64, targets: Vec<Target>) -> Batch {
+        let over = targets.iter().map(|_| AtomicBool::new(false)).collect();
+        Batch(Some(Arc::new(Inner { first, targets, over })))
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        self.0.as_ref().expect("taken only on drop")
+    }
+
+    /// Bytes of a range have arrived, for this place of it.
+    pub(crate) fn bytes(&self, number: usize, place: usize, bytes: Bytes) {
+        match &self.inner().targets[number] {
+            Target::Direct { memory, .. } => {
+                if place + bytes.len() > memory.length {
+                    return self.end(
+                        number,
+                        Err(Raised::Told("more bytes than the buffer holds".to_owned())),
+                    );
+                }
+                #[allow(unsafe_code)]
+                // SAFETY: the place lies inside the buffer, which its reference keeps; nobody else writes there until
+                // the range's end is told.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        bytes.as_ptr(),
+                        memory.start.add(place),
+                        bytes.len(),
+                    );
+                }
+            }
+            Target::Heap { .. } => {
+                push(Event::Copy(Arc::clone(self.inner()), number, place, bytes))
+            }
+        }
+    }
+
+    pub(crate) fn end(&self, number: usize, ended: Result<()>) {
+        if !self.inner().over[number].swap(true, SeqCst) {
+            push(Event::End(Arc::clone(self.inner()), number, ended));
+        }
+    }
+
+    pub(crate) fn fail(&self, raised: &Raised) {
+        for number in 0..self.inner().targets.len() {
+            self.end(number, Err(raised.again()));
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.fail(&Raised::Closed("the stream"));
+        if let Some(inner) = self.0.take() {
+            push(Event::Over(inner));
+        }
+    }
+}
+
+fn push(event: Event) {
+    let Completions { queue, arrived } = &Process::current().completions;
+    locked(queue).push_back(event);
+    arrived.notify_one();
+}
+
+/// Lets a Java thread that waits come back.
+pub(crate) fn nudge() {
+    push(Event::Nudge);
+}
+
+impl Completions {
+    /// Waits until something has ended, copies what goes to arrays, and fills in numbers and failures; how many.
+    pub(crate) fn take(
+        &self,
+        env: &mut Env<'_>,
+        numbers: &JLongArray<'_>,
+        failures: &JObjectArray<'_, JThrowable<'_>>,
+    ) -> Result<i32> {
+        let most = numbers.len(env)?.min(failures.len(env)?);
+        let mut ended: Vec<i64> = Vec::new();
+        let mut patient = true;
+        while ended.len() < most {
+            let Some(event) = self.next(patient && ended.is_empty()) else { break };
+            match event {
+                Event::Copy(inner, number, place, bytes) => {
+                    if let Target::Heap { array, from } = &inner.targets[number] {
+                        array.set_region(env, (from + place) as i32, java::signed(&bytes))?;
+                    }
+                }
+                Event::End(inner, number, outcome) => {
+                    if let Err(raised) = &outcome {
+                        let failure = java::failure(env, raised)?.auto();
+                        failures.set_element(env, ended.len(), &failure)?;
+                    }
+                    ended.push(inner.first + number as i64);
+                }
+                Event::Over(inner) => drop(inner),
+                Event::Nudge => patient = false,
+            }
+        }
+        numbers.set_region(env, 0, &ended)?;
+        Ok(ended.len() as i32)
+    }
+
+    fn next(&self, patient: bool) -> Option<Event> {
+        let mut queue = locked(&self.queue);
+        if patient && queue.is_empty() {
+            queue = self
+                .arrived
+                .wait_timeout(queue, PATIENCE)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        queue.pop_front()
+    }
+}

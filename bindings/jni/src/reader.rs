@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//! An object under reading.
+
+use crate::completions::{Batch, Target};
+use crate::java;
+use crate::process::{Process, locked, wait, wait_for};
+use crate::raised::{Raised, Result};
+use crate::store::OpenStore;
+use crate::tails::SMALL;
+use jni::Env;
+use jni::objects::JByteArray;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use storescope::timing::Scope;
+use storescope::{Error, ErrorKind, ObjectMeta, Piece, ReadOptions, ReadPolicy, Reader};
+use tokio::sync::OnceCell;
+use tokio::task::AbortHandle;
+
+pub(crate) struct OpenReader {
+    open: Arc<OpenStore>,
+    key: String,
+    policy: ReadPolicy,
+    size: Option<u64>,
+    etag: Option<String>,
+    reader: Mutex<Reader>,
+    pub(crate) scope: Scope,
+    /// All of a small object, fetched by the first read.
+    whole: OnceCell<()>,
+    /// Reads of ranges under way.
+    begun: Mutex<Vec<AbortHandle>>,
+}
+
+impl OpenReader {
+    pub(crate) fn open(
+        open: &Arc<OpenStore>,
+        key: String,
+        size: Option<u64>,
+        etag: Option<String>,
+        policy: ReadPolicy,
+    ) -> OpenReader {
+        let scope = open.scope.child("reader");
+        let (tails, columnar) = (&Process::current().tails, policy == ReadPolicy::Parquet);
+        let kept = etag
+            .as_deref()
+            .filter(|_| columnar)
+            .and_then(|tag| tails.reader(open, &key, Some(tag)));
+        let reader = kept.unwrap_or_else(|| {
+            let reader = fresh(open, &key, size, etag.as_deref(), policy);
+            if columnar {
+                tails.keep(open, &key, &etag, &reader);
+            }
+            reader
+        });
+        OpenReader {
+            open: Arc::clone(open),
+            key,
+            policy,
+            size,
+            etag,
+            reader: Mutex::new(reader.with_scope(&scope)),
+            scope,
+            whole: OnceCell::new(),
+            begun: Mutex::default(),
+        }
+    }
+
+    fn reader(&self) -> Reader {
+        locked(&self.reader).clone()
+    }
+
+    pub(crate) fn status(&self, env: &mut Env<'_>) -> Result<ObjectMeta> {
+        let reader = self.reader();
+        wait(env, async { reader.meta().await.cloned() })
+    }
+
+    /// Fills an array; how many bytes, fewer only at the object's end, `None` there.
+    pub(crate) fn read(
+        &self,
+        env: &mut Env<'_>,
+        at: u64,
+        into: &JByteArray<'_>,
+        offset: i32,
+        length: i32,
+    ) -> Result<Option<i32>> {
+        let range = at..at + u64::from(length.unsigned_abs());
+        let reader = self.reader();
+        wait(env, self.fetch_small(&reader))?;
+        let mut pieces = reader.pieces(std::slice::from_ref(&range));
+        let mut filled = 0;
+        loop {
+            match wait_for(env, pieces.next())? {
+                Some(Piece::Bytes(_, place, bytes)) => {
+                    let to = offset + (place - at) as i32;
+                    into.set_region(env, to, java::signed(&bytes))?;
+                    filled += bytes.len() as i32;
+                }
+                Some(Piece::End(_, Err(error))) if is_past_end(&error) && filled == 0 => {
+                    return Ok(None);
+                }
+                Some(Piece::End(_, ended)) => drop(ended?),
+                _ => break,
+            }
+        }
+        Ok((filled > 0 || length == 0).then_some(filled))
+    }
+
+    /// The same into memory of a direct buffer.
+    pub(crate) fn read_direct(
+        &self,
+        env: &mut Env<'_>,
+        at: u64,
+        into: &mut [u8],
+    ) -> Result<Option<i32>> {
+        let reader = self.reader();
+        wait(env, self.fetch_small(&reader))?;
+        let filled = wait(env, reader.read_into(at, into))?;
+        Ok((filled > 0 || into.is_empty()).then_some(filled as i32))
+    }
+
+    /// Begins reads of ranges, each into its target; their ends are told by their numbers.
+    pub(crate) fn read_ranges(
+        self: &Arc<Self>,
+        ranges: Vec<Range<u64>>,
+        targets: Vec<Target>,
+        first: i64,
+    ) {
+        let (this, process) = (Arc::clone(self), Process::current());
+        let batch = Batch::new(first, targets);
+        let task = process.handle().spawn(async move {
+            let reader = this.reader();
+            if let Err(error) = this.fetch_small(&reader).await {
+                return batch.fail(&Raised::Store(error));
+            }
+            let mut pieces = reader.pieces(&ranges);
+            while let Some(piece) = pieces.next().await {
+                match piece {
+                    Piece::Bytes(number, at, bytes) => {
+                        batch.bytes(number, (at - ranges[number].start) as usize, bytes);
+                    }
+                    Piece::End(number, Ok(had)) if had.end < ranges[number].end => {
+                        batch.end(number, Err(Raised::Short(had.end, ranges[number].clone())));
+                    }
+                    Piece::End(number, ended) => {
+                        batch.end(number, ended.map(drop).map_err(Raised::Store));
+                    }
+                    _ => {}
+                }
+            }
+        });
+        let mut begun = locked(&self.begun);
+        begun.retain(|task| !task.is_finished());
+        begun.push(task.abort_handle());
+    }
+
+    /// A small object is fetched whole, by one request, whatever is read of it first.
+    async fn fetch_small(&self, reader: &Reader) -> storescope::Result<()> {
+        let Some(size) = self.size.filter(|size| (1..=SMALL).contains(size)) else { return Ok(()) };
+        let fetch = || async {
+            if reader.holds(0..size) { Ok(()) } else { reader.tail(size).await.map(drop) }
+        };
+        self.whole.get_or_try_init(fetch).await.copied()
+    }
+
+    /// Drops what is kept of the object.
+    pub(crate) fn unbuffer(&self) {
+        let told = self.reader().known().cloned();
+        let (size, etag) = match &told {
+            Some(meta) => (Some(meta.size), meta.etag.as_deref()),
+            None => (self.size, self.etag.as_deref()),
+        };
+        Process::current().tails.forget(&self.open, &self.key);
+        let reader = fresh(&self.open, &self.key, size, etag, self.policy);
+        let was = std::mem::replace(&mut *locked(&self.reader), reader.with_scope(&self.scope));
+        drop(was);
+    }
+
+    /// Ends what is under way, and leaves a columnar file's bytes to who opens it next.
+    pub(crate) fn close(&self) {
+        for task in locked(&self.begun).drain(..) {
+            task.abort();
+        }
+        if self.policy == ReadPolicy::Parquet && self.etag.is_none() {
+            let reader = self.reader();
+            let etag = reader.known().and_then(|meta| meta.etag.clone());
+            Process::current().tails.keep(
+                &self.open,
+                &self.key,
+                &etag,
+                &reader.with_scope(&self.open.scope),
+            );
+        }
+    }
+}
+
+fn fresh(
+    open: &OpenStore,
+    key: &str,
+    size: Option<u64>,
+    etag: Option<&str>,
+    policy: ReadPolicy,
+) -> Reader {
+    let mut options = ReadOptions::new().policy(policy);
+    if let Some(size) = size {
+        options = options.size(size);
+    }
+    if let Some(etag) = etag {
+        options = options.etag(etag);
+    }
+    open.store.reader(key, options)
+}
+
+fn is_past_end(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidRange
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Readers of columnar files, kept for those who open the file next: its end, and what was read of it before, are not
+//! fetched twice by one process.
+//!
+//! Each belongs to one version of its object, by ETag; who asks says which version is meant, or asks the store. Their bytes
+//! lie in the budget of reads, and go first where it needs room.
+
+use crate::process::locked;
+use crate::store::{OpenStore, found};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use storescope::{ListEntry, ObjectMeta, ReadOptions, ReadPolicy, Reader};
+
+/// Readers kept at once; the one unused for the longest makes room.
+const MOST: usize = 256;
+/// How long one is kept that nobody asks for.
+const IDLE: Duration = Duration::from_secs(60);
+/// An object up to this size is read by one request.
+pub(crate) const SMALL: u64 = 1 << 20;
+/// Names of small objects remembered.
+const NAMES: usize = 1 << 16;
+
+type Name = (Arc<str>, String);
+
+#[derive(Default)]
+pub(crate) struct Tails {
+    kept: Mutex<Kept>,
+    small: Mutex<Small>,
+}
+
+#[derive(Default)]
+struct Kept {
+    readers: HashMap<Name, One>,
+    /// In the order of use, as far as it was not used again since.
+    used: VecDeque<(Instant, Name)>,
+}
+
+struct One {
+    reader: Reader,
+    etag: String,
+    at: Instant,
+}
+
+/// Which names listings have shown to be of small objects, by their hashes: a mistake costs a few bytes.
+#[derive(Default)]
+struct Small {
+    hasher: RandomState,
+    names: HashSet<u64>,
+}
+
+impl Tails {
+    /// What an object is: by a GET of its end, which is kept; by a HEAD where it is there.
+    pub(crate) async fn status(
+        &self,
+        open: &OpenStore,
+        key: &str,
+        tail: u64,
+    ) -> storescope::Result<Option<ObjectMeta>> {
+        let name = (Arc::clone(&open.identity), key.to_owned());
+        if locked(&self.kept).knows(&name) {
+            let Some(meta) = open.head(key).await? else { return Ok(None) };
+            if self.reader(open, key, meta.etag.as_deref()).is_none() {
+                // Another version: its end is fetched when it is read.
+                self.forget(open, key);
+            }
+            return Ok(Some(meta));
+        }
+        let length = if locked(&self.small).knows(&name) { SMALL } else { tail };
+        let reader = open.store.reader(key, ReadOptions::new().policy(ReadPolicy::Parquet));
+        let Some(meta) = found(reader.tail(length).await)?.cloned() else { return Ok(None) };
+        self.keep(open, key, &meta.etag, &reader);
+        Ok(Some(meta))
+    }
+
+    /// The reader of this version, if it is kept.
+    pub(crate) fn reader(&self, open: &OpenStore, key: &str, etag: Option<&str>) -> Option<Reader> {
+        let name = (Arc::clone(&open.identity), key.to_owned());
+        let mut kept = locked(&self.kept);
+        let now = Instant::now();
+        let one = kept.readers.get_mut(&name).filter(|one| Some(one.etag.as_str()) == etag)?;
+        one.at = now;
+        let reader = one.reader.clone();
+        kept.used.push_back((now, name));
+        Some(reader)
+    }
+
+    /// Keeps a reader for others.
+    pub(crate) fn keep(&self, open: &OpenStore, key: &str, etag: &Option<String>, reader: &Reader) {
+        let Some(etag) = etag.clone() else { return };
+        let (name, at) = ((Arc::clone(&open.identity), key.to_owned()), Instant::now());
+        let mut kept = locked(&self.kept);
+        let was = kept.readers.insert(name.clone(), One { reader: reader.clone(), etag, at });
+        kept.used.push_back((at, name));
+        let old = kept.expire(at);
+        drop(kept);
+        // A reader's end may take other locks.
+        drop((was, old));
+    }
+
+    /// Notes what a listing shows.
+    pub(crate) fn listed(&self, open: &OpenStore, entries: &[ListEntry]) {
+        let mut small = locked(&self.small);
+        for entry in entries {
+            if let ListEntry::Object(meta) = entry
+                && meta.size <= SMALL
+            {
+                small.note(&open.identity, &meta.key);
+            }
+        }
+    }
+
+    /// Forgets an object.
+    pub(crate) fn forget(&self, open: &OpenStore, key: &str) {
+        let was = locked(&self.kept).readers.remove(&(Arc::clone(&open.identity), key.to_owned()));
+        drop(was);
+    }
+}
+
+impl Kept {
+    fn knows(&self, name: &Name) -> bool {
+        self.readers.contains_key(name)
+    }
+
+    /// What has been unused for too long, or is too much.
+    fn expire(&mut self, now: Instant) -> Vec<One> {
+        let mut old = Vec::new();
+        while let Some((at, _)) = self.used.front() {
+            if self.readers.len() <= MOST && now.duration_since(*at) < IDLE {
+                break;
+            }
+            let Some((at, name)) = self.used.pop_front() else { break };
+            if self.readers.get(&name).is_some_and(|one| one.at == at) {
+                old.extend(self.readers.remove(&name));
+            }
+        }
+        old
+    }
+}
+
+impl Small {
+    fn knows(&self, name: &Name) -> bool {
+        self.names.contains(&self.hasher.hash_one((&*name.0, name.1.as_str())))
+    }
+
+    fn note(&mut self, identity: &str, key: &str) {
+        if self.names.len() >= NAMES {
+            self.names.clear();
+        }
+        self.names.insert(self.hasher.hash_one((identity, key)));
+    }
+}
