@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import configparser
 import re
 import subprocess
 import sys
@@ -20,11 +19,11 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2] / "tests/judges"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tests/judges")]
 
+import core_site  # noqa: E402
 import serving  # noqa: E402
 
 AGENT = re.compile(r"storescope/\S+ \(jvm\)")
@@ -140,9 +139,8 @@ class Suites:
         """Runs the suites, or one, with these files of properties on the class path."""
         folder = self.build / f"storescope-contract-{self.version}"
         configured = folder / "configuration"
-        configured.mkdir(parents=True, exist_ok=True)
         for name, values in properties.items():
-            (configured / name).write_text(as_xml(values))
+            core_site.write(configured / name, values)
         reports = folder / "surefire-reports"
         for report in reports.glob("*"):
             report.unlink()
@@ -163,57 +161,24 @@ class Suites:
         return dict(outcomes_in(reports))
 
 
-def as_xml(values: dict[str, str]) -> str:
-    properties = "".join(
-        f"  <property><name>{escape(name)}</name><value>{escape(value)}</value></property>\n"
-        for name, value in values.items()
-    )
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<configuration>\n{properties}</configuration>\n'
-
-
 def configuration(server: serving.Server, scheme: str, known: bool) -> dict[str, dict[str, str]]:
     """The files that Hadoop reads: core-site.xml as a user has it, and where the suites find their buckets."""
 
     def at(bucket: str) -> str:
         return f"oci://{bucket}@{server.oci['namespace']}" if scheme == "oci" else f"s3://{bucket}"
 
+    if scheme == "oci":
+        site = core_site.oci(server, "DEFAULT" if known else "WRONG")
+        site["fs.AbstractFileSystem.oci.impl"] = "io.github.storescope.hadoop.StoreFs"
+    else:
+        site = core_site.s3(server, known)
     return {
-        "core-site.xml": oci_site(server, known) if scheme == "oci" else s3_site(server, known),
+        "core-site.xml": site,
         "contract-test-options.xml": {
             # Hadoop fills in the system property that Surefire gives to each JVM.
             f"fs.contract.test.fs.{scheme}": at("contract-${contract.fork}"),
             f"contract.root.{scheme}": at(ROOT),
         },
-    }
-
-
-def oci_site(server: serving.Server, known: bool) -> dict[str, str]:
-    """What Oracle documents for its connector."""
-    file = configparser.ConfigParser()
-    file.read(server.oci["config_file"])
-    profile = file["DEFAULT" if known else "WRONG"]
-    return {
-        "fs.oci.impl": "io.github.storescope.hadoop.StoreFileSystem",
-        "fs.AbstractFileSystem.oci.impl": "io.github.storescope.hadoop.StoreFs",
-        "fs.oci.client.hostname": server.oci["endpoint"],
-        "fs.oci.client.auth.tenantId": profile["tenancy"],
-        "fs.oci.client.auth.userId": profile["user"],
-        "fs.oci.client.auth.fingerprint": profile["fingerprint"],
-        "fs.oci.client.auth.pemfilepath": profile["key_file"],
-    }
-
-
-def s3_site(server: serving.Server, known: bool) -> dict[str, str]:
-    """What Hadoop documents for S3A."""
-    s3 = server.ready["s3"]
-    return {
-        "fs.s3.impl": "io.github.storescope.hadoop.StoreFileSystem",
-        "fs.AbstractFileSystem.s3.impl": "io.github.storescope.hadoop.StoreFs",
-        "fs.s3a.endpoint": s3["endpoint"],
-        "fs.s3a.endpoint.region": s3["region"],
-        "fs.s3a.path.style.access": "true",
-        "fs.s3a.access.key": s3["access_key_id"],
-        "fs.s3a.secret.key": s3["secret_access_key"] if known else "wrong",
     }
 
 
