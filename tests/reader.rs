@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::time::Duration;
 use storescope::blocking;
 use storescope::timing::{Level, Operation, Scope};
-use storescope::{ErrorKind, PutOptions, ReadOptions, ReadPolicy, StoreOptions};
+use storescope::{ErrorKind, Piece, PutOptions, ReadOptions, ReadPolicy, StoreOptions};
 use storescope_emulator::{Action, Fault};
 
 #[tokio::test]
@@ -92,6 +92,74 @@ async fn a_reader_records_in_the_scope_it_is_used_with() {
     };
     assert_eq!((counted(&before, Level::Call), counted(&before, Level::Attempt)), (1, 1));
     assert_eq!((counted(&inside, Level::Call), counted(&inside, Level::Attempt)), (2, 2));
+}
+
+/// The end of an object tells what it is, and is there for the reads to come.
+#[tokio::test]
+async fn a_tail_tells_what_the_object_is_and_stays() {
+    let world = World::new();
+    let bytes = world.object("large", 3_000_000).await;
+    let small = world.object("small", 70_000).await;
+    world.object("empty", 0).await;
+    let before = world.record().len();
+    let reader = world.store.reader("large", ReadOptions::new().policy(ReadPolicy::Parquet));
+    assert!(reader.known().is_none() && !reader.holds(2_999_000..3_000_000));
+    let meta = reader.tail(100_000).await.unwrap().clone();
+    assert_eq!((meta.size, meta.key.as_str()), (3_000_000, "large"));
+    assert!(reader.holds(2_900_000..3_000_000) && !reader.holds(2_899_999..3_000_000));
+    assert_eq!(reader.read_at(2_999_992..3_000_000).await.unwrap(), bytes[2_999_992..]);
+    assert_eq!(reader.read_at(2_900_000..2_990_000).await.unwrap(), bytes[2_900_000..2_990_000]);
+    let whole = world.store.reader("small", ReadOptions::new());
+    assert_eq!(whole.tail(1 << 20).await.unwrap().size, 70_000);
+    assert_eq!(whole.read_at(0..70_000).await.unwrap(), small);
+    let requests: Vec<_> = world.record()[before..]
+        .iter()
+        .map(|line| (line.method.clone(), line.range.clone()))
+        .collect();
+    assert_eq!(
+        requests,
+        [("GET", "bytes=-100000"), ("GET", "bytes=-1048576")]
+            .map(|(method, range)| (method.to_owned(), Some(range.to_owned())))
+    );
+    let empty = world.store.reader("empty", ReadOptions::new());
+    assert_eq!(empty.tail(1000).await.unwrap().size, 0);
+    let absent = world.store.reader("absent", ReadOptions::new()).tail(1000).await.unwrap_err();
+    assert!(absent.is_not_found(), "{absent}");
+    // The tail is of one version: a later read of another is told.
+    world.object("large", 2_000_000).await;
+    let changed = reader.read_at(0..10).await.unwrap_err();
+    assert!(changed.is_changed(), "{changed}");
+}
+
+/// Pieces lie where they say, and are each byte once.
+#[tokio::test]
+async fn pieces_fill_what_they_are_asked_for() {
+    let world = World::new();
+    let bytes = world.object("k", 5_000_000).await;
+    let reader = world.store.reader("k", ReadOptions::new());
+    let ranges = [10..20, 1_000_000..4_900_000, 15..2_000, 4_999_990..5_000_010];
+    let mut filled = ranges.clone().map(|range| vec![0; (range.end - range.start) as usize]);
+    let (mut counts, mut ends) = ([0; 4], Vec::new());
+    let mut pieces = reader.pieces(&ranges);
+    while let Some(piece) = pieces.next().await {
+        match piece {
+            Piece::Bytes(number, at, bytes) => {
+                let place = (at - ranges[number].start) as usize;
+                filled[number][place..place + bytes.len()].copy_from_slice(&bytes);
+                counts[number] += bytes.len();
+            }
+            Piece::End(number, ended) => ends.push((number, ended.unwrap())),
+            _ => unreachable!(),
+        }
+    }
+    ends.sort_by_key(|(number, _)| *number);
+    let clipped = [10..20, 1_000_000..4_900_000, 15..2_000, 4_999_990..5_000_000];
+    assert_eq!(ends, clipped.clone().into_iter().enumerate().collect::<Vec<_>>());
+    for (number, range) in clipped.into_iter().enumerate() {
+        assert_eq!(counts[number] as u64, range.end - range.start);
+        let range = range.start as usize..range.end as usize;
+        assert!(filled[number][..range.len()] == bytes[range], "{number}");
+    }
 }
 
 #[tokio::test]

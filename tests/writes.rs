@@ -9,7 +9,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use std::time::Duration;
 use storescope::{
     Client, CopyOptions, ErrorKind, GetOptions, ListOptions, PutMode, PutOptions, RenameOptions,
-    Store, StoreOptions,
+    Store, StoreOptions, Upload, UploadedPart,
 };
 use storescope_emulator::{Action, Emulator, Fault};
 
@@ -511,5 +511,38 @@ mod s3_only {
             .map(|(_, times)| times.count())
             .sum();
         assert_eq!(signed, 1);
+    }
+}
+
+/// Parts of many hands: one begins, others write and end it, each knowing its names alone.
+#[tokio::test]
+async fn an_upload_is_gone_on_with_by_others() {
+    let bytes = pattern(11 << 20);
+    for on in [
+        Side::oci(),
+        #[cfg(feature = "s3")]
+        Side::s3(),
+    ] {
+        let store = &on.store;
+        let begun = store.begin_upload("k", PutOptions::new()).await.unwrap();
+        let named = || Upload::new(begun.key.clone(), begun.id.clone());
+        let (first, second) = bytes.split_at(6 << 20);
+        // In any order, and one of them twice: the later one counts.
+        let last = store.put_part(&named(), 2, second.to_vec()).await.unwrap();
+        store.put_part(&named(), 1, second.to_vec()).await.unwrap();
+        let part = store.put_part(&named(), 1, first.to_vec()).await.unwrap();
+        assert_eq!((part.number, part.size), (1, 6 << 20));
+        let part = UploadedPart::new(part.number, part.etag, part.crc32c, part.size);
+        let made = store.complete_upload(&named(), vec![last, part]).await.unwrap();
+        assert_eq!((made.key.as_str(), made.size), ("k", bytes.len() as u64));
+        let read = store.get("k", GetOptions::new()).await.unwrap().bytes().await.unwrap();
+        assert!(read == bytes);
+        let gone = store.put_part(&named(), 3, vec![0]).await.unwrap_err();
+        assert!(gone.is_not_found(), "{gone}");
+        let left = store.begin_upload("left", PutOptions::new()).await.unwrap();
+        store.abort_upload(&left).await.unwrap();
+        let gone = store.abort_upload(&left).await.unwrap_err();
+        assert!(gone.is_not_found(), "{gone}");
+        assert!(store.uploads("").next().await.is_none());
     }
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.storescope.hadoop.contract;
+
+import org.apache.hadoop.fs.FileContextUtilBase;
+import org.junit.Before;
+
+public class FileContextUtilTest extends FileContextUtilBase {
+
+  @Override
+  @Before
+  public void setUp() throws Exception {
+    fc = StoreContract.fileContext();
+    super.setUp();
+  }
+}

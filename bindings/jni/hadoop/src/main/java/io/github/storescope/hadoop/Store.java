@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.storescope.hadoop;
+
+import java.io.IOException;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * One bucket: the native store and what is asked of it. Of any number of threads. Each call throws an IOException after
+ * {@link #close}.
+ */
+final class Store implements AutoCloseable {
+
+  private static final byte[] NOTHING = {};
+
+  private final long handle;
+  private final Settings settings;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  Store(Settings settings, String scope) throws IOException {
+    this.settings = settings;
+    handle = Native.openStore(settings.storeUrl(), settings.nativeSettings(), scope);
+  }
+
+  Settings settings() {
+    return settings;
+  }
+
+  /** The native store, for what is opened of it. */
+  long handle() throws IOException {
+    if (closed.get()) {
+      throw new IOException("Filesystem closed: " + settings.storeUrl());
+    }
+    return handle;
+  }
+
+  /** Streams that are open go on. */
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      Native.closeStore(handle);
+    }
+  }
+
+  /** Null where there is no such object. */
+  Entries head(String key) throws IOException {
+    return Native.head(handle(), key);
+  }
+
+  /**
+   * The same, with the file's end beside it where it will be read from there: still one request, and none for the end when
+   * the file is opened.
+   */
+  Entries headToRead(String key) throws IOException {
+    return settings.statusTail() > 0 && Keys.isColumnar(key)
+        ? Native.headWithTail(handle(), key, settings.statusTail())
+        : head(key);
+  }
+
+  /** The first entries below a prefix, at most so many, at any depth. */
+  Entries first(String prefix, int most) throws IOException {
+    return Native.first(handle(), prefix, most);
+  }
+
+  Pages list(String prefix, boolean flat) throws IOException {
+    return new Pages(Native.openListing(handle(), prefix, null, flat, settings.listPageSize()));
+  }
+
+  /** Writes a directory's marker, if it has none. */
+  void mark(String directory) throws IOException {
+    try {
+      Native.put(handle(), Keys.marker(directory), NOTHING, Native.MODE_CREATE);
+    } catch (org.apache.hadoop.fs.FileAlreadyExistsException e) {
+      // That is what was wanted.
+    }
+  }
+
+  void delete(String key) throws IOException {
+    Native.delete(handle(), key);
+  }
+
+  /** For each key null, or what went wrong. */
+  String[] deleteMany(String[] keys) throws IOException {
+    return Native.deleteMany(handle(), keys, settings.batchDelete());
+  }
+
+  long deleteTree(String prefix) throws IOException {
+    return Native.deleteTree(handle(), prefix, settings.batchDelete());
+  }
+
+  void rename(String from, String to, long size, String etag) throws IOException {
+    Native.rename(handle(), from, to, size, etag);
+  }
+
+  long renameTree(String from, String to) throws IOException {
+    return Native.renameTree(handle(), from, to, settings.renameWidth());
+  }
+
+  long openWriter(String key, int mode, long size, String[] about) throws IOException {
+    return Native.openWriter(handle(), key, mode, size, about);
+  }
+
+  String beginUpload(String key) throws IOException {
+    return Native.beginUpload(handle(), key);
+  }
+
+  String putPart(String key, String id, int number, byte[] bytes) throws IOException {
+    return Native.putPart(handle(), key, id, number, bytes, bytes.length);
+  }
+
+  Entries completeUpload(String key, String id, int[] numbers, String[] tags) throws IOException {
+    return Native.completeUpload(handle(), key, id, numbers, tags);
+  }
+
+  void abortUpload(String key, String id) throws IOException {
+    Native.abortUpload(handle(), key, id);
+  }
+
+  /** Keys and ids, in turn. */
+  String[] uploads(String prefix) throws IOException {
+    return Native.uploads(handle(), prefix);
+  }
+
+  /** Lines of a name and a whole number. */
+  String statistics() throws IOException {
+    return Native.statistics(handle());
+  }
+}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spark sessions with the jars under judgement, and the jobs that tests run in a process of their own:
+`python jobs.py FUNCTION CONFIGURATION_FOLDER RESULT_FILE ARGUMENTS`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PYTHON = sys.executable
+# The committers that Spark may be told to write with, by the properties that choose them.
+COMMITTERS = {
+    "file v1": {"mapreduce.fileoutputcommitter.algorithm.version": "1"},
+    "file v2": {"mapreduce.fileoutputcommitter.algorithm.version": "2"},
+    "manifest": {
+        "mapreduce.outputcommitter.factory.scheme.oci":
+            "org.apache.hadoop.mapreduce.lib.output.committer.manifest.ManifestCommitterFactory",
+        "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
+        "spark.sql.parquet.output.committer.class":
+            "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
+    },
+}
+
+
+def jars() -> str:
+    """The class path under judgement."""
+    named = os.environ["STORESCOPE_JARS"]
+    missing = [jar for jar in named.split(":") if not Path(jar).is_file()]
+    assert not missing, f"STORESCOPE_JARS names what is not there: {missing}"
+    return named
+
+
+def session(site: Path, master: str = "local[2]", **settings: str):
+    """A session that reads `site/core-site.xml` as Hadoop does. Settings have `_` for `.` nowhere: they are given as
+    they are, by `**{"spark.name": "value"}`."""
+    from pyspark.sql import SparkSession
+
+    os.environ["HADOOP_CONF_DIR"] = str(site)
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = PYTHON
+    builder = SparkSession.builder.master(master).appName("judge")
+    chosen = {
+        "spark.driver.extraClassPath": jars(),
+        "spark.executor.extraClassPath": jars(),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.catalogImplementation": "in-memory",
+        **settings,
+    }
+    for name, value in chosen.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def file_system(spark, url: str):
+    """Hadoop's FileSystem of a URL, and the Path."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(url)
+    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
+
+
+def rows(spark, count: int = 20_000):
+    """A table: `id`, `part` of four values, `value`, and a text that does not compress to nothing."""
+    from pyspark.sql import functions as F
+
+    return spark.range(0, count, 1, 4).select(
+        "id",
+        (F.col("id") % 4).cast("int").alias("part"),
+        (F.col("id") * 7 % 1000).alias("value"),
+        F.sha2(F.col("id").cast("string"), 256).alias("text"),
+    )
+
+
+def same(left, right) -> bool:
+    """Whether two tables hold the same rows."""
+    right = right.select(left.columns)
+    return left.exceptAll(right).isEmpty() and right.exceptAll(left).isEmpty()
+
+
+# The jobs.
+
+
+def round_trip(site: Path, url: str) -> dict:
+    """Writes a table and reads it again."""
+    spark = session(site)
+    table = rows(spark)
+    table.write.parquet(url)
+    fs, path = file_system(spark, url)
+    told = {
+        "same": same(table, spark.read.parquet(url)),
+        "class": fs.getClass().getName(),
+        "files": len(fs.listStatus(path)),
+        "hadoop": spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion(),
+    }
+    spark.stop()
+    return told
+
+
+def refused(site: Path, url: str) -> str:
+    """What is said of a configuration with which nothing can be written."""
+    spark = session(site)
+    try:
+        rows(spark).write.parquet(url)
+    except Exception as error:
+        return str(error)
+    raise AssertionError("it was written")
+
+
+def class_loaders(site: Path, url: str, settings: dict[str, str]) -> dict:
+    """The same with the jar in a class loader of Spark's as well."""
+    spark = session(site, **settings)
+    table = rows(spark)
+    table.write.parquet(url)
+    told = {"same": same(table, spark.read.parquet(url))}
+    spark.stop()
+    return told
+
+
+def speculated(site: Path, url: str, folder: str) -> dict:
+    """A job whose first task waits until a second attempt of it has begun."""
+    spark = session(
+        site,
+        "local-cluster[2,1,1024]",
+        **{
+            "spark.executor.memory": "600m",
+            "spark.speculation": "true",
+            "spark.speculation.interval": "100ms",
+            "spark.speculation.quantile": "0.25",
+            "spark.speculation.multiplier": "1.01",
+            "spark.speculation.minTaskRuntime": "100ms",
+        },
+    )
+    second = Path(folder, "second-attempt")
+
+    def numbers(partition: int, _: Iterator) -> Iterator[tuple[int, int]]:
+        from pyspark import TaskContext
+
+        for at in range(1000):
+            yield (partition, at)
+        if partition == 0 and TaskContext.get().attemptNumber() > 0:
+            second.touch()
+        if partition == 0:
+            wait_for(second.exists)
+
+    spark.sparkContext.parallelize(range(4), 4).mapPartitionsWithIndex(numbers).toDF(["part", "at"]).write.parquet(url)
+    read = spark.read.parquet(url)
+    told = {"rows": read.count(), "distinct": read.distinct().count(), "second": second.exists()}
+    spark.stop()
+    return told
+
+
+def executor_killed(site: Path, url: str, folder: str) -> dict:
+    """A job whose executor is killed while a task writes: after parts of its file were sent."""
+    spark = session(
+        site,
+        "local-cluster[1,1,1024]",
+        **{"spark.executor.memory": "800m", "spark.sql.parquet.compression.codec": "uncompressed"},
+    )
+    killed = Path(folder, "killed")
+
+    def blocks(partition: int, _: Iterator) -> Iterator[tuple[int, int, bytearray]]:
+        for at in range(64):
+            yield (partition, at, bytearray(os.urandom(1 << 20)))
+        if partition == 0 and not killed.exists():
+            killed.touch()
+            os.kill(executor(), signal.SIGKILL)
+            wait_for(lambda: False)
+
+    frame = spark.sparkContext.parallelize(range(2), 2).mapPartitionsWithIndex(blocks).toDF(["part", "at", "bytes"])
+    frame.write.option("parquet.block.size", str(4 << 20)).parquet(url)
+    read = spark.read.parquet(url)
+    told = {"rows": read.count(), "distinct": read.select("part", "at").distinct().count(), "killed": killed.exists()}
+    spark.stop()
+    return told
+
+
+def executor() -> int:
+    """The JVM above this Python: its worker's daemon's parent."""
+    daemon = os.getppid()
+    above = int(Path(f"/proc/{daemon}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    for process in (daemon, above):
+        if "java" in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[0].decode():
+            return process
+    raise AssertionError("no JVM above this Python")
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    _, job, site, result, arguments = sys.argv
+    Path(result).write_text(json.dumps(globals()[job](Path(site), **json.loads(arguments))))
