@@ -70,6 +70,10 @@ final class Server {
   private Map<String, String> profile(String name) throws IOException {
     Map<String, String> found = new TreeMap<>();
     boolean inside = false;
+    if (!name.equals("DEFAULT")) {
+      // A profile inherits what it lacks.
+      found.putAll(profile("DEFAULT"));
+    }
     for (String line : Files.readAllLines(Path.of(configFile()))) {
       if (line.startsWith("[")) {
         inside = line.equals("[" + name + "]");
