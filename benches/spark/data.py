@@ -6,11 +6,13 @@
     items.parquet           10,000 rows, one for each `item` of sales
     small/part-*.parquet    200 files of 100 KB
     bytes.bin               512 MiB
+    wanted.json             the bytes that a work cannot do without, where that is plain
     warm/                   the same on a small scale: what a process reads before it counts
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -23,6 +25,7 @@ SEED = 20261122
 
 def main(folder: Path) -> None:
     write(folder, wide=800_000, sales=(8, 1_500_000), small=200, megabytes=512)
+    (folder / "wanted.json").write_text(json.dumps({"W1": of_columns(folder / "wide.parquet", ("c2", "c9", "c16"))}))
     write(folder / "warm", wide=40_000, sales=(2, 60_000), small=8, megabytes=8)
 
 
@@ -46,6 +49,13 @@ def write(folder: Path, *, wide: int, sales: tuple[int, int], small: int, megaby
     with (folder / "bytes.bin").open("wb") as file:
         for _ in range(megabytes):
             file.write(random.bytes(1 << 20))
+
+
+def of_columns(path: Path, names: tuple[str, ...]) -> int:
+    about = pyarrow.parquet.read_metadata(path)
+    groups = [about.row_group(n) for n in range(about.num_row_groups)]
+    chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
+    return about.serialized_size + sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in names)
 
 
 ITEMS = 10_000
