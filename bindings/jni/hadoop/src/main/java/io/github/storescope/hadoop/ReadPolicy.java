@@ -12,9 +12,9 @@ final class ReadPolicy {
    * What to read by.
    *
    * @param names a list, separated by commas: the first that is known counts; null for none
-   * @param key where no name is known, the object's name tells
+   * @param otherwise where no name is known, the configuration's; adaptive leaves it to the object's name
    */
-  static int of(String names, String key) {
+  static int of(String names, int otherwise, String key) {
     if (names != null) {
       for (String name : names.split(",")) {
         int policy = named(name.trim().toLowerCase(Locale.ROOT));
@@ -22,6 +22,9 @@ final class ReadPolicy {
           return policy;
         }
       }
+    }
+    if (otherwise != Native.POLICY_ADAPTIVE) {
+      return otherwise;
     }
     return Keys.isColumnar(key) ? Native.POLICY_PARQUET : Native.POLICY_ADAPTIVE;
   }

@@ -14,10 +14,12 @@ final class Store implements AutoCloseable {
 
   private final long handle;
   private final Settings settings;
+  private final StatusCache statuses;
   private final AtomicBoolean closed = new AtomicBoolean();
 
   Store(Settings settings, String scope) throws IOException {
     this.settings = settings;
+    statuses = new StatusCache(settings.statusCacheEntries(), settings.statusCacheMillis());
     Library.load();
     handle = Native.openStore(settings.storeUrl(), settings.nativeSettings(), scope);
   }
@@ -44,7 +46,7 @@ final class Store implements AutoCloseable {
 
   /** Null where there is no such object. */
   Entries head(String key) throws IOException {
-    return Native.head(handle(), key);
+    return head(key, 0);
   }
 
   /**
@@ -52,9 +54,24 @@ final class Store implements AutoCloseable {
    * the file is opened.
    */
   Entries headToRead(String key) throws IOException {
-    return settings.statusTail() > 0 && Keys.isColumnar(key)
-        ? Native.headWithTail(handle(), key, settings.statusTail())
-        : head(key);
+    return head(key, Keys.isColumnar(key) ? settings.statusTail() : 0);
+  }
+
+  private Entries head(String key, int tail) throws IOException {
+    long store = handle();
+    Entries known = statuses.get(key);
+    if (known != null) {
+      return known;
+    }
+    long changes = statuses.changes();
+    Entries entry = tail == 0 ? Native.head(store, key) : Native.headWithTail(store, key, tail);
+    statuses.put(key, entry, changes);
+    return entry;
+  }
+
+  /** To be told when a file was written. */
+  void written(String key) {
+    statuses.forget(key);
   }
 
   /** The first entries below a prefix, at most so many, at any depth. */
@@ -76,24 +93,48 @@ final class Store implements AutoCloseable {
   }
 
   void delete(String key) throws IOException {
-    Native.delete(handle(), key);
+    try {
+      Native.delete(handle(), key);
+    } finally {
+      statuses.forget(key);
+    }
   }
 
   /** For each key null, or what went wrong. */
   String[] deleteMany(String[] keys) throws IOException {
-    return Native.deleteMany(handle(), keys, settings.batchDelete());
+    try {
+      return Native.deleteMany(handle(), keys, settings.batchDelete());
+    } finally {
+      for (String key : keys) {
+        statuses.forget(key);
+      }
+    }
   }
 
   long deleteTree(String prefix) throws IOException {
-    return Native.deleteTree(handle(), prefix, settings.batchDelete());
+    try {
+      return Native.deleteTree(handle(), prefix, settings.batchDelete());
+    } finally {
+      statuses.forgetTree(prefix);
+    }
   }
 
   void rename(String from, String to, long size, String etag) throws IOException {
-    Native.rename(handle(), from, to, size, etag);
+    try {
+      Native.rename(handle(), from, to, size, etag);
+    } finally {
+      statuses.forget(from);
+      statuses.forget(to);
+    }
   }
 
   long renameTree(String from, String to) throws IOException {
-    return Native.renameTree(handle(), from, to, settings.renameWidth());
+    try {
+      return Native.renameTree(handle(), from, to, settings.renameWidth());
+    } finally {
+      statuses.forgetTree(from);
+      statuses.forgetTree(to);
+    }
   }
 
   long openWriter(String key, int mode, long size, String[] about) throws IOException {
@@ -109,7 +150,11 @@ final class Store implements AutoCloseable {
   }
 
   Entries completeUpload(String key, String id, int[] numbers, String[] tags) throws IOException {
-    return Native.completeUpload(handle(), key, id, numbers, tags);
+    try {
+      return Native.completeUpload(handle(), key, id, numbers, tags);
+    } finally {
+      statuses.forget(key);
+    }
   }
 
   void abortUpload(String key, String id) throws IOException {

@@ -110,6 +110,8 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
     } catch (IOException e) {
       fail(e);
       throw e;
+    } finally {
+      store.written(key);
     }
     written.run();
   }
