@@ -18,6 +18,7 @@ final class Store implements AutoCloseable {
 
   Store(Settings settings, String scope) throws IOException {
     this.settings = settings;
+    Library.load();
     handle = Native.openStore(settings.storeUrl(), settings.nativeSettings(), scope);
   }
 

@@ -871,13 +871,9 @@ public final class StoreFileSystem extends FileSystem implements IOStatisticsSou
   @Override
   public IOStatistics getIOStatistics() {
     IOStatisticsSnapshot snapshot = new IOStatisticsSnapshot(operations);
-    if (!closed.get()) {
-      try {
-        NativeStatistics.add(store.statistics(), snapshot);
-      } catch (IOException e) {
-        LOG.debug("no statistics of {}", uri, e);
-      }
-    }
+    Recordings recorded = Recordings.of(store::statistics);
+    snapshot.counters().putAll(recorded.counters);
+    snapshot.gauges().putAll(recorded.gauges);
     return snapshot;
   }
 

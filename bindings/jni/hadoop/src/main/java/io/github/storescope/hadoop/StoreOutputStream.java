@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.hadoop;
 
-import static org.apache.hadoop.fs.statistics.StreamStatisticNames.STREAM_WRITE_BYTES;
-import static org.apache.hadoop.fs.statistics.StreamStatisticNames.STREAM_WRITE_EXCEPTIONS;
-import static org.apache.hadoop.fs.statistics.impl.IOStatisticsBinding.iostatisticsStore;
-
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.Locale;
@@ -16,7 +12,6 @@ import org.apache.hadoop.fs.PathIOException;
 import org.apache.hadoop.fs.StreamCapabilities;
 import org.apache.hadoop.fs.statistics.IOStatistics;
 import org.apache.hadoop.fs.statistics.IOStatisticsSource;
-import org.apache.hadoop.fs.statistics.impl.IOStatisticsStore;
 
 /**
  * A new file, sent to the store while it is written. Nothing is seen at its path before {@link #close} has returned: a
@@ -35,14 +30,13 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   private final int mode;
   private final String[] about;
   private final Runnable written;
-  private final IOStatisticsStore statistics =
-      iostatisticsStore().withCounters(STREAM_WRITE_BYTES, STREAM_WRITE_EXCEPTIONS).build();
+  private final StreamStatistics counted = StreamStatistics.ofWrites(this::recorded);
 
   private final byte[] buffer = new byte[BUFFER];
   private int buffered;
-  private long writer;
+  private volatile long writer;
   /** Whether there is a native writer. */
-  private boolean begun;
+  private volatile boolean begun;
   private boolean closed;
   /** What a write failed with: the file cannot be made any more. */
   private IOException failure;
@@ -70,7 +64,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
       send();
     }
     buffer[buffered++] = (byte) b;
-    statistics.incrementCounter(STREAM_WRITE_BYTES, 1);
+    counted.bytes.incrementAndGet();
   }
 
   @Override
@@ -86,7 +80,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
       System.arraycopy(bytes, offset, buffer, buffered, length);
       buffered += length;
     }
-    statistics.incrementCounter(STREAM_WRITE_BYTES, length);
+    counted.bytes.addAndGet(length);
   }
 
   /** Does nothing: a file is seen when it is closed. */
@@ -144,12 +138,16 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
 
   @Override
   public IOStatistics getIOStatistics() {
-    return statistics;
+    return counted;
   }
 
   @Override
   public String toString() {
-    return "StoreOutputStream{" + path + ", " + statistics.counters().get(STREAM_WRITE_BYTES) + " bytes}";
+    return "StoreOutputStream{" + path + ", " + counted.bytes.get() + " bytes}";
+  }
+
+  private String recorded() throws IOException {
+    return begun ? Native.statistics(writer) : "";
   }
 
   private void checkOpen() throws IOException {
@@ -195,7 +193,6 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
       return;
     }
     failure = cause;
-    statistics.incrementCounter(STREAM_WRITE_EXCEPTIONS, 1);
     IOException problem = discard();
     if (problem != null) {
       cause.addSuppressed(problem);

@@ -160,7 +160,7 @@ class CostTest {
     assertEquals(
         List.of("PUT"),
         server.kinds(
-            () -> fs.createFile(new Path("/a/b/other")).opt("fs.oci.create.performance", true).build().close()));
+            () -> Server.createFast(fs, "/a/b/other").close()));
   }
 
   @Test
@@ -174,7 +174,7 @@ class CostTest {
   void renameOfADirectoryOfAThousandIsToldByItsRequests() throws Exception {
     try (FileSystem fast = server.open(bucket, server.configuration())) {
       for (int number = 0; number < 1000; number++) {
-        fast.createFile(new Path("/from/" + number)).opt("fs.oci.create.performance", true).build().close();
+        Server.createFast(fast, "/from/" + number).close();
       }
     }
     List<String> kinds = server.kinds(() -> assertTrue(fs.rename(new Path("/from"), new Path("/to"))));
@@ -188,7 +188,7 @@ class CostTest {
   @Test
   void removalOfADirectoryIsByBatches() throws Exception {
     for (int number = 0; number < 50; number++) {
-      fs.createFile(new Path("/dir/" + number)).opt("fs.oci.create.performance", true).build().close();
+      Server.createFast(fs, "/dir/" + number).close();
     }
     List<String> kinds = server.kinds(() -> assertTrue(fs.delete(new Path("/dir"), true)));
     assertEquals(1, Collections.frequency(kinds, "batchDeleteObjects"), kinds.toString());

@@ -203,12 +203,15 @@ class DefectsTest {
   @Test
   void aRefusedCreationIsNotRepeated() throws Exception {
     Path file = new Path("/file");
-    FSDataOutputStream out =
-        fs.createFile(file).overwrite(false).opt("fs.oci.create.performance", true).build();
+    Configuration conf = server.configuration();
+    conf.setBoolean("fs.oci.create.performance", true);
+    FileSystem fast = server.open(bucket, conf);
+    FSDataOutputStream out = fast.create(file, false);
     write(fs, "/file", 10);
     List<String> kinds = server.kinds(() -> assertThrows(FileAlreadyExistsException.class, out::close));
     assertEquals(1, kinds.stream().filter("PUT"::equals).count(), kinds.toString());
     assertEquals(10, fs.getFileStatus(file).getLen());
+    fast.close();
   }
 
   /** 12: block size times block count outgrew an int. */

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 
 /**
@@ -69,6 +70,10 @@ final class Server {
   private Map<String, String> profile(String name) throws IOException {
     Map<String, String> found = new TreeMap<>();
     boolean inside = false;
+    if (!name.equals("DEFAULT")) {
+      // A profile inherits what it lacks.
+      found.putAll(profile("DEFAULT"));
+    }
     for (String line : Files.readAllLines(Path.of(configFile()))) {
       if (line.startsWith("[")) {
         inside = line.equals("[" + name + "]");
@@ -97,6 +102,11 @@ final class Server {
   /** A FileSystem of its own, not the cached one. */
   FileSystem open(String bucket, Configuration conf) throws IOException {
     return FileSystem.newInstance(uri(bucket), conf);
+  }
+
+  /** Creates a file with the performance flag, by the builder. */
+  static FSDataOutputStream createFast(FileSystem fs, String path) throws IOException {
+    return (FSDataOutputStream) fs.createFile(new org.apache.hadoop.fs.Path(path)).opt("fs.oci.create.performance", true).build();
   }
 
   /** The uploads that were begun in a bucket and not ended, a line each. */
