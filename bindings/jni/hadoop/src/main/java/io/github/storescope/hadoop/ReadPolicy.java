@@ -12,9 +12,9 @@ final class ReadPolicy {
    * What to read by.
    *
    * @param names a list, separated by commas: the first that is known counts; null for none
-   * @param key where no name is known, the object's name tells
+   * @param usual where no name is known; where that is adaptive, the object's name tells more
    */
-  static int of(String names, String key) {
+  static int of(String names, int usual, String key) {
     if (names != null) {
       for (String name : names.split(",")) {
         int policy = named(name.trim().toLowerCase(Locale.ROOT));
@@ -23,7 +23,7 @@ final class ReadPolicy {
         }
       }
     }
-    return Keys.isColumnar(key) ? Native.POLICY_PARQUET : Native.POLICY_ADAPTIVE;
+    return usual == Native.POLICY_ADAPTIVE && Keys.isColumnar(key) ? Native.POLICY_PARQUET : usual;
   }
 
   private static int named(String name) {

@@ -23,9 +23,6 @@ import org.apache.hadoop.fs.statistics.IOStatistics;
  */
 final class StoreBulkDelete implements BulkDelete {
 
-  /** What one request takes. */
-  private static final int PAGE = 1000;
-
   private final StoreFileSystem fs;
   private final Store store;
   private final KnownDirectories known;
@@ -45,7 +42,7 @@ final class StoreBulkDelete implements BulkDelete {
 
   @Override
   public int pageSize() {
-    return PAGE;
+    return store.settings().batchDeleteSize();
   }
 
   @Override
@@ -55,8 +52,8 @@ final class StoreBulkDelete implements BulkDelete {
 
   @Override
   public List<Map.Entry<Path, String>> bulkDelete(Collection<Path> paths) throws IOException {
-    if (paths.size() > PAGE) {
-      throw new IllegalArgumentException(paths.size() + " paths: at most " + PAGE + " go at once");
+    if (paths.size() > pageSize()) {
+      throw new IllegalArgumentException(paths.size() + " paths: at most " + pageSize() + " go at once");
     }
     String directory = fs.key(base);
     Map<String, Path> files = new LinkedHashMap<>();

@@ -82,7 +82,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Of any number of threads.
  */
-public final class StoreFileSystem extends FileSystem implements IOStatisticsSource {
+public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   private static final Logger LOG = LoggerFactory.getLogger(StoreFileSystem.class);
 
@@ -218,7 +218,7 @@ public final class StoreFileSystem extends FileSystem implements IOStatisticsSou
   @Override
   public FSDataInputStream open(Path path, int bufferSize) throws IOException {
     String key = beginRead(OP_OPEN, path);
-    return open(path, key, file(path, key), ReadPolicy.of(null, key));
+    return open(path, key, file(path, key), ReadPolicy.of(null, settings.readPolicy(), key));
   }
 
   @Override
@@ -237,7 +237,7 @@ public final class StoreFileSystem extends FileSystem implements IOStatisticsSou
   private FSDataInputStream openWith(Path path, OpenFileParameters parameters) throws IOException {
     String key = beginRead(OP_OPEN, path);
     Configuration options = parameters.getOptions();
-    int policy = ReadPolicy.of(options.get(OPEN_POLICY), key);
+    int policy = ReadPolicy.of(options.get(OPEN_POLICY), settings.readPolicy(), key);
     FileStatus status = parameters.getStatus();
     if (status == null) {
       long length = length(options.getTrimmed(OPEN_LENGTH));
@@ -312,7 +312,7 @@ public final class StoreFileSystem extends FileSystem implements IOStatisticsSou
     if (of.etag != null && !of.etag.equals(file.etags[0])) {
       throw new InvalidPathHandleException(path + " was replaced since its handle was made");
     }
-    return open(path, key, file, ReadPolicy.of(null, key));
+    return open(path, key, file, ReadPolicy.of(null, settings.readPolicy(), key));
   }
 
   // Writing.

@@ -11,7 +11,7 @@ import org.apache.hadoop.fs.DelegateToFileSystem;
  * {@link StoreFileSystem} for {@link org.apache.hadoop.fs.FileContext}. Hadoop finds it by configuration alone: {@code
  * fs.AbstractFileSystem.oci.impl=io.github.storescope.hadoop.StoreFs}.
  */
-public final class StoreFs extends DelegateToFileSystem {
+public class StoreFs extends DelegateToFileSystem {
 
   /** Called by Hadoop. */
   public StoreFs(URI uri, Configuration conf) throws IOException, URISyntaxException {
