@@ -113,7 +113,7 @@ enum OciKey {
   PARQUET_CACHE("fs.oci.caching.object.parquet.enabled", Treatment.MAPPED, "false", Text.TAILS),
   PARQUET_CACHE_SPEC(
       "fs.oci.caching.object.parquet.spec", Treatment.MAPPED, "maximumSize=10240,expireAfterWrite=15m", Text.TAILS),
-  STATUS_CACHE("fs.oci.caching.object.metadata.enabled", Treatment.HONOURED, "false", "statuses are kept, and forgotten when we write"),
+  STATUS_CACHE("fs.oci.caching.object.metadata.enabled", Treatment.HONOURED, "false", "statuses of files are kept, and forgotten when this FileSystem changes them; a file that another one replaced meanwhile fails when it is read"),
   STATUS_CACHE_SPEC(
       "fs.oci.caching.object.metadata.spec",
       Treatment.HONOURED,

@@ -14,10 +14,12 @@ final class Store implements AutoCloseable {
 
   private final long handle;
   private final Settings settings;
+  private final StatusCache statuses;
   private final AtomicBoolean closed = new AtomicBoolean();
 
   Store(Settings settings, String scope) throws IOException {
     this.settings = settings;
+    statuses = new StatusCache(settings.statusCacheEntries(), settings.statusCacheMillis());
     Library.load();
     handle = Native.openStore(settings.storeUrl(), settings.nativeSettings(), scope);
   }
@@ -42,9 +44,9 @@ final class Store implements AutoCloseable {
     }
   }
 
-  /** Null where there is no such object. */
+  /** Null where there is no such object. Another one's change may be told late, where statuses are kept. */
   Entries head(String key) throws IOException {
-    return Native.head(handle(), key);
+    return status(key, 0);
   }
 
   /**
@@ -52,9 +54,21 @@ final class Store implements AutoCloseable {
    * the file is opened.
    */
   Entries headToRead(String key) throws IOException {
-    return settings.statusTail() > 0 && Keys.isColumnar(key)
-        ? Native.headWithTail(handle(), key, settings.statusTail())
-        : head(key);
+    return status(key, Keys.isColumnar(key) ? settings.statusTail() : 0);
+  }
+
+  private Entries status(String key, int tail) throws IOException {
+    long store = handle();
+    Entries known = statuses.get(key);
+    if (known != null) {
+      return known;
+    }
+    long asked = statuses.changes();
+    Entries file = tail > 0 ? Native.headWithTail(store, key, tail) : Native.head(store, key);
+    if (file != null) {
+      statuses.keep(key, file, asked);
+    }
+    return file;
   }
 
   /** The first entries below a prefix, at most so many, at any depth. */
@@ -76,28 +90,61 @@ final class Store implements AutoCloseable {
   }
 
   void delete(String key) throws IOException {
-    Native.delete(handle(), key);
+    try {
+      Native.delete(handle(), key);
+    } finally {
+      statuses.forget(key);
+    }
   }
 
   /** For each key null, or what went wrong. */
   String[] deleteMany(String[] keys) throws IOException {
-    return Native.deleteMany(handle(), keys, settings.batchDelete());
+    try {
+      return Native.deleteMany(handle(), keys, settings.batchDelete());
+    } finally {
+      for (String key : keys) {
+        statuses.forget(key);
+      }
+    }
   }
 
   long deleteTree(String prefix) throws IOException {
-    return Native.deleteTree(handle(), prefix, settings.batchDelete());
+    try {
+      return Native.deleteTree(handle(), prefix, settings.batchDelete());
+    } finally {
+      statuses.forgetBelow(prefix);
+    }
   }
 
   void rename(String from, String to, long size, String etag) throws IOException {
-    Native.rename(handle(), from, to, size, etag);
+    try {
+      Native.rename(handle(), from, to, size, etag);
+    } finally {
+      statuses.forget(from);
+      statuses.forget(to);
+    }
   }
 
   long renameTree(String from, String to) throws IOException {
-    return Native.renameTree(handle(), from, to, settings.renameWidth());
+    try {
+      return Native.renameTree(handle(), from, to, settings.renameWidth());
+    } finally {
+      statuses.forgetBelow(from);
+      statuses.forgetBelow(to);
+    }
   }
 
   long openWriter(String key, int mode, long size, String[] about) throws IOException {
     return Native.openWriter(handle(), key, mode, size, about);
+  }
+
+  /** Makes the object of a writer that was opened for this key. */
+  void finish(String key, long writer) throws IOException {
+    try {
+      Native.finish(writer);
+    } finally {
+      statuses.forget(key);
+    }
   }
 
   String beginUpload(String key) throws IOException {
@@ -109,7 +156,11 @@ final class Store implements AutoCloseable {
   }
 
   Entries completeUpload(String key, String id, int[] numbers, String[] tags) throws IOException {
-    return Native.completeUpload(handle(), key, id, numbers, tags);
+    try {
+      return Native.completeUpload(handle(), key, id, numbers, tags);
+    } finally {
+      statuses.forget(key);
+    }
   }
 
   void abortUpload(String key, String id) throws IOException {

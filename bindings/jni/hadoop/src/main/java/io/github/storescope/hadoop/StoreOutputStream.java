@@ -106,7 +106,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
     try {
       begin(buffered);
       send();
-      Native.finish(writer);
+      store.finish(key, writer);
     } catch (IOException e) {
       fail(e);
       throw e;

@@ -22,6 +22,9 @@ import java.util.TreeSet;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.security.alias.CredentialProvider;
 import org.apache.hadoop.security.alias.CredentialProviderFactory;
+import org.apache.log4j.AppenderSkeleton;
+import org.apache.log4j.Logger;
+import org.apache.log4j.spi.LoggingEvent;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -300,6 +303,50 @@ class SettingsTest {
     }
     conf.set("fs.oci.client.hostnam", "x");
     settings();
+  }
+
+  @Test
+  void whatHasNoEffectIsToldOnce() throws IOException {
+    List<String> told = new ArrayList<>();
+    AppenderSkeleton listener =
+        new AppenderSkeleton() {
+          @Override
+          protected void append(LoggingEvent event) {
+            told.add(event.getRenderedMessage());
+          }
+
+          @Override
+          public void close() {}
+
+          @Override
+          public boolean requiresLayout() {
+            return false;
+          }
+        };
+    Logger logger = Logger.getLogger("io.github.storescope");
+    logger.addAppender(listener);
+    try {
+      conf.set("fs.oci.client.jersey.default.connector.enabled.lake.ns", "true");
+      conf.set("fs.oci.client.upst.clientSecret", "hunter2");
+      conf.set("fs.oci.client.apache.connection.closing.strategy", "immediate");
+      conf.set("fs.oci.io.read.ahead", "true");
+      conf.set("fs.oci.require.directory.marker", "yes");
+      conf.set("fs.oci.io.raed.ahead", "true");
+      settings();
+      settings();
+    } finally {
+      logger.removeAppender(listener);
+    }
+    for (String part :
+        List.of(
+            "fs.oci.client.jersey.default.connector.enabled.lake.ns has no effect",
+            "fs.oci.client.upst.clientSecret has no effect",
+            "fs.oci.require.directory.marker=yes",
+            "the nearest that is: fs.oci.io.read.ahead")) {
+      assertEquals(1, told.stream().filter(line -> line.contains(part)).count(), part + " in " + told);
+    }
+    assertEquals(4, told.size(), "a default is not told: " + told);
+    assertFalse(told.toString().contains("hunter2"));
   }
 
   // Where.
