@@ -155,8 +155,30 @@ class IdentityTest {
       }
       assertEquals(List.of("HEAD"), server.kinds(() -> fs.getFileStatus(FILE)));
       assertEquals(List.of(), server.kinds(() -> fs.getFileStatus(FILE)));
-      fs.delete(FILE, false);
-      assertThrows(java.io.FileNotFoundException.class, () -> fs.getFileStatus(FILE));
+      try (FSDataOutputStream out = fs.create(FILE)) {
+        out.write(new byte[10]);
+      }
+      assertEquals(10, fs.getFileStatus(FILE).getLen());
+      org.apache.hadoop.fs.Path other = new org.apache.hadoop.fs.Path("/d/other");
+      org.apache.hadoop.fs.Path moved = new org.apache.hadoop.fs.Path("/e/other");
+      assertTrue(fs.rename(FILE, other));
+      isGone(fs, FILE);
+      fs.getFileStatus(other);
+      assertTrue(fs.rename(other.getParent(), moved.getParent()));
+      isGone(fs, other);
+      fs.getFileStatus(moved);
+      assertTrue(fs.delete(moved, false));
+      isGone(fs, moved);
+      try (FSDataOutputStream out = fs.create(moved)) {
+        out.write(TEXT);
+      }
+      fs.getFileStatus(moved);
+      assertTrue(fs.delete(moved.getParent(), true));
+      isGone(fs, moved);
     }
+  }
+
+  private static void isGone(FileSystem fs, org.apache.hadoop.fs.Path path) {
+    assertThrows(java.io.FileNotFoundException.class, () -> fs.getFileStatus(path));
   }
 }
