@@ -147,8 +147,7 @@ class Bench:
         if row.scheme == "file":
             return {"local": local, "warm": f"{local}/warm", "counted": local}
         counted = row.root(self.store.ready, prefix)
-        warm = f"{counted}/warm" if work.writes else row.root(self.store.ready, "base/warm")
-        return {"local": local, "warm": warm, "counted": counted}
+        return {"local": local, "warm": row.root(self.store.ready, "base/warm"), "counted": counted}
 
     def child(self, row: Row, work: Work, run: int, places: dict[str, str]) -> dict[str, Any]:
         cache = self.asked.cache
