@@ -232,6 +232,8 @@ final class StoreInputStream extends FSInputStream
   }
 
   private int fetch(long from, byte[] into, int offset, int length) throws IOException {
+    // Hadoop's own check of a positional read lets a negative offset pass.
+    Objects.checkFromIndexSize(offset, length, into.length);
     return Native.read(handle(), from, into, offset, length);
   }
 
