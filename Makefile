@@ -8,10 +8,12 @@ BIN := $(CARGO_TARGET_DIR)/ci/storescope
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
-	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel"
+	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel,"
+	@echo "                  the jar by Hadoop's contract suites and one round trip of Spark (needs Maven and a JDK from 17 on)"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
-	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out"
+	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out,"
+	@echo "                  Hadoop's suites on 3.5.0 and by S3, Spark's committers, failures and older release"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make dist         the wheel for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
@@ -24,10 +26,11 @@ demo: build
 	$(BIN) bench --emulator s3-standard --upload fixtures/demo.root --size 64KiB --count 500
 
 test:
-	@scripts/stages format clippy docs edges build rust judges python
+	@scripts/stages format clippy docs edges build rust judges python jar hadoop spark
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix wheel
+	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix wheel \
+		jar hadoop-matrix spark-matrix
 
 lint:
 	@scripts/stages format clippy docs deny

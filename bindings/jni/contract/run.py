@@ -34,8 +34,8 @@ ROOT = "contract-root"
 FIRST = "MkdirTest"
 # At least so many requests of each kind, or the suites were not at work.
 COMMITTED = {
-    "oci": {"GET": 2000, "PUT": 1500, "HEAD": 1000, "DELETE": 500, "POST": 200},
-    "s3": {"GET": 2000, "PUT": 1500, "HEAD": 1000, "DELETE": 500, "POST": 200},
+    "oci": {"GET": 4000, "PUT": 2500, "HEAD": 700, "POST": 400, "DELETE": 40},
+    "s3": {"GET": 4000, "PUT": 2500, "HEAD": 700, "POST": 400, "DELETE": 40},
 }
 
 

@@ -36,8 +36,7 @@ def jars() -> str:
 
 
 def session(site: Path, master: str = "local[2]", **settings: str):
-    """A session that reads `site/core-site.xml` as Hadoop does. Settings have `_` for `.` nowhere: they are given as
-    they are, by `**{"spark.name": "value"}`."""
+    """A session that reads `site/core-site.xml` as Hadoop does."""
     from pyspark.sql import SparkSession
 
     os.environ["HADOOP_CONF_DIR"] = str(site)
@@ -147,7 +146,8 @@ def speculated(site: Path, url: str, folder: str) -> dict:
         if partition == 0:
             wait_for(second.exists)
 
-    spark.sparkContext.parallelize(range(4), 4).mapPartitionsWithIndex(numbers).toDF(["part", "at"]).write.parquet(url)
+    table = spark.sparkContext.parallelize(range(4), 4).mapPartitionsWithIndex(numbers).toDF("part int, at int")
+    table.write.parquet(url)
     read = spark.read.parquet(url)
     told = {"rows": read.count(), "distinct": read.distinct().count(), "second": second.exists()}
     spark.stop()
@@ -171,8 +171,9 @@ def executor_killed(site: Path, url: str, folder: str) -> dict:
             os.kill(executor(), signal.SIGKILL)
             wait_for(lambda: False)
 
-    frame = spark.sparkContext.parallelize(range(2), 2).mapPartitionsWithIndex(blocks).toDF(["part", "at", "bytes"])
-    frame.write.option("parquet.block.size", str(4 << 20)).parquet(url)
+    parts = spark.sparkContext.parallelize(range(2), 2).mapPartitionsWithIndex(blocks)
+    table = parts.toDF("part int, at int, bytes binary")
+    table.write.option("parquet.block.size", str(4 << 20)).parquet(url)
     read = spark.read.parquet(url)
     told = {"rows": read.count(), "distinct": read.select("part", "at").distinct().count(), "killed": killed.exists()}
     spark.stop()

@@ -12,9 +12,9 @@ final class ReadPolicy {
    * What to read by.
    *
    * @param names a list, separated by commas: the first that is known counts; null for none
-   * @param usual where no name is known; where that is adaptive, the object's name tells more
+   * @param otherwise where no name is known, the configuration's; adaptive leaves it to the object's name
    */
-  static int of(String names, int usual, String key) {
+  static int of(String names, int otherwise, String key) {
     if (names != null) {
       for (String name : names.split(",")) {
         int policy = named(name.trim().toLowerCase(Locale.ROOT));
@@ -23,7 +23,10 @@ final class ReadPolicy {
         }
       }
     }
-    return usual == Native.POLICY_ADAPTIVE && Keys.isColumnar(key) ? Native.POLICY_PARQUET : usual;
+    if (otherwise != Native.POLICY_ADAPTIVE) {
+      return otherwise;
+    }
+    return Keys.isColumnar(key) ? Native.POLICY_PARQUET : Native.POLICY_ADAPTIVE;
   }
 
   private static int named(String name) {

@@ -1,70 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.hadoop;
 
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.function.LongSupplier;
 
 /**
- * What files are, kept for a while. What this FileSystem changes is forgotten; what others change is not noticed before the
- * time is over, so it is off unless it was asked for.
+ * What objects were when they were last asked for, where the configuration wants that kept. What is written, renamed or
+ * deleted here is forgotten; what others do is not seen before an entry's time is over.
  */
 final class StatusCache {
 
   private final long most;
-  private final long nanos;
-  private final LongSupplier clock;
-  /** In the order of use. */
+  private final long millis;
   private final Map<String, Kept> kept = new LinkedHashMap<>(16, 0.75f, true);
-  /** How often something was forgotten: an answer from before that is not kept. */
+  /** Grows with whatever is forgotten: an answer that was asked for before is not kept. */
   private long changes;
 
-  private static final class Kept {
-    final Entries file;
-    final long since;
+  /**
+   * @param most entries at a time; 0 keeps none
+   */
+  StatusCache(long most, long millis) {
+    this.most = most;
+    this.millis = millis;
+  }
 
-    Kept(Entries file, long since) {
-      this.file = file;
-      this.since = since;
+  private static final class Kept {
+    final Entries entry;
+    final long until;
+
+    Kept(Entries entry, long until) {
+      this.entry = entry;
+      this.until = until;
     }
   }
 
-  /**
-   * @param most entries; 0 keeps none
-   */
-  StatusCache(long most, long millis) {
-    this(most, millis, System::nanoTime);
+  /** Null where nothing is kept. */
+  synchronized Entries get(String key) {
+    Kept found = kept.get(key);
+    if (found != null && found.until - now() <= 0) {
+      kept.remove(key);
+      return null;
+    }
+    return found == null ? null : found.entry;
   }
 
-  StatusCache(long most, long millis, LongSupplier clock) {
-    this.most = most;
-    nanos = millis > Long.MAX_VALUE / 1_000_000 ? Long.MAX_VALUE : millis * 1_000_000;
-    this.clock = clock;
-  }
-
-  /** To be asked before the store is, and given to {@link #keep}. */
+  /** To be asked before the store is, and given to {@link #put}. */
   synchronized long changes() {
     return changes;
   }
 
-  /** What a file is; null if that is not known. */
-  synchronized Entries get(String key) {
-    Kept found = kept.get(key);
-    if (found == null || clock.getAsLong() - found.since >= nanos) {
-      kept.remove(key);
-      return null;
-    }
-    return found.file;
-  }
-
-  /** Keeps what the store said, unless something has changed since it was asked. */
-  synchronized void keep(String key, Entries file, long asked) {
-    if (most == 0 || asked != changes) {
+  synchronized void put(String key, Entries entry, long changesBefore) {
+    if (most == 0 || entry == null || changes != changesBefore) {
       return;
     }
-    kept.put(key, new Kept(file, clock.getAsLong()));
+    kept.put(key, new Kept(entry, now() + millis));
     if (kept.size() > most) {
-      kept.remove(kept.keySet().iterator().next());
+      Iterator<String> eldest = kept.keySet().iterator();
+      eldest.next();
+      eldest.remove();
     }
   }
 
@@ -73,8 +67,12 @@ final class StatusCache {
     kept.remove(key);
   }
 
-  synchronized void forgetBelow(String prefix) {
+  synchronized void forgetTree(String prefix) {
     changes++;
     kept.keySet().removeIf(key -> key.startsWith(prefix));
+  }
+
+  private static long now() {
+    return System.nanoTime() / 1_000_000;
   }
 }

@@ -44,9 +44,9 @@ final class Store implements AutoCloseable {
     }
   }
 
-  /** Null where there is no such object. Another one's change may be told late, where statuses are kept. */
+  /** Null where there is no such object. */
   Entries head(String key) throws IOException {
-    return status(key, 0);
+    return head(key, 0);
   }
 
   /**
@@ -54,21 +54,24 @@ final class Store implements AutoCloseable {
    * the file is opened.
    */
   Entries headToRead(String key) throws IOException {
-    return status(key, Keys.isColumnar(key) ? settings.statusTail() : 0);
+    return head(key, Keys.isColumnar(key) ? settings.statusTail() : 0);
   }
 
-  private Entries status(String key, int tail) throws IOException {
+  private Entries head(String key, int tail) throws IOException {
     long store = handle();
     Entries known = statuses.get(key);
     if (known != null) {
       return known;
     }
-    long asked = statuses.changes();
-    Entries file = tail > 0 ? Native.headWithTail(store, key, tail) : Native.head(store, key);
-    if (file != null) {
-      statuses.keep(key, file, asked);
-    }
-    return file;
+    long changes = statuses.changes();
+    Entries entry = tail == 0 ? Native.head(store, key) : Native.headWithTail(store, key, tail);
+    statuses.put(key, entry, changes);
+    return entry;
+  }
+
+  /** To be told when a file was written. */
+  void written(String key) {
+    statuses.forget(key);
   }
 
   /** The first entries below a prefix, at most so many, at any depth. */
@@ -112,7 +115,7 @@ final class Store implements AutoCloseable {
     try {
       return Native.deleteTree(handle(), prefix, settings.batchDelete());
     } finally {
-      statuses.forgetBelow(prefix);
+      statuses.forgetTree(prefix);
     }
   }
 
@@ -129,22 +132,13 @@ final class Store implements AutoCloseable {
     try {
       return Native.renameTree(handle(), from, to, settings.renameWidth());
     } finally {
-      statuses.forgetBelow(from);
-      statuses.forgetBelow(to);
+      statuses.forgetTree(from);
+      statuses.forgetTree(to);
     }
   }
 
   long openWriter(String key, int mode, long size, String[] about) throws IOException {
     return Native.openWriter(handle(), key, mode, size, about);
-  }
-
-  /** Makes the object of a writer that was opened for this key. */
-  void finish(String key, long writer) throws IOException {
-    try {
-      Native.finish(writer);
-    } finally {
-      statuses.forget(key);
-    }
   }
 
   String beginUpload(String key) throws IOException {

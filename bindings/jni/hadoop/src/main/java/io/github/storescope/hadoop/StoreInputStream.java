@@ -189,6 +189,7 @@ final class StoreInputStream extends FSInputStream
   @Override
   public int read(long from, byte[] into, int offset, int length) throws IOException {
     validatePositionedReadArgs(from, into, offset, length);
+    Objects.checkFromIndexSize(offset, length, into.length);
     if (length == 0) {
       return 0;
     }
@@ -198,6 +199,7 @@ final class StoreInputStream extends FSInputStream
   @Override
   public void readFully(long from, byte[] into, int offset, int length) throws IOException {
     validatePositionedReadArgs(from, into, offset, length);
+    Objects.checkFromIndexSize(offset, length, into.length);
     if (length > 0 && read(fetch(from, into, offset, length)) < length) {
       throw endOfFile(from, length);
     }
@@ -230,6 +232,8 @@ final class StoreInputStream extends FSInputStream
   }
 
   private int fetch(long from, byte[] into, int offset, int length) throws IOException {
+    // Hadoop's own check of a positional read lets a negative offset pass.
+    Objects.checkFromIndexSize(offset, length, into.length);
     return Native.read(handle(), from, into, offset, length);
   }
 

@@ -106,10 +106,12 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
     try {
       begin(buffered);
       send();
-      store.finish(key, writer);
+      Native.finish(writer);
     } catch (IOException e) {
       fail(e);
       throw e;
+    } finally {
+      store.written(key);
     }
     written.run();
   }

@@ -4,47 +4,66 @@ package io.github.storescope.hadoop;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
-import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
 class StatusCacheTest {
 
-  private static final Entries FILE = new Entries(new String[] {"k"}, new long[1], new long[1], new String[1], new long[1]);
-
-  private final AtomicLong clock = new AtomicLong(Long.MAX_VALUE - 1);
-  private final StatusCache cache = new StatusCache(2, 1000, clock::get);
+  private static Entries entry(String key) {
+    return new Entries(new String[] {key}, new long[] {1}, new long[] {0}, new String[] {"e"}, new long[] {-1});
+  }
 
   @Test
-  void aStatusStaysForItsTimeAndTheOneUnusedLongestGoes() {
-    cache.keep("a", FILE, 0);
-    cache.keep("b", FILE, 0);
-    assertSame(FILE, cache.get("a"));
-    cache.keep("c", FILE, 0);
+  void whatIsPutIsThere() {
+    StatusCache cache = new StatusCache(2, 3_600_000);
+    Entries a = entry("a");
+    cache.put("a", a, cache.changes());
+    assertSame(a, cache.get("a"));
     assertNull(cache.get("b"));
-    clock.addAndGet(999_999_999);
-    assertSame(FILE, cache.get("a"));
-    clock.incrementAndGet();
+  }
+
+  @Test
+  void theOneNotUsedForLongestGoes() {
+    StatusCache cache = new StatusCache(2, 3_600_000);
+    Entries a = entry("a");
+    cache.put("a", a, cache.changes());
+    cache.put("b", entry("b"), cache.changes());
+    cache.get("a");
+    cache.put("c", entry("c"), cache.changes());
+    assertSame(a, cache.get("a"));
+    assertNull(cache.get("b"));
+  }
+
+  @Test
+  void anAnswerFromBeforeAChangeIsNotKept() {
+    StatusCache cache = new StatusCache(2, 3_600_000);
+    long before = cache.changes();
+    cache.forget("a");
+    cache.put("a", entry("a"), before);
     assertNull(cache.get("a"));
   }
 
   @Test
-  void whatIsChangedIsForgottenAndAnAnswerFromBeforeThatIsNotKept() {
-    cache.keep("d/a", FILE, cache.changes());
-    cache.keep("e", FILE, cache.changes());
-    long asked = cache.changes();
-    cache.forgetBelow("d/");
-    assertNull(cache.get("d/a"));
-    assertSame(FILE, cache.get("e"));
-    cache.keep("d/a", FILE, asked);
-    assertNull(cache.get("d/a"));
-    cache.forget("e");
-    assertNull(cache.get("e"));
+  void treesAreForgotten() {
+    StatusCache cache = new StatusCache(10, 3_600_000);
+    Entries other = entry("ab");
+    cache.put("a/b", entry("a/b"), cache.changes());
+    cache.put("ab", other, cache.changes());
+    cache.forgetTree("a/");
+    assertNull(cache.get("a/b"));
+    assertSame(other, cache.get("ab"));
   }
 
   @Test
-  void offItKeepsNothing() {
-    StatusCache off = new StatusCache(0, Long.MAX_VALUE);
-    off.keep("a", FILE, 0);
-    assertNull(off.get("a"));
+  void timeIsOver() {
+    StatusCache cache = new StatusCache(2, 0);
+    cache.put("a", entry("a"), cache.changes());
+    assertNull(cache.get("a"));
+  }
+
+  @Test
+  void withoutEntriesNothingIsKept() {
+    StatusCache cache = new StatusCache(0, 3_600_000);
+    cache.put("a", entry("a"), cache.changes());
+    assertNull(cache.get("a"));
   }
 }

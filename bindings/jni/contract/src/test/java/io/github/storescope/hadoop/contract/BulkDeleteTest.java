@@ -11,4 +11,10 @@ public class BulkDeleteTest extends AbstractContractBulkDeleteTest {
   protected AbstractFSContract createContract(Configuration conf) {
     return new StoreContract(conf);
   }
+
+  /** What one request of the store takes. */
+  @Override
+  protected int getExpectedPageSize() {
+    return 1000;
+  }
 }
