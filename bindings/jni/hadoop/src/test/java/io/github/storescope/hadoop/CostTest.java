@@ -80,6 +80,18 @@ class CostTest {
             () -> assertThrows(FileNotFoundException.class, () -> fs.getFileStatus(new Path("/dir.d/none")))));
   }
 
+  /** However many there are: no page is asked for ahead. */
+  @Test
+  void aLookAtAFullDirectoryIsOneRequest() throws Exception {
+    for (int number = 0; number < 40; number++) {
+      Server.createFast(fs, "/dir/" + number).close();
+    }
+    assertEquals(List.of("LIST"), server.kinds(() -> assertTrue(fs.exists(new Path("/dir")))));
+    assertEquals(List.of("LIST"), server.kinds(() -> assertTrue(fs.getFileStatus(new Path("/dir")).isDirectory())));
+    assertEquals(List.of("LIST"), server.kinds(() -> assertEquals(40, fs.listStatus(new Path("/dir")).length)));
+    assertEquals(List.of("LIST"), server.kinds(() -> fs.mkdirs(new Path("/dir"))));
+  }
+
   @Test
   void openWithAStatusIsNone() throws Exception {
     byte[] bytes = write("/dir/file", 3_000_000);
