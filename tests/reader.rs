@@ -94,6 +94,46 @@ async fn a_reader_records_in_the_scope_it_is_used_with() {
     assert_eq!((counted(&inside, Level::Call), counted(&inside, Level::Attempt)), (2, 2));
 }
 
+/// A small answer that nobody wants any more is read to its end, so that its connection serves the next; a large one costs it.
+#[tokio::test]
+async fn a_small_answer_that_is_left_keeps_its_connection() {
+    let world = World::new();
+    world.object("k", 3_000_000).await;
+    // Which connection a HEAD takes now.
+    let connection = async || {
+        let heads = || {
+            world
+                .record()
+                .iter()
+                .filter(|line| line.method == "HEAD")
+                .map(|l| l.connection)
+                .collect::<Vec<_>>()
+        };
+        let before = heads().len();
+        world.store.head("k").await.unwrap();
+        until("the HEAD is recorded", || heads().len() > before).await;
+        *heads().last().unwrap()
+    };
+    let first = connection().await;
+    for (range, kept) in [(0..100_000, true), (0..2_000_000, false)] {
+        world.fault(Fault::new(Action::Delay { ms: 200 }).method("GET").nth(1));
+        let read = world.store.get("k", storescope::GetOptions::new().range(range));
+        tokio::time::timeout(Duration::from_millis(50), read).await.expect_err("it is left");
+        assert_eq!(world.client.metrics().attempts_in_flight(), 0);
+        if kept {
+            // The server sees an answer read to its end, with nobody asking for it.
+            let whole =
+                || world.record().iter().any(|l| l.method == "GET" && l.bytes_out == 100_000);
+            until("the answer is read to its end", whole).await;
+            // It lies in this process's socket now: what reads it runs on this thread, too.
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(connection().await == first, kept);
+    }
+}
+
 /// The end of an object tells what it is, and is there for the reads to come.
 #[tokio::test]
 async fn a_tail_tells_what_the_object_is_and_stays() {
