@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ from rows import COMMITTERS, LOCAL, OURS, ROWS, Row, conf
 
 def main() -> None:
     asked = arguments()
+    # Whoever ends this ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if asked.report:
         print(report.markdown(json.loads(asked.report.read_text())))
         return
@@ -144,8 +147,7 @@ class Bench:
         if row.scheme == "file":
             return {"local": local, "warm": f"{local}/warm", "counted": local}
         counted = row.root(self.store.ready, prefix)
-        warm = f"{counted}/warm" if work.writes else row.root(self.store.ready, "base/warm")
-        return {"local": local, "warm": warm, "counted": counted}
+        return {"local": local, "warm": row.root(self.store.ready, "base/warm"), "counted": counted}
 
     def child(self, row: Row, work: Work, run: int, places: dict[str, str]) -> dict[str, Any]:
         cache = self.asked.cache
@@ -168,16 +170,17 @@ class Bench:
         }
         log = cache / f"logs/{work.name}-{row.name}-{run}.log"
         log.parent.mkdir(exist_ok=True)
+        command = [prepare.python(cache), str(prepare.HERE / "works.py"), json.dumps(specification)]
         with log.open("w") as errors:
-            ran = subprocess.run(
-                [prepare.python(cache), str(prepare.HERE / "works.py"), json.dumps(specification)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
             )
-        told = [line for line in ran.stdout.splitlines() if line.startswith("{")]
+            try:
+                printed, _ = process.communicate()
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+        told = [line for line in printed.splitlines() if line.startswith("{")]
         return json.loads(told[-1]) if told else {"failed": str(log)}
 
     def compare(self, row: Row, work: Work, result: Any) -> None:

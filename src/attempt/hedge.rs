@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A second request for an answer that is late. The first to answer wins; the other is dropped, recorded as cancelled,
-//! and its connection closed with it, since there is no other way to leave an HTTP/1 exchange.
+//! A second request for an answer that is late. The first to answer wins; the other is dropped and recorded as cancelled.
+//! Its connection is closed with it, since there is no other way to leave an HTTP/1 exchange, unless its answer is small:
+//! then the transport reads that to its end.
 
 use super::Call;
 use crate::backend::{Answer, Attempt};

@@ -512,7 +512,9 @@ impl Handle {
                 if_match: state.etag.clone(),
             }
         };
-        let hedging = Hedging { live: &self.origin.live, on: self.hedged };
+        // Nobody waits for what is foreseen: a rival would only cost a connection.
+        let hedged = self.hedged && block.cause() != Cause::Foreseen;
+        let hedging = Hedging { live: &self.origin.live, on: hedged };
         let vain = block.vain();
         let answered = call
             .run_hedged(&hedging, |mut attempt| {

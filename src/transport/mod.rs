@@ -33,10 +33,10 @@ use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderName, HeaderValue, USER_AGENT};
+use hyper::body::Body as _;
+use hyper::header::{HeaderName, HeaderValue, RANGE, USER_AGENT};
 use hyper::{HeaderMap, Request, StatusCode};
-use pool::{HostPool, Lease};
+use pool::{Answer, HostPool, Lease, is_drained};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -230,8 +230,10 @@ impl Transport {
         timer.watch(lease.times());
         lease.uploads(request.body().size_hint().exact().unwrap_or(0));
         let since = timer.mark();
-        let answer = Box::pin(lease.sender().send_request(request));
-        Sent { since, limits: self.limits, exchange: Some(Exchange { answer, lease, timer }) }
+        let drained = is_drained(request.method(), request.headers().get(RANGE));
+        let answer: Answer = Box::pin(lease.sender().send_request(request));
+        let exchange = Some(Exchange { answer, lease, timer });
+        Sent { since, limits: self.limits, drained, exchange }
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
@@ -265,13 +267,15 @@ pub(crate) struct Sent {
     /// When it was sent, or when the last of it was written; 0 where timing is off and nobody has asked yet.
     since: u64,
     limits: Limits,
+    /// Whether its answer is small enough to be read to its end where nobody wants it any more.
+    drained: bool,
     /// Until it ends.
     exchange: Option<Exchange>,
 }
 
 /// Dropped in this order: hyper closes the connection of an answer that nobody wants, then the attempt is recorded.
 struct Exchange {
-    answer: Pin<Box<dyn Future<Output = hyper::Result<hyper::Response<Incoming>>> + Send>>,
+    answer: Answer,
     lease: Lease,
     timer: Box<AttemptTimer>,
 }
@@ -288,6 +292,16 @@ impl Future for Sending<'_> {
                     *self = Sending::Sent(sent);
                 }
             }
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(Exchange { answer, lease, timer }) = self.exchange.take_if(|_| self.drained) {
+            // Recorded as cancelled now: what follows is nobody's attempt.
+            drop(timer);
+            lease.drain(answer);
         }
     }
 }

@@ -6,11 +6,16 @@ use super::body::RequestBody;
 use super::connect::Connector;
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Gauges, Phase, SocketTimes, instant_at, now_ns};
+use hyper::Method;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::SendRequest;
+use hyper::header::HeaderValue;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Sleep;
 
@@ -22,8 +27,17 @@ pub(super) struct HostPool {
     /// How long to wait for a permit.
     patience: Duration,
     idle: Mutex<Vec<Idle>>,
+    /// Connections whose last answer nobody wants, being read to its end.
+    draining: AtomicUsize,
     gauges: Arc<Gauges>,
 }
+
+/// How large an answer may be that is read to its end although nobody wants it any more, ...
+const DRAINED: u64 = 256 << 10;
+/// ... for how long, ...
+const DRAINS_FOR: Duration = Duration::from_secs(2);
+/// ... and how many at once: others cost their connections.
+const DRAINS: usize = 32;
 
 /// A connection in the pool, since when.
 #[derive(Debug)]
@@ -52,6 +66,7 @@ impl HostPool {
             idle_limit: idle_limit.as_nanos() as u64,
             patience,
             idle: Mutex::default(),
+            draining: AtomicUsize::new(0),
             gauges: Arc::clone(gauges),
         })
     }
@@ -168,6 +183,7 @@ impl HostPool {
     pub(super) fn is_in_use(self: &Arc<HostPool>) -> bool {
         Arc::strong_count(self) > 1
             || self.permits.available_permits() < self.size
+            || self.draining.load(Relaxed) > 0
             || self.idle().iter().any(|idle| !idle.connection.sender.is_closed())
     }
 
@@ -231,6 +247,28 @@ impl Lease {
         self.connection.times.written() >= self.upload
     }
 
+    /// Nobody wants the answer any more. A small one is read to its end, apart, so that the connection can serve
+    /// another; it counts as in use no longer. Otherwise the connection is closed.
+    pub(super) fn drain(self, answer: Answer) {
+        let usable = self.is_uploaded();
+        let Lease { connection, place, .. } = self;
+        let pool = Arc::clone(&place.0);
+        drop(place);
+        let Ok(runtime) = Handle::try_current() else { return };
+        if !usable || pool.draining.load(Relaxed) >= DRAINS {
+            return;
+        }
+        pool.draining.fetch_add(1, Relaxed);
+        let drained = Draining(pool);
+        runtime.spawn(async move {
+            if tokio::time::timeout(DRAINS_FOR, drain(answer)).await == Ok(true)
+                && !connection.sender.is_closed()
+            {
+                drained.0.put_back(connection, now_ns());
+            }
+        });
+    }
+
     /// The exchange has ended; the connection can serve another.
     pub(super) fn give_back(self, now: u64) {
         // A request that was refused before all of it was written has left its rest in the connection.
@@ -239,6 +277,54 @@ impl Lease {
         if usable && !connection.sender.is_closed() {
             place.0.put_back(connection, now);
         }
+    }
+}
+
+/// The head of an answer, when it comes.
+pub(super) type Answer =
+    Pin<Box<dyn Future<Output = hyper::Result<hyper::Response<Incoming>>> + Send>>;
+
+/// Reads an answer to its end; whether it has come there.
+async fn drain(answer: Answer) -> bool {
+    let Ok(answer) = answer.await else { return false };
+    let (mut body, mut length) = (answer.into_body(), 0);
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(frame) = frame else { return false };
+        length += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if length > DRAINED {
+            return false;
+        }
+    }
+    true
+}
+
+/// One connection less is drained when it is dropped.
+struct Draining(Arc<HostPool>);
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        self.0.draining.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Whether the answer to a request is small enough to be drained.
+pub(super) fn is_drained(method: &Method, range: Option<&HeaderValue>) -> bool {
+    match *method {
+        Method::HEAD => true,
+        Method::GET => {
+            let range = range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
+            let asked = range.and_then(|range| {
+                let (first, last) = range.split_once('-')?;
+                let last: u64 = last.parse().ok()?;
+                if first.is_empty() {
+                    Some(last)
+                } else {
+                    (last + 1).checked_sub(first.parse().ok()?)
+                }
+            });
+            asked.is_some_and(|bytes| bytes <= DRAINED)
+        }
+        _ => false,
     }
 }
 

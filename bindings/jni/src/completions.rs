@@ -16,7 +16,7 @@ use jni::Env;
 use jni::objects::{JByteArray, JLongArray, JObject, JObjectArray, JThrowable};
 use jni::refs::{Global, IntoAuto};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(crate) struct Completions {
 enum Event {
     /// Bytes for the heap array of a range, at this place of it.
     Copy(Arc<Inner>, usize, usize, Bytes),
-    /// A range has ended.
-    End(Arc<Inner>, usize, Result<()>),
+    /// A range has ended, its copies perhaps not yet.
+    End(Arc<Inner>, usize),
     /// A batch needs its buffers no more.
     Over(Arc<Inner>),
     /// Something else waits for a Java thread.
@@ -67,13 +67,33 @@ pub(crate) struct Batch(Option<Arc<Inner>>);
 struct Inner {
     first: i64,
     targets: Vec<Target>,
-    over: Vec<AtomicBool>,
+    states: Vec<State>,
+}
+
+struct State {
+    /// Whether its end was told.
+    over: AtomicBool,
+    /// Copies that wait or are made, by whichever of Java's threads, and the end itself: the last of them ends the range.
+    left: AtomicUsize,
+    raised: Mutex<Option<Raised>>,
+}
+
+impl Inner {
+    /// One of the things that a range waited for is done. Whether it was the last.
+    fn done(&self, number: usize) -> bool {
+        self.states[number].left.fetch_sub(1, SeqCst) == 1
+    }
 }
 
 impl Batch {
     pub(crate) fn new(first: i64, targets: Vec<Target>) -> Batch {
-        let over = targets.iter().map(|_| AtomicBool::new(false)).collect();
-        Batch(Some(Arc::new(Inner { first, targets, over })))
+        let state = || State {
+            over: AtomicBool::new(false),
+            left: AtomicUsize::new(1),
+            raised: Mutex::default(),
+        };
+        let states = targets.iter().map(|_| state()).collect();
+        Batch(Some(Arc::new(Inner { first, targets, states })))
     }
 
     fn inner(&self) -> &Arc<Inner> {
@@ -102,14 +122,17 @@ impl Batch {
                 }
             }
             Target::Heap { .. } => {
-                push(Event::Copy(Arc::clone(self.inner()), number, place, bytes))
+                self.inner().states[number].left.fetch_add(1, SeqCst);
+                push(Event::Copy(Arc::clone(self.inner()), number, place, bytes));
             }
         }
     }
 
     pub(crate) fn end(&self, number: usize, ended: Result<()>) {
-        if !self.inner().over[number].swap(true, SeqCst) {
-            push(Event::End(Arc::clone(self.inner()), number, ended));
+        let state = &self.inner().states[number];
+        if !state.over.swap(true, SeqCst) {
+            *locked(&state.raised) = ended.err();
+            push(Event::End(Arc::clone(self.inner()), number));
         }
     }
 
@@ -153,22 +176,31 @@ impl Completions {
         let mut patient = true;
         while ended.len() < most {
             let Some(event) = self.next(patient && ended.is_empty()) else { break };
-            match event {
+            let (inner, number) = match event {
                 Event::Copy(inner, number, place, bytes) => {
                     if let Target::Heap { array, from } = &inner.targets[number] {
                         array.set_region(env, (from + place) as i32, java::signed(&bytes))?;
                     }
+                    (inner, number)
                 }
-                Event::End(inner, number, outcome) => {
-                    if let Err(raised) = &outcome {
-                        let failure = java::failure(env, raised)?.auto();
-                        failures.set_element(env, ended.len(), &failure)?;
-                    }
-                    ended.push(inner.first + number as i64);
+                Event::End(inner, number) => (inner, number),
+                Event::Over(inner) => {
+                    drop(inner);
+                    continue;
                 }
-                Event::Over(inner) => drop(inner),
-                Event::Nudge => patient = false,
+                Event::Nudge => {
+                    patient = false;
+                    continue;
+                }
+            };
+            if !inner.done(number) {
+                continue;
             }
+            if let Some(raised) = locked(&inner.states[number].raised).take() {
+                let failure = java::failure(env, &raised)?.auto();
+                failures.set_element(env, ended.len(), &failure)?;
+            }
+            ended.push(inner.first + number as i64);
         }
         numbers.set_region(env, 0, &ended)?;
         Ok(ended.len() as i32)

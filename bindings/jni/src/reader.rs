@@ -24,8 +24,8 @@ pub(crate) struct OpenReader {
     etag: Option<String>,
     reader: Mutex<Reader>,
     pub(crate) scope: Scope,
-    /// All of a small object, fetched by the first read.
-    whole: OnceCell<()>,
+    /// What the first read does before it reads.
+    begun_to_read: OnceCell<()>,
     /// Reads of ranges under way.
     begun: Mutex<Vec<AbortHandle>>,
 }
@@ -59,7 +59,7 @@ impl OpenReader {
             etag,
             reader: Mutex::new(reader.with_scope(&scope)),
             scope,
-            whole: OnceCell::new(),
+            begun_to_read: OnceCell::new(),
             begun: Mutex::default(),
         }
     }
@@ -83,8 +83,7 @@ impl OpenReader {
         length: i32,
     ) -> Result<Option<i32>> {
         let range = at..at + u64::from(length.unsigned_abs());
-        let reader = self.reader();
-        wait(env, self.fetch_small(&reader))?;
+        let reader = wait(env, self.begin())?;
         let mut pieces = reader.pieces(std::slice::from_ref(&range));
         let mut filled = 0;
         loop {
@@ -111,8 +110,7 @@ impl OpenReader {
         at: u64,
         into: &mut [u8],
     ) -> Result<Option<i32>> {
-        let reader = self.reader();
-        wait(env, self.fetch_small(&reader))?;
+        let reader = wait(env, self.begin())?;
         let filled = wait(env, reader.read_into(at, into))?;
         Ok((filled > 0 || into.is_empty()).then_some(filled as i32))
     }
@@ -127,10 +125,10 @@ impl OpenReader {
         let (this, process) = (Arc::clone(self), Process::current());
         let batch = Batch::new(first, targets);
         let task = process.handle().spawn(async move {
-            let reader = this.reader();
-            if let Err(error) = this.fetch_small(&reader).await {
-                return batch.fail(&Raised::Store(error));
-            }
+            let reader = match this.begin().await {
+                Ok(reader) => reader,
+                Err(error) => return batch.fail(&Raised::Store(error)),
+            };
             let mut pieces = reader.pieces(&ranges);
             while let Some(piece) = pieces.next().await {
                 match piece {
@@ -152,13 +150,36 @@ impl OpenReader {
         begun.push(task.abort_handle());
     }
 
-    /// A small object is fetched whole, by one request, whatever is read of it first.
-    async fn fetch_small(&self, reader: &Reader) -> storescope::Result<()> {
-        let Some(size) = self.size.filter(|size| (1..=SMALL).contains(size)) else { return Ok(()) };
-        let fetch = || async {
-            if reader.holds(0..size) { Ok(()) } else { reader.tail(size).await.map(drop) }
+    /// The reader, with what comes before the first read: a columnar file whose version was not told may be one whose end
+    /// is kept, which a HEAD tells; a small object is fetched whole, by one request, whatever is read of it first.
+    async fn begin(&self) -> storescope::Result<Reader> {
+        let first = || async {
+            if self.policy == ReadPolicy::Parquet && self.etag.is_none() {
+                self.recognise().await?;
+            }
+            let reader = self.reader();
+            match self.size {
+                Some(size @ 1..=SMALL) if !reader.holds(0..size) => {
+                    reader.tail(size).await.map(drop)
+                }
+                _ => Ok(()),
+            }
         };
-        self.whole.get_or_try_init(fetch).await.copied()
+        self.begun_to_read.get_or_try_init(first).await?;
+        Ok(self.reader())
+    }
+
+    /// Takes the kept reader of this object, if it is of the version that the store has now.
+    async fn recognise(&self) -> storescope::Result<()> {
+        let tails = &Process::current().tails;
+        if !tails.knows(&self.open, &self.key, self.size) {
+            return Ok(());
+        }
+        let meta = self.open.store.with_scope(&self.scope).head(&self.key).await?;
+        if let Some(kept) = tails.reader(&self.open, &self.key, meta.etag.as_deref()) {
+            *locked(&self.reader) = kept.with_scope(&self.scope);
+        }
+        Ok(())
     }
 
     /// Drops what is kept of the object.

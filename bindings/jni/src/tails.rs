@@ -86,6 +86,17 @@ impl Tails {
         Some(reader)
     }
 
+    /// Whether a reader of this object is kept: of this size, if it is known.
+    pub(crate) fn knows(&self, open: &OpenStore, key: &str, size: Option<u64>) -> bool {
+        let name = (Arc::clone(&open.identity), key.to_owned());
+        let kept = locked(&self.kept);
+        let one = kept.readers.get(&name);
+        one.is_some_and(|one| {
+            let known = one.reader.known().map(|meta| meta.size);
+            size.is_none() || known.is_none() || known == size
+        })
+    }
+
     /// Keeps a reader for others.
     pub(crate) fn keep(&self, open: &OpenStore, key: &str, etag: &Option<String>, reader: &Reader) {
         let Some(etag) = etag.clone() else { return };

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.hadoop;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.util.NoSuchElementException;
 import org.apache.hadoop.fs.RemoteIterator;
 
 /** What a directory holds, asked for a page at a time as it is walked. */
-abstract class Listing<T> implements RemoteIterator<T> {
+abstract class Listing<T> implements RemoteIterator<T>, Closeable {
 
   private final Pages pages;
   private Entries page;
@@ -23,6 +24,14 @@ abstract class Listing<T> implements RemoteIterator<T> {
 
   /** What an entry becomes; null where it is none of this listing's. */
   abstract T of(Entries page, int at) throws IOException;
+
+  /** Ends it: what was not asked for yet is left. */
+  @Override
+  public final void close() {
+    pages.close();
+    page = null;
+    next = null;
+  }
 
   @Override
   public final boolean hasNext() throws IOException {

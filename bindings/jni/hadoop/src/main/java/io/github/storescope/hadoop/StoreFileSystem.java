@@ -2,6 +2,14 @@
 package io.github.storescope.hadoop;
 
 import static org.apache.hadoop.fs.impl.PathCapabilitiesSupport.validatePathCapabilityArgs;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.ACTION_HTTP_GET_REQUEST;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.MULTIPART_UPLOAD_PART_PUT;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OBJECT_BULK_DELETE_REQUEST;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OBJECT_DELETE_REQUEST;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OBJECT_LIST_REQUEST;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OBJECT_METADATA_REQUESTS;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OBJECT_MULTIPART_UPLOAD_INITIATED;
+import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OBJECT_PUT_REQUEST;
 import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OP_CREATE;
 import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OP_CREATE_NON_RECURSIVE;
 import static org.apache.hadoop.fs.statistics.StoreStatisticNames.OP_DELETE;
@@ -27,6 +35,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -96,6 +105,17 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
           "fs.option.openfile.split.end",
           "fs.option.openfile.buffer.size",
           "fs.option.openfile.footer.cache");
+  /** Requests, as the core names their counters and as Hadoop does. */
+  private static final Map<String, String> REQUESTS =
+      Map.of(
+          "attempt_get_count", ACTION_HTTP_GET_REQUEST,
+          "attempt_head_count", OBJECT_METADATA_REQUESTS,
+          "attempt_list_count", OBJECT_LIST_REQUEST,
+          "attempt_put_count", OBJECT_PUT_REQUEST,
+          "attempt_delete_count", OBJECT_DELETE_REQUEST,
+          "attempt_delete_many_count", OBJECT_BULK_DELETE_REQUEST,
+          "attempt_upload_count", OBJECT_MULTIPART_UPLOAD_INITIATED,
+          "attempt_put_part_count", MULTIPART_UPLOAD_PART_PUT);
   private static final String[] NO_ABOUT = {};
   /** What HDFS tells beside a composite CRC. Comparisons leave it out. */
   private static final int BYTES_PER_CRC = 512;
@@ -136,8 +156,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   /** No I/O. */
   @Override
   public void initialize(URI name, Configuration conf) throws IOException {
+    settings = Settings.of(name, conf);
     uri = URI.create(name.getScheme() + "://" + name.getRawAuthority());
-    settings = Settings.of(uri, conf);
     super.initialize(name, conf);
     setConf(conf);
     keys = new Keys(uri);
@@ -555,16 +575,15 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     return true;
   }
 
-  /** As others do: a bucket is not emptied by a slash too many. */
+  /** The bucket stays, empty; an empty one is deleted as often as one likes. */
   private boolean deleteRoot(boolean recursive) throws IOException {
-    if (store.first("", 1).count() == 0) {
-      return true;
-    }
-    if (!recursive) {
+    if (recursive) {
+      known.remove("");
+      store.deleteTree("");
+    } else if (store.first("", 1).count() > 0) {
       throw new PathIsNotEmptyDirectoryException(uri + "/");
     }
-    LOG.warn("{}/ is not deleted: delete what is in it", uri);
-    return false;
+    return true;
   }
 
   private void deleteDirectory(String key, Glance there) throws IOException {
@@ -612,12 +631,12 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   // What is there.
 
-  /** One request for a file; one more for a directory, or nothing. */
+  /** One request for a file, or a directory that is known; one more for another directory, or nothing. */
   @Override
   public FileStatus getFileStatus(Path path) throws IOException {
     String key = beginRead(OP_GET_FILE_STATUS, path);
     Path qualified = makeQualified(path);
-    if (key.isEmpty()) {
+    if (key.isEmpty() || (known.contains(key) && isDirectory(key))) {
       return StoreFileStatus.directory(user, qualified);
     }
     Entries file = store.headToRead(key);
@@ -632,8 +651,18 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   private boolean isDirectory(String key) throws IOException {
     String marker = Keys.marker(key);
-    Entries first = store.first(marker, 1);
-    return first.count() > 0 && (!settings.requireDirectoryMarker() || first.keys[0].equals(marker));
+    if (!isDirectory(store.first(marker, 1), marker)) {
+      return false;
+    }
+    known.add(key, false);
+    return true;
+  }
+
+  /** Whether the first entries below a marker's name tell of a directory. */
+  private boolean isDirectory(Entries first, String marker) {
+    return first != null
+        && first.count() > 0
+        && (!settings.requireDirectoryMarker() || first.keys[0].equals(marker));
   }
 
   private StoreFileStatus status(Entries entries, int at, Path path) {
@@ -784,10 +813,6 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     };
   }
 
-  private boolean isDirectory(Entries first, String marker) {
-    return first != null && (!settings.requireDirectoryMarker() || first.keys[0].equals(marker));
-  }
-
   private boolean isNamable(String key) {
     if (Keys.hasPath(key)) {
       return true;
@@ -871,12 +896,13 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     }
   }
 
-  /** Operations by Hadoop's names, and what the store has recorded, as they are now. */
+  /** Operations and requests by Hadoop's names, and all that the store has recorded, as they are now. */
   @Override
   public IOStatistics getIOStatistics() {
     IOStatisticsSnapshot snapshot = new IOStatisticsSnapshot(operations);
     Recordings recorded = Recordings.of(store::statistics);
     snapshot.counters().putAll(recorded.counters);
+    REQUESTS.forEach((ours, name) -> snapshot.counters().put(name, recorded.counters.getOrDefault(ours, 0L)));
     snapshot.gauges().putAll(recorded.gauges);
     return snapshot;
   }

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import org.apache.hadoop.fs.BBPartHandle;
@@ -55,6 +56,17 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
     @Override
     public StoreMultipartUploader build() {
       return new StoreMultipartUploader(fs, store, getPath());
+    }
+  }
+
+  /** By names of objects: {@code /a/bc} is not below {@code /a/b}. */
+  @Override
+  protected void checkPath(Path path) {
+    Objects.requireNonNull(path, "null path");
+    String base = fs.key(getBasePath());
+    String key = fs.key(path);
+    if (!key.equals(base) && !Keys.isBelow(key, base)) {
+      throw new IllegalArgumentException(path + " is not below " + getBasePath());
     }
   }
 

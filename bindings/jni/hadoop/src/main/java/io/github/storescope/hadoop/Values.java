@@ -63,12 +63,13 @@ final class Values {
 
   /** A number of bytes, with or without a suffix of powers of 1024 ({@code k}, {@code M}, {@code G} …). */
   long bytes(String key, long least, long most) {
+    long bytes;
     try {
-      return between(key, conf.getLongBytes(key, least), least, most);
-    } catch (NumberFormatException e) {
-      throw new IllegalArgumentException(
-          key + "=" + text(key) + ": expected a number of bytes, such as 64M", e);
+      bytes = conf.getLongBytes(key, least);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(key + "=" + text(key) + ": expected a number of bytes, such as 64M", e);
     }
+    return between(key, bytes, least, most);
   }
 
   /** A time in milliseconds, or with a unit ({@code 30s}). */

@@ -51,6 +51,11 @@ final class Server {
     return ready.path("oci").path("config_file").asText();
   }
 
+  /** Of the S3 API: endpoint, region, access_key_id, secret_access_key. */
+  String s3(String name) {
+    return ready.path("s3").path(name).asText();
+  }
+
   /** What core-site.xml says of a user of the profile, by Oracle's names. */
   Configuration configuration(String profile) throws IOException {
     Map<String, String> user = profile(profile);

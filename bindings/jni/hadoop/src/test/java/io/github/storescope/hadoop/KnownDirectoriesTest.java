@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.storescope.hadoop;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+
+class KnownDirectoriesTest {
+
+  private final KnownDirectories known = new KnownDirectories();
+
+  @Test
+  void ancestorsAreKnownWithADirectory() {
+    known.add("a/b/c", true);
+    assertTrue(known.contains("a/b/c") && known.contains("a/b") && known.contains("a"));
+    assertTrue(known.hasMarker("a/b/c"));
+    assertFalse(known.hasMarker("a/b"));
+    assertFalse(known.contains("a/b/c/d"));
+    assertTrue(known.contains("") && known.hasMarker(""));
+  }
+
+  @Test
+  void aMarkerIsNotUnseen() {
+    known.add("a", true);
+    known.add("a", false);
+    assertTrue(known.hasMarker("a"));
+    known.add("b", false);
+    known.add("b", true);
+    assertTrue(known.hasMarker("b"));
+  }
+
+  @Test
+  void whatIsRemovedIsRemovedWithAllBelow() {
+    known.add("a/b", true);
+    known.add("a/b/c", true);
+    known.add("a/bc", true);
+    known.remove("a/b");
+    assertFalse(known.contains("a/b") || known.contains("a/b/c"));
+    assertTrue(known.contains("a/bc") && known.contains("a"));
+    known.remove("");
+    assertFalse(known.contains("a"));
+  }
+
+  @Test
+  void itDoesNotGrowWithoutEnd() {
+    for (int number = 0; number < 100_000; number++) {
+      known.add("d" + number, false);
+    }
+    assertFalse(known.contains("d0"));
+    assertTrue(known.contains("d99999"));
+  }
+}
