@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.hadoop;
 
-/** How many entries a cache has and how long each stays, as Guava's text says it: {@code maximumSize=1024,expireAfterWrite=5m}. */
+/**
+ * How many entries a cache has and how long each stays, as Guava's text says it: {@code maximumSize=1024,expireAfterWrite=5m}.
+ */
 final class CacheSpec {
 
   /** Entries; {@link Long#MAX_VALUE} where there is no bound. */

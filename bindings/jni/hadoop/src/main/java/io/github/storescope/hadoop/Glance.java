@@ -14,13 +14,13 @@ final class Glance {
   private static final int MOST = 10;
 
   private final Entries page;
-  private final int file;
+  private final boolean file;
   private final String[] below;
   private final boolean all;
   private final boolean marker;
   private final boolean directory;
 
-  private Glance(Entries page, int file, String[] below, boolean all, String prefix, boolean markerRequired) {
+  private Glance(Entries page, boolean file, String[] below, boolean all, String prefix, boolean markerRequired) {
     this.page = page;
     this.file = file;
     this.below = below;
@@ -35,7 +35,7 @@ final class Glance {
     int count = page.count();
     String prefix = Keys.marker(key);
     boolean whole = count < MOST;
-    int file = count > 0 && page.keys[0].equals(key) ? 0 : -1;
+    boolean file = count > 0 && page.keys[0].equals(key);
     // Two entries of the directory tell whether it is empty.
     int from = 0;
     while (from < count && !page.keys[from].startsWith(prefix)) {
@@ -62,7 +62,7 @@ final class Glance {
   }
 
   boolean isFile() {
-    return file >= 0;
+    return file;
   }
 
   boolean isDirectory() {
@@ -87,13 +87,8 @@ final class Glance {
     return all ? below : null;
   }
 
-  /** Of the file. */
-  long size() {
-    return page.sizes[file];
-  }
-
-  /** Of the file. */
-  String etag() {
-    return page.etags[file];
+  /** The file: its first entry. */
+  Entries file() {
+    return page;
   }
 }

@@ -113,7 +113,12 @@ enum OciKey {
   PARQUET_CACHE("fs.oci.caching.object.parquet.enabled", Treatment.MAPPED, "false", Text.TAILS),
   PARQUET_CACHE_SPEC(
       "fs.oci.caching.object.parquet.spec", Treatment.MAPPED, "maximumSize=10240,expireAfterWrite=15m", Text.TAILS),
-  STATUS_CACHE("fs.oci.caching.object.metadata.enabled", Treatment.HONOURED, "false", "statuses of files are kept, and forgotten when this FileSystem changes them; a file that another one replaced meanwhile fails when it is read"),
+  STATUS_CACHE(
+      "fs.oci.caching.object.metadata.enabled",
+      Treatment.HONOURED,
+      "false",
+      "statuses of files are kept, and forgotten when this FileSystem changes them; a file that another one replaced meanwhile "
+          + "fails when it is read"),
   STATUS_CACHE_SPEC(
       "fs.oci.caching.object.metadata.spec",
       Treatment.HONOURED,
@@ -167,11 +172,16 @@ enum OciKey {
       "fs.oci.client.multipart.minpartsize.mb", Treatment.ACCEPTED, "", "deprecated, and of no effect there either"),
 
   // Directories.
-  RENAME_THREADS("fs.oci.rename.operation.numthreads", Treatment.HONOURED, "1", "objects renamed at once; 32 where this is not set"),
+  RENAME_THREADS(
+      "fs.oci.rename.operation.numthreads", Treatment.HONOURED, "1", "objects renamed at once; 32 where this is not set"),
   DELETE_THREADS(
       "fs.oci.client.num.delete.threads", Treatment.MAPPED, "4", "16 single deletes at once, where batches are off"),
   BATCH_DELETE("fs.oci.client.batch.delete.enabled", Treatment.HONOURED, "false", "on where this is not set"),
-  BATCH_DELETE_SIZE("fs.oci.client.batch.delete.size", Treatment.HONOURED, "1000", "objects of one request of a BulkDelete, at most 1000; trees go by 1000"),
+  BATCH_DELETE_SIZE(
+      "fs.oci.client.batch.delete.size",
+      Treatment.HONOURED,
+      "1000",
+      "objects of one request of a BulkDelete, at most 1000; trees go by 1000"),
   LIST_PAGE("fs.oci.dir.recursive.list.fetch.size", Treatment.HONOURED, "1000", "entries of a page, at most 1000"),
   REQUIRE_MARKER("fs.oci.require.directory.marker", Treatment.HONOURED, "false", "a directory is there by its marker alone"),
 

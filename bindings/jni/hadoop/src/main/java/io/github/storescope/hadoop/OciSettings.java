@@ -64,7 +64,9 @@ final class OciSettings {
     if (at <= 0 || named.isEmpty() || named.indexOf('@') >= 0 || authority.indexOf(':') >= 0) {
       throw new IOException(
           "oci://" + authority + " is not oci://BUCKET@NAMESPACE: "
-              + (at < 0 ? "the namespace is missing; `oci os ns get` tells it, or the console's page of the tenancy" : "write one of each"));
+              + (at < 0
+                  ? "the namespace is missing; `oci os ns get` tells it, or the console's page of the tenancy"
+                  : "write one of each"));
     }
     String ofNamed = "." + bucket + "." + named;
     Matcher parts = WITH_REGION.matcher(named);
@@ -113,7 +115,8 @@ final class OciSettings {
               + "configuration file; an instance's metadata are not asked for it");
     }
     if (realm) {
-      if (chosen == null && hostname == null && !own.containsKey("region") && variable("STORESCOPE_REGION", "OCI_CLI_REGION", "OCI_REGION") == null) {
+      boolean named = chosen != null || hostname != null || own.containsKey("region");
+      if (!named && variable("STORESCOPE_REGION", "OCI_CLI_REGION", "OCI_REGION") == null) {
         throw new IllegalArgumentException(
             name(OciKey.REALM_ENDPOINT) + " needs a region: set " + OciKey.REGION.key + ", or put it into the URI");
       }
@@ -208,7 +211,9 @@ final class OciSettings {
     if (!missing.isEmpty()) {
       throw new IllegalArgumentException(
           String.join(", ", missing) + (missing.size() == 1 ? " is" : " are") + " missing: "
-              + (session ? "a session token is signed with the session's key" : "the API key needs all four of tenantId, userId, fingerprint and pemfilepath")
+              + (session
+                  ? "a session token is signed with the session's key"
+                  : "the API key needs all four of tenantId, userId, fingerprint and pemfilepath")
               + "; or set none of them, and the OCI configuration file counts");
     }
     String keyFile = values.get(OciKey.KEY_FILE);
@@ -299,7 +304,8 @@ final class OciSettings {
     if (uri.getHost() == null || uri.getPort() < 0) {
       throw new IllegalArgumentException(name(OciKey.PROXY_URI) + shape);
     }
-    return proxy("http".equalsIgnoreCase(uri.getScheme()) ? "http" : "socks5", uri.getHost() + ":" + uri.getPort(), user, password);
+    String scheme = "http".equalsIgnoreCase(uri.getScheme()) ? "http" : "socks5";
+    return proxy(scheme, uri.getHost() + ":" + uri.getPort(), user, password);
   }
 
   /** A proxy's URL; user and password may be null. */
@@ -336,13 +342,15 @@ final class OciSettings {
     if (flag(OciKey.READ_IN_MEMORY)) {
       if (flag(OciKey.READ_AHEAD)) {
         throw new IllegalArgumentException(
-            name(OciKey.READ_IN_MEMORY) + " and " + name(OciKey.READ_AHEAD) + " are both true: the whole file needs no read-ahead");
+            name(OciKey.READ_IN_MEMORY) + " and " + name(OciKey.READ_AHEAD)
+                + " are both true: the whole file needs no read-ahead");
       }
       settings.readPolicy = Native.POLICY_WHOLE_FILE;
     }
     if (flag(OciKey.STATUS_CACHE)) {
       String spec = text(OciKey.STATUS_CACHE_SPEC);
-      CacheSpec cache = CacheSpec.parse(OciKey.STATUS_CACHE_SPEC.key, spec == null ? OciKey.STATUS_CACHE_SPEC.fallback : spec);
+      spec = spec == null ? OciKey.STATUS_CACHE_SPEC.fallback : spec;
+      CacheSpec cache = CacheSpec.parse(OciKey.STATUS_CACHE_SPEC.key, spec);
       settings.statusCacheEntries = cache.entries;
       settings.statusCacheMillis = cache.millis;
     }
@@ -417,7 +425,8 @@ final class OciSettings {
     for (String suffix : suffixes) {
       keys.add(key.key + suffix);
     }
-    if (values.secret(keys) == null && values.secret(List.of(key.key)) != null && values.secret(List.of(key.twin())) != null) {
+    boolean both = values.secret(List.of(key.key)) != null && values.secret(List.of(key.twin())) != null;
+    if (both && values.secret(keys) == null) {
       throw new IllegalArgumentException(
           "both " + key.key + " and its deprecated twin " + key.twin() + " are set: use one or the other, but not both");
     }

@@ -141,8 +141,11 @@ final class S3Settings {
                 + "providers of S3A and AWS; all but the first three mean the whole chain of AWS's tools");
       }
     }
-    throw new IOException(
-        key + " names " + String.join(", ", empty) + ", and " + (id == null && secret == null ? "neither " + S3Key.ACCESS_KEY.key() + " nor " + S3Key.SECRET_KEY.key() + " is set" : keys ? S3Key.SESSION_TOKEN.key() + " is not set" : half(id)));
+    String lack = keys ? S3Key.SESSION_TOKEN.key() + " is not set" : half(id);
+    if (id == null && secret == null) {
+      lack = "neither " + S3Key.ACCESS_KEY.key() + " nor " + S3Key.SECRET_KEY.key() + " is set";
+    }
+    throw new IOException(key + " names " + String.join(", ", empty) + ", and " + lack);
   }
 
   private static String half(String id) {

@@ -8,6 +8,8 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.BulkDelete;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.statistics.IOStatistics;
@@ -77,15 +79,18 @@ final class StoreBulkDelete implements BulkDelete {
     String[] outcomes = store.deleteMany(keys);
     for (int at = 0; at < keys.length; at++) {
       String failure = outcomes[at];
-      String parent = Keys.parent(keys[at]);
-      if (!known.hasMarker(parent)) {
-        known.remove(parent);
-      }
       if (failure == null && known.contains(keys[at])) {
         failure = removeDirectory(keys[at]);
       }
       if (failure != null) {
         failures.add(new SimpleImmutableEntry<>(files.get(keys[at]), failure));
+      }
+    }
+    Set<String> parents = files.keySet().stream().map(Keys::parent).collect(Collectors.toSet());
+    for (String parent : parents) {
+      // It may have been left without files.
+      if (!known.hasMarker(parent)) {
+        known.remove(parent);
       }
     }
     return failures;

@@ -84,7 +84,7 @@ import org.slf4j.LoggerFactory;
  * <p>A file is the object named like its path. A directory is a marker, an empty object whose name ends with {@code /}, or
  * whatever has objects below it; Oracle's connector sees the same files and directories. {@code mkdirs} writes markers,
  * {@code create} does not; where the last file of a directory without one is deleted or renamed, one is written, so that
- * the directory stays.
+ * the directory stays, but in a committer's {@code _temporary}.
  *
  * <p>Files appear whole, when they are closed. A rename moves each object at once, but a directory object by object: if it
  * fails, the exception says how many were moved. There is no append, no truncation, no times and permissions to set.
@@ -117,6 +117,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
           "attempt_upload_count", OBJECT_MULTIPART_UPLOAD_INITIATED,
           "attempt_put_part_count", MULTIPART_UPLOAD_PART_PUT);
   private static final String[] NO_ABOUT = {};
+  /** Where committers keep what they move and delete by themselves: no directory there need outlive its files. */
+  private static final String SCRATCH = "_temporary/";
   /** What HDFS tells beside a composite CRC. Comparisons leave it out. */
   private static final int BYTES_PER_CRC = 512;
 
@@ -407,19 +409,26 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       checkDirectory(above, parent);
       known.add(parent, above.hasMarker());
     }
+    Deque<String> missing = missing(parent);
+    if (missing.isEmpty() || settings.requireDirectoryMarker()) {
+      checkFree(path, key, overwrite);
+    }
+    if (settings.requireDirectoryMarker()) {
+      mark(missing);
+    }
+  }
+
+  /** That no directory is at a new file's path, and no file unless it may be replaced. */
+  private void checkFree(Path path, String key, boolean overwrite) throws IOException {
     if (overwrite) {
       if (isDirectory(key)) {
         throw new FileAlreadyExistsException(path + " is a directory");
       }
-    } else {
-      Glance there = Glance.at(store, key);
-      if (!there.isNothing()) {
-        throw new FileAlreadyExistsException(path + (there.isFile() ? " already exists" : " is a directory"));
-      }
+      return;
     }
-    Deque<String> missing = missing(parent);
-    if (settings.requireDirectoryMarker()) {
-      mark(missing);
+    Glance there = Glance.at(store, key);
+    if (!there.isNothing()) {
+      throw new FileAlreadyExistsException(path + (there.isFile() ? " already exists" : " is a directory"));
     }
   }
 
@@ -527,7 +536,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       return false;
     }
     if (there.isFile()) {
-      store.rename(from, to, there.size(), there.etag());
+      Entries file = there.file();
+      store.rename(from, to, file.sizes[0], file.etags[0]);
       known.add(Keys.parent(to), false);
     } else {
       store.renameTree(Keys.marker(from), Keys.marker(to));
@@ -606,7 +616,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
    * user who may not write here loses an empty directory.
    */
   private void keep(String directory) {
-    if (known.hasMarker(directory)) {
+    if (known.hasMarker(directory) || Keys.marker(directory).contains(SCRATCH)) {
       return;
     }
     try {
@@ -631,13 +641,27 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   // What is there.
 
-  /** One request for a file, or a directory that is known; one more for another directory, or nothing. */
+  /**
+   * One request for a file, or a directory. Where a name looks like a file's, by a dot in it, there is one more for a
+   * directory that is not known, or nothing.
+   */
   @Override
   public FileStatus getFileStatus(Path path) throws IOException {
     String key = beginRead(OP_GET_FILE_STATUS, path);
     Path qualified = makeQualified(path);
     if (key.isEmpty() || (known.contains(key) && isDirectory(key))) {
       return StoreFileStatus.directory(user, qualified);
+    }
+    if (Keys.name(key).indexOf('.') < 0 && settings.statusCacheEntries() == 0) {
+      Glance there = Glance.at(store, key);
+      if (there.isFile()) {
+        return status(there.file(), 0, qualified);
+      }
+      if (there.isDirectory()) {
+        known.add(key, there.hasMarker());
+        return StoreFileStatus.directory(user, qualified);
+      }
+      throw notFound(path);
     }
     Entries file = store.headToRead(key);
     if (file != null) {

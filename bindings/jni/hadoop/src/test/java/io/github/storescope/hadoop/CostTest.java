@@ -3,9 +3,11 @@ package io.github.storescope.hadoop;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.FileNotFoundException;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
@@ -57,7 +59,37 @@ class CostTest {
   @Test
   void statusOfAFileIsOneRequest() throws Exception {
     write("/dir/file", 100);
-    assertEquals(List.of("HEAD"), server.kinds(() -> assertEquals(100, fs.getFileStatus(new Path("/dir/file")).getLen())));
+    assertEquals(List.of("LIST"), server.kinds(() -> assertEquals(100, fs.getFileStatus(new Path("/dir/file")).getLen())));
+    write("/dir/file.csv", 100);
+    assertEquals(
+        List.of("HEAD"), server.kinds(() -> assertEquals(100, fs.getFileStatus(new Path("/dir/file.csv")).getLen())));
+  }
+
+  @Test
+  void statusOfADirectoryOrOfNothingIsOneRequest() throws Exception {
+    write("/dir.d/file", 100);
+    try (FileSystem fresh = server.open(bucket, server.configuration())) {
+      assertEquals(
+          List.of("HEAD", "LIST"),
+          server.kinds(() -> assertTrue(fresh.getFileStatus(new Path("/dir.d")).isDirectory())));
+      assertEquals(List.of("LIST"), server.kinds(() -> assertTrue(fresh.getFileStatus(new Path("/dir.d")).isDirectory())));
+    }
+    assertEquals(
+        List.of("LIST"),
+        server.kinds(
+            () -> assertThrows(FileNotFoundException.class, () -> fs.getFileStatus(new Path("/dir.d/none")))));
+  }
+
+  /** However many there are: no page is asked for ahead. */
+  @Test
+  void aLookAtAFullDirectoryIsOneRequest() throws Exception {
+    for (int number = 0; number < 40; number++) {
+      Server.createFast(fs, "/dir/" + number).close();
+    }
+    assertEquals(List.of("LIST"), server.kinds(() -> assertTrue(fs.exists(new Path("/dir")))));
+    assertEquals(List.of("LIST"), server.kinds(() -> assertTrue(fs.getFileStatus(new Path("/dir")).isDirectory())));
+    assertEquals(List.of("LIST"), server.kinds(() -> assertEquals(40, fs.listStatus(new Path("/dir")).length)));
+    assertEquals(List.of("LIST"), server.kinds(() -> fs.mkdirs(new Path("/dir"))));
   }
 
   @Test

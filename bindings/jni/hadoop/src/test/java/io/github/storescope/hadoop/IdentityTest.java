@@ -173,6 +173,10 @@ class IdentityTest {
         out.write(TEXT);
       }
       fs.getFileStatus(moved);
+      // More than one look shows.
+      for (int n = 0; n < 70; n++) {
+        fs.create(moved.suffix("-" + n)).close();
+      }
       assertTrue(fs.delete(moved.getParent(), true));
       isGone(fs, moved);
     }

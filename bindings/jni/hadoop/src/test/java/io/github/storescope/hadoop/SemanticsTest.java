@@ -298,7 +298,7 @@ class SemanticsTest {
     Map<String, Long> counters = ((IOStatisticsSource) fs).getIOStatistics().counters();
     assertEquals(1, counters.get("op_create"));
     assertEquals(1, counters.get("op_get_file_status"));
-    assertEquals(1, counters.get("object_metadata_request"));
+    assertEquals(2, counters.get("object_list_request"));
     assertEquals(1, counters.get("object_put_request"));
   }
 
