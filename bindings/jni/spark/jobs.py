@@ -63,6 +63,15 @@ def file_system(spark, url: str):
     return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
 
 
+def classes_of(made) -> list[str]:
+    """The names of a Java object's class and of those above it, up to Hadoop's."""
+    names, at = [], made.getClass()
+    while not at.getName().startswith("org.apache.hadoop."):
+        names.append(at.getName())
+        at = at.getSuperclass()
+    return names
+
+
 def rows(spark, count: int = 20_000):
     """A table: `id`, `part` of four values, `value`, and a text that does not compress to nothing."""
     from pyspark.sql import functions as F
@@ -92,7 +101,7 @@ def round_trip(site: Path, url: str) -> dict:
     fs, path = file_system(spark, url)
     told = {
         "same": same(table, spark.read.parquet(url)),
-        "class": fs.getClass().getName(),
+        "classes": classes_of(fs),
         "files": len(fs.listStatus(path)),
         "hadoop": spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion(),
     }
@@ -106,7 +115,7 @@ def refused(site: Path, url: str) -> str:
     try:
         rows(spark).write.parquet(url)
     except Exception as error:
-        return str(error)
+        return f"{type(error).__name__}: {error}"
     raise AssertionError("it was written")
 
 

@@ -198,6 +198,14 @@ def by_a_session_token(server, _: Path) -> dict[str, str]:
     }
 
 
+def by_oracles_class_names(server, _: Path) -> dict[str, str]:
+    return {
+        **core_site.oci(server),
+        "fs.oci.impl": "com.oracle.bmc.hdfs.BmcFilesystem",
+        "fs.AbstractFileSystem.oci.impl": "com.oracle.bmc.hdfs.Bmc",
+    }
+
+
 def tuned_for_reads(server, _: Path) -> dict[str, str]:
     return {
         **core_site.oci(server),
@@ -225,12 +233,22 @@ def tuned_for_writes(server, _: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "variant",
-    [by_passphrase, of_one_bucket, of_the_old_names, by_a_session_token, tuned_for_reads, tuned_for_writes],
+    [
+        by_passphrase,
+        of_one_bucket,
+        of_the_old_names,
+        by_a_session_token,
+        by_oracles_class_names,
+        tuned_for_reads,
+        tuned_for_writes,
+    ],
     ids=lambda variant: variant.__name__,
 )
 def test_a_configuration_of_oracles(run, place, tmp_path, variant):
     told = run("round_trip", variant(place.server, tmp_path), url=place.url)
-    assert told["same"] and told["class"] == "io.github.storescope.hadoop.StoreFileSystem"
+    assert told["same"]
+    assert told["classes"][-1] == "io.github.storescope.hadoop.StoreFileSystem"
+    assert variant != by_oracles_class_names or told["classes"][0] == "com.oracle.bmc.hdfs.BmcFilesystem"
 
 
 def test_a_key_by_both_of_its_names_is_refused(run, place):
@@ -271,10 +289,12 @@ def program(tmp_path_factory):
 
 
 def test_a_jvm_ends_when_its_main_has(place, program, tmp_path):
-    """By spark-submit, with the jar from --jars; the program tells when its main returns, and calls no exit."""
+    """By spark-submit, with the jar from --jars alone: Hadoop has looked for services before Spark adds those, so that
+    the class must be named. The program tells when its main returns, and calls no exit."""
     import pyspark
 
-    core_site.write(tmp_path / "conf/core-site.xml", core_site.oci(place.server))
+    named = {"fs.oci.impl": "io.github.storescope.hadoop.StoreFileSystem"}
+    core_site.write(tmp_path / "conf/core-site.xml", {**core_site.oci(place.server), **named})
     submit = Path(pyspark.__file__).parent / "bin/spark-submit"
     ran = subprocess.run(
         [str(submit), "--master", "local[2]", "--class", "EndsByItself", "--jars", jobs.jars().replace(":", ",")]
