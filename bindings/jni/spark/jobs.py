@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,8 +164,9 @@ def speculated(site: Path, url: str, folder: str) -> dict:
     return told
 
 
-def executor_killed(site: Path, url: str, folder: str) -> dict:
-    """A job whose executor is killed while a task writes: after parts of its file were sent."""
+def executor_killed(site: Path, url: str, folder: str, record: str) -> dict:
+    """A job whose executor is killed while a task writes: after a part of its file was sent, by the server's record at the
+    address `record`."""
     spark = session(
         site,
         "local-cluster[1,1,1024]",
@@ -172,10 +174,15 @@ def executor_killed(site: Path, url: str, folder: str) -> dict:
     )
     killed = Path(folder, "killed")
 
+    def a_part_was_sent() -> bool:
+        with urllib.request.urlopen(record) as answer:
+            return any("uploadPartNum=" in line["target"] for line in json.load(answer))
+
     def blocks(partition: int, _: Iterator) -> Iterator[tuple[int, int, bytearray]]:
-        for at in range(64):
-            yield (partition, at, bytearray(os.urandom(1 << 20)))
+        for at in range(1024):
+            yield (partition, at, bytearray(os.urandom(1 << 16)))
         if partition == 0 and not killed.exists():
+            wait_for(a_part_was_sent)
             killed.touch()
             os.kill(executor(), signal.SIGKILL)
             wait_for(lambda: False)

@@ -145,8 +145,15 @@ def test_an_executor_killed_while_it_writes(run, server, tmp_path):
     from conftest import BUCKET, Place
 
     place = Place(server, f"oci://{BUCKET}@{server.oci['namespace']}/killed")
-    told = run("executor_killed", core_site.oci(server), url=place.url, folder=str(tmp_path), seconds=300)
-    assert told == {"rows": 128, "distinct": 128, "killed": True}
+    told = run(
+        "executor_killed",
+        core_site.oci(server),
+        url=place.url,
+        folder=str(tmp_path),
+        record=f"{server.ready['admin']}/record?since={max((line['id'] for line in server.record()), default=0)}",
+        seconds=300,
+    )
+    assert told == {"rows": 2048, "distinct": 2048, "killed": True}
     assert len(place.files()) == 2
     assert not [name for name in place.objects() if "_temporary" in name]
     # The parts that the killed executor sent are seen where uploads are listed, and nowhere else.
