@@ -130,18 +130,18 @@ def class_loaders(site: Path, url: str, settings: dict[str, str]) -> dict:
     return told
 
 
-def speculated(site: Path, url: str, folder: str) -> dict:
-    """A job whose first task waits until a second attempt of it has begun."""
+def speculated(site: Path, url: str, folder: str, master: str) -> dict:
+    """A job whose first task waits until a second attempt of it has begun, and fails the job if none does."""
     spark = session(
         site,
-        "local-cluster[2,1,1024]",
+        master,
         **{
             "spark.executor.memory": "600m",
+            "spark.task.maxFailures": "1",
             "spark.speculation": "true",
             "spark.speculation.interval": "100ms",
             "spark.speculation.quantile": "0.25",
             "spark.speculation.multiplier": "1.01",
-            "spark.speculation.minTaskRuntime": "100ms",
         },
     )
     second = Path(folder, "second-attempt")
