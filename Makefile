@@ -15,7 +15,7 @@ help:
 	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out,"
 	@echo "                  Hadoop's suites on 3.5.0 and by S3, Spark's committers, failures and older release"
 	@echo "make lint         format, clippy, docs, licences"
-	@echo "make dist         the wheel for any Linux x86_64, in dist/"
+	@echo "make dist         the wheel and the jars for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
 
 build:
@@ -30,7 +30,7 @@ test:
 
 test-matrix:
 	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix wheel \
-		jar hadoop-matrix spark-matrix
+		jar hadoop-matrix spark-matrix dist-jar
 
 lint:
 	@scripts/stages format clippy docs deny
@@ -40,7 +40,7 @@ fmt:
 
 # What is given out, in dist/.
 dist:
-	@scripts/stages build wheel
+	@scripts/stages build wheel dist-jar
 
 bench:
 	cargo bench --locked -p storescope-benches

@@ -3,6 +3,7 @@ package io.github.storescope.hadoop;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.lang.ref.Cleaner;
 import java.util.Locale;
 import java.util.Objects;
 import org.apache.hadoop.fs.Abortable;
@@ -24,6 +25,9 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   /** Smaller writes are gathered, so that single bytes do not cross into native code. */
   private static final int BUFFER = 64 << 10;
 
+  /** Discards, at the store too, what was written to streams that were let go of unclosed. */
+  private static final Cleaner CLEANER = Cleaner.create();
+
   private final Store store;
   private final Path path;
   private final String key;
@@ -34,9 +38,8 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
 
   private final byte[] buffer = new byte[BUFFER];
   private int buffered;
-  private volatile long writer;
-  /** Whether there is a native writer. */
-  private volatile boolean begun;
+  private final Writer writer = new Writer();
+  private final Cleaner.Cleanable dropped = CLEANER.register(this, writer);
   private boolean closed;
   /** What a write failed with: the file cannot be made any more. */
   private IOException failure;
@@ -106,7 +109,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
     try {
       begin(buffered);
       send();
-      Native.finish(writer);
+      writer.finish();
     } catch (IOException e) {
       fail(e);
       throw e;
@@ -149,7 +152,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   }
 
   private String recorded() throws IOException {
-    return begun ? Native.statistics(writer) : "";
+    return writer.begun ? Native.statistics(writer.handle) : "";
   }
 
   private void checkOpen() throws IOException {
@@ -173,7 +176,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   private void pass(byte[] bytes, int offset, int length) throws IOException {
     try {
       begin(-1);
-      Native.write(writer, bytes, offset, length);
+      Native.write(writer.handle, bytes, offset, length);
     } catch (IOException e) {
       fail(e);
       throw e;
@@ -184,9 +187,8 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
    * @param size of the file, if all of it is gathered; else -1
    */
   private void begin(long size) throws IOException {
-    if (!begun) {
-      writer = store.openWriter(key, mode, size, about);
-      begun = true;
+    if (!writer.begun) {
+      writer.begin(store.openWriter(key, mode, size, about));
     }
   }
 
@@ -201,15 +203,39 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
     }
   }
 
+  /** What hindered; null if nothing did. */
   private IOException discard() {
-    if (!begun) {
-      return null;
+    dropped.clean();
+    return writer.problem;
+  }
+
+  /** The native writer. Run, once, it is aborted, unless it has ended. */
+  private static final class Writer implements Runnable {
+
+    volatile long handle;
+    volatile boolean begun;
+    volatile IOException problem;
+
+    void begin(long opened) {
+      handle = opened;
+      begun = true;
     }
-    try {
-      Native.abort(writer);
-      return null;
-    } catch (IOException e) {
-      return e;
+
+    void finish() throws IOException {
+      Native.finish(handle);
+      begun = false;
+    }
+
+    @Override
+    public void run() {
+      if (begun) {
+        begun = false;
+        try {
+          Native.abort(handle);
+        } catch (IOException e) {
+          problem = e;
+        }
+      }
     }
   }
 

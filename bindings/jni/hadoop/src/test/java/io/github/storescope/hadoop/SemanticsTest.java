@@ -200,6 +200,29 @@ class SemanticsTest {
     assertEquals("", server.uploads(bucket));
   }
 
+  /** As long as it takes the collector to notice. */
+  @Test
+  void aFileThatIsLetGoOfLeavesNoUpload() throws Exception {
+    Configuration conf = server.configuration();
+    conf.set("fs.oci.client.multipart.partsize.mb", "10");
+    try (FileSystem small = server.open(bucket, conf)) {
+      begin(small);
+      assertNotEquals("", server.uploads(bucket));
+      for (int look = 0; look < 200 && !server.uploads(bucket).isEmpty(); look++) {
+        System.gc();
+      }
+      assertEquals("", server.uploads(bucket));
+      assertFalse(small.exists(new Path("/file")));
+    }
+  }
+
+  private static void begin(FileSystem fs) throws IOException {
+    FSDataOutputStream out = fs.create(new Path("/file"));
+    for (int part = 0; part < 30; part++) {
+      out.write(new byte[1 << 20]);
+    }
+  }
+
   @Test
   void aConditionalFileLosesToTheFirst() throws Exception {
     Path path = new Path("/file");
