@@ -33,7 +33,7 @@ ROOT = "contract-root"
 # What is asked before anything else, with a wrong key, must fail.
 FIRST = "MkdirTest"
 # At least so many requests of each kind, or the suites were not at work.
-COMMITTED = {"GET": 4000, "PUT": 2500, "HEAD": 700, "POST": 400, "DELETE": 40}
+COMMITTED = {"GET": 4000, "PUT": 2500, "HEAD": 100, "POST": 400, "DELETE": 40}
 
 
 @dataclass(frozen=True)
