@@ -33,10 +33,7 @@ ROOT = "contract-root"
 # What is asked before anything else, with a wrong key, must fail.
 FIRST = "MkdirTest"
 # At least so many requests of each kind, or the suites were not at work.
-COMMITTED = {
-    "oci": {"GET": 4000, "PUT": 2500, "HEAD": 700, "POST": 400, "DELETE": 40},
-    "s3": {"GET": 4000, "PUT": 2500, "HEAD": 700, "POST": 400, "DELETE": 40},
-}
+COMMITTED = {"GET": 4000, "PUT": 2500, "HEAD": 100, "POST": 400, "DELETE": 40}
 
 
 @dataclass(frozen=True)
@@ -58,27 +55,21 @@ class Lists:
     def tests(self) -> set[str]:
         return set(lines(self.suites))
 
-    def exceptions(self, scheme: str) -> dict[str, tuple[str, str]]:
+    def exceptions(self) -> dict[str, tuple[str, str]]:
         """Of each test that does not pass: `failed` or `skipped`, and why."""
         entries = (line.split("\t") for line in lines(self.unsupported))
-        return {name: (verdict, why) for name, verdict, schemes, why in entries if scheme in schemes.split(",")}
+        return {name: (verdict, why) for name, verdict, why in entries}
 
-    def bless(self, outcomes: dict[str, Outcome], scheme: str) -> None:
-        known = {tuple(line.split("\t")[:2]): line.split("\t")[2:] for line in lines(self.unsupported)}
-        entries = {}
-        for name, outcome in outcomes.items():
-            if outcome.verdict != "passed":
-                schemes, why = known.get((name, outcome.verdict), ("", outcome.said))
-                entries[name, outcome.verdict] = ({*schemes.split(","), scheme} - {""}, why)
-        for (name, verdict), (schemes, why) in known.items():
-            if others := set(schemes.split(",")) - {scheme}:
-                kept = entries.get((name, verdict), (set(), why))
-                entries[name, verdict] = (kept[0] | others, why)
+    def bless(self, outcomes: dict[str, Outcome]) -> None:
+        known = self.exceptions()
         write(self.suites, sorted(outcomes))
         write(
             self.unsupported,
-            sorted("\t".join([name, verdict, ",".join(sorted(schemes)), why])
-                   for (name, verdict), (schemes, why) in entries.items()),
+            sorted(
+                f"{name}\t{outcome.verdict}\t{known[name][1] if name in known else outcome.said}"
+                for name, outcome in outcomes.items()
+                if outcome.verdict != "passed"
+            ),
         )
 
 
@@ -114,8 +105,8 @@ def main() -> int:
     else:
         lists = Lists(asked.hadoop)
         if asked.bless:
-            lists.bless(outcomes, asked.scheme)
-        wrong += [*unlike(outcomes, lists, asked.scheme), *idle(record, asked.scheme)]
+            lists.bless(outcomes)
+        wrong += [*unlike(outcomes, lists), *idle(record)]
     for line in wrong:
         print(line)
     failed = len(wrong) if not asked.only else tally["failed"]
@@ -212,9 +203,9 @@ def refused(suites: Suites, server: serving.Server) -> list[str]:
     return [f"with a wrong key {FIRST} must fail by {refusal}: {dict(statuses)}, {outcomes}"]
 
 
-def unlike(outcomes: dict[str, Outcome], lists: Lists, scheme: str) -> Iterator[str]:
+def unlike(outcomes: dict[str, Outcome], lists: Lists) -> Iterator[str]:
     """Where what ran is not what the lists name."""
-    tests, exceptions = lists.tests(), lists.exceptions(scheme)
+    tests, exceptions = lists.tests(), lists.exceptions()
     yield from (f"did not run: {name}" for name in sorted(tests - outcomes.keys()))
     yield from (f"ran, and is not in {lists.suites.name}: {name}" for name in sorted(outcomes.keys() - tests))
     for name, outcome in sorted(outcomes.items()):
@@ -224,13 +215,13 @@ def unlike(outcomes: dict[str, Outcome], lists: Lists, scheme: str) -> Iterator[
     yield from (f"in {lists.unsupported.name}, but there is none: {name}" for name in sorted(exceptions.keys() - tests))
 
 
-def idle(record: list[dict], scheme: str) -> Iterator[str]:
+def idle(record: list[dict]) -> Iterator[str]:
     """Where the server's record does not show our jar at work."""
     agents = {line["user_agent"] for line in record}
     if strange := [agent for agent in agents if not AGENT.fullmatch(agent or "")]:
         yield f"not the jar's user agent: {strange}"
     done = collections.Counter(line["method"] for line in record)
-    if few := {method: done[method] for method, least in COMMITTED[scheme].items() if done[method] < least}:
+    if few := {method: done[method] for method, least in COMMITTED.items() if done[method] < least}:
         yield f"fewer requests than committed: {few}, of {dict(done)}"
 
 

@@ -48,21 +48,25 @@ class Place:
         """The data files among them, by their last names."""
         return [name.rsplit("/", 1)[-1] for name in self.objects() if name.endswith(".parquet")]
 
+    def text(self, name: str) -> str:
+        """What an object holds."""
+        return self._run("cat", f"{self.url}/{name}")
+
     def uploads(self) -> list[dict]:
         """Uploads by parts that were begun below and neither finished nor aborted."""
         return self._told("uploads")
 
-    def _told(self, *command: str) -> list[dict]:
+    def _told(self, command: str, *options: str) -> list[dict]:
+        return [json.loads(line) for line in self._run(command, self.url + "/", *options, "--json").splitlines()]
+
+    def _run(self, *command: str) -> str:
         environment = {
             **os.environ,
             "STORESCOPE_ENDPOINT": self.server.oci["endpoint"],
             "STORESCOPE_CONFIG_FILE": self.server.oci["config_file"],
         }
-        ran = subprocess.run(
-            [serving.binary(), command[0], self.url + "/", *command[1:], "--json"],
-            env=environment, capture_output=True, text=True, check=True,
-        )
-        return [json.loads(line) for line in ran.stdout.splitlines()]
+        ran = subprocess.run([serving.binary(), *command], env=environment, capture_output=True, text=True, check=True)
+        return ran.stdout
 
 
 @pytest.fixture(scope="session")

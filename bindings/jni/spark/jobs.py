@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,15 @@ def file_system(spark, url: str):
     return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
 
 
+def classes_of(made) -> list[str]:
+    """The names of a Java object's class and of those above it, up to Hadoop's."""
+    names, at = [], made.getClass()
+    while not at.getName().startswith("org.apache.hadoop."):
+        names.append(at.getName())
+        at = at.getSuperclass()
+    return names
+
+
 def rows(spark, count: int = 20_000):
     """A table: `id`, `part` of four values, `value`, and a text that does not compress to nothing."""
     from pyspark.sql import functions as F
@@ -92,7 +102,7 @@ def round_trip(site: Path, url: str) -> dict:
     fs, path = file_system(spark, url)
     told = {
         "same": same(table, spark.read.parquet(url)),
-        "class": fs.getClass().getName(),
+        "classes": classes_of(fs),
         "files": len(fs.listStatus(path)),
         "hadoop": spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion(),
     }
@@ -106,7 +116,7 @@ def refused(site: Path, url: str) -> str:
     try:
         rows(spark).write.parquet(url)
     except Exception as error:
-        return str(error)
+        return f"{type(error).__name__}: {error}"
     raise AssertionError("it was written")
 
 
@@ -120,18 +130,18 @@ def class_loaders(site: Path, url: str, settings: dict[str, str]) -> dict:
     return told
 
 
-def speculated(site: Path, url: str, folder: str) -> dict:
-    """A job whose first task waits until a second attempt of it has begun."""
+def speculated(site: Path, url: str, folder: str, master: str) -> dict:
+    """A job whose first task waits until a second attempt of it has begun, and fails the job if none does."""
     spark = session(
         site,
-        "local-cluster[2,1,1024]",
+        master,
         **{
             "spark.executor.memory": "600m",
+            "spark.task.maxFailures": "1",
             "spark.speculation": "true",
             "spark.speculation.interval": "100ms",
             "spark.speculation.quantile": "0.25",
             "spark.speculation.multiplier": "1.01",
-            "spark.speculation.minTaskRuntime": "100ms",
         },
     )
     second = Path(folder, "second-attempt")
@@ -154,8 +164,9 @@ def speculated(site: Path, url: str, folder: str) -> dict:
     return told
 
 
-def executor_killed(site: Path, url: str, folder: str) -> dict:
-    """A job whose executor is killed while a task writes: after parts of its file were sent."""
+def executor_killed(site: Path, url: str, folder: str, record: str) -> dict:
+    """A job whose executor is killed while a task writes: after a part of its file was sent, by the server's record at the
+    address `record`."""
     spark = session(
         site,
         "local-cluster[1,1,1024]",
@@ -163,10 +174,15 @@ def executor_killed(site: Path, url: str, folder: str) -> dict:
     )
     killed = Path(folder, "killed")
 
+    def a_part_was_sent() -> bool:
+        with urllib.request.urlopen(record) as answer:
+            return any("uploadPartNum=" in line["target"] for line in json.load(answer))
+
     def blocks(partition: int, _: Iterator) -> Iterator[tuple[int, int, bytearray]]:
-        for at in range(64):
-            yield (partition, at, bytearray(os.urandom(1 << 20)))
+        for at in range(1024):
+            yield (partition, at, bytearray(os.urandom(1 << 16)))
         if partition == 0 and not killed.exists():
+            wait_for(a_part_was_sent)
             killed.touch()
             os.kill(executor(), signal.SIGKILL)
             wait_for(lambda: False)
