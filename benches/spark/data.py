@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what the works read: `python data.py FOLDER`. Equal seeds make equal bytes.
 
-    wide.parquet            800,000 rows of 20 float64 columns, 4 row groups: 122 MiB
-    sales/part-*.parquet    12,000,000 rows in 8 files of 60 MB, ordered by `key`; one row group a file, as Spark writes it
-    items.parquet           10,000 rows, one for each `item` of sales
-    small/part-*.parquet    200 files of 100 KB
-    bytes.bin               512 MiB
-    wanted.json             the bytes that a work cannot do without, where that is plain
-    warm/                   the same on a small scale: what a process reads before it counts
+wide.parquet            800,000 rows of 20 float64 columns, 4 row groups: 122 MiB
+sales/part-*.parquet    12,000,000 rows in 8 files of 60 MB, ordered by `key`; one row group a file, as Spark writes it
+items.parquet           10,000 rows, one for each `item` of sales
+small/part-*.parquet    200 files of 100 KB
+bytes.bin               512 MiB
+wanted.json             the bytes that a work cannot do without, where that is plain
+warm/                   the same on a small scale: what a process reads before it counts
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
@@ -101,21 +102,21 @@ def median(series: dict[int, float]) -> Median:
 
 
 def ratio(above: dict[int, float], below: dict[int, float]) -> Median:
-    """Run by run; of medians, where one of them was not measured in each run."""
-    if above.keys() == below.keys():
+    """Run by run; of medians, where one of them was not measured in each run, or is an excess that noise made negative."""
+    if above.keys() == below.keys() and min(below.values()) > 0:
         return Median.of([above[run] / below[run] for run in above])
     value = middle(above) / middle(below)
     return Median(value, value, value)
 
 
-def about(command: list[str], runs: int, slow_runs: int) -> dict[str, Any]:
+def about(asked: argparse.Namespace) -> dict[str, Any]:
+    options = {"--only": asked.only, "--rows": asked.rows, "--runs": asked.runs, "--slow-runs": asked.slow_runs}
+    command = [word for name, value in options.items() if value for word in (name, str(value))]
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "load": os.getloadavg()[0],
         "command": shlex.join(["benches/spark/run.py", *command]),
-        "runs": runs,
-        "slow_runs": slow_runs,
     }
 
 
@@ -224,7 +225,7 @@ class Bar:
         return f"{self.what}: {self.value.told(self.digits)} {sign} {self.limit:,.{self.digits}f}: {verdict}"
 
 
-def bars(work: Work, rows: dict[str, Of], wanted: dict[str, int]) -> Iterator[Bar]:
+def bars(work: Work, rows: dict[str, Of], wanted: dict[str, int]) -> Iterator[Bar | str]:
     ours = rows[OURS]
 
     def peer(name: str) -> Of | None:
@@ -233,12 +234,13 @@ def bars(work: Work, rows: dict[str, Of], wanted: dict[str, int]) -> Iterator[Ba
     tuned, classic = peer(TUNED), peer(CLASSIC)
     s3a = [each for name in (CLASSIC, ANALYTICS) if (each := peer(name))]
 
-    def excess(times_tuned: float, times_s3a: float) -> Iterator[Bar]:
-        if tuned:
-            yield Bar("excess ÷ Oracle tuned's", ratio(ours.excess, tuned.excess), times_tuned)
-        if s3a:
-            better = min(s3a, key=lambda each: middle(each.excess))
-            yield Bar("excess ÷ the better S3A's", ratio(ours.excess, better.excess), times_s3a)
+    def excess(times_tuned: float, times_s3a: float) -> Iterator[Bar | str]:
+        better = min(s3a, key=lambda each: middle(each.excess)) if s3a else None
+        for name, other, times in (("Oracle tuned's", tuned, times_tuned), ("the better S3A's", better, times_s3a)):
+            if other and middle(other.excess) > 0:
+                yield Bar(f"excess ÷ {name}", ratio(ours.excess, other.excess), times)
+            elif other:
+                yield f"excess ÷ {name}: not judged, {name} is lost in the disk's spread"
 
     def sent(megabytes: float) -> Bar:
         return Bar("MB sent", median(ours.megabytes), megabytes, digits=1)

@@ -32,7 +32,6 @@ from plan import WORKS, Work
 from rows import COMMITTERS, LOCAL, OURS, ROWS, Row, conf
 
 
-
 def main() -> None:
     asked = arguments()
     # Whoever ends this ends what it started.
@@ -49,7 +48,7 @@ def main() -> None:
     prepare.all_of(asked.cache, set(names))
     measurements: list[dict[str, Any]] = []
     told = {
-        "about": report.about(sys.argv[1:], asked.runs, asked.slow_runs),
+        "about": report.about(asked),
         "wanted": json.loads((asked.cache / "data/wanted.json").read_text()),
         "measurements": measurements,
     }
@@ -160,8 +159,7 @@ class Bench:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "OCI_", "STORESCOPE_", "SPARK_", "HADOOP_"))
-            and not name.lower().endswith("_proxy")
+            if not name.startswith(("AWS_", "OCI_", "STORESCOPE_", "SPARK_", "HADOOP_")) and not name.lower().endswith("_proxy")
         }
         environment = {
             **clean,

@@ -17,11 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from plan import PREADS, THREADS, WORKS
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
-
-from plan import PREADS, THREADS, WORKS
-
 
 
 def columns_of_wide(spark: SparkSession, root: str, warm: bool) -> Any:

@@ -22,12 +22,38 @@ pub(crate) const SMALL: u64 = 1 << 20;
 /// Names of small objects remembered.
 const NAMES: usize = 1 << 16;
 
+/// Folders whose footers are remembered.
+const FOLDERS: usize = 1 << 10;
+/// The least that is asked for of an end.
+const LEAST: u64 = 8 << 10;
+/// What a parquet file ends with, behind the length of its footer.
+const MAGIC: &[u8] = b"PAR1";
+
 type Name = (Arc<str>, String);
+
+/// Where an object lies.
+fn folder((identity, key): &Name) -> Name {
+    let folder = key.rfind('/').map_or("", |slash| &key[..slash]);
+    (Arc::clone(identity), folder.to_owned())
+}
+
+/// How long the footer of a parquet file is, with what tells its length, as the file's last bytes say, which are there.
+async fn footer(reader: &Reader, size: u64) -> Option<u64> {
+    let last = size.checked_sub(8)?..size;
+    if !reader.holds(last.clone()) {
+        return None;
+    }
+    let last = reader.read_at(last).await.ok()?;
+    let (length, magic) = last.split_first_chunk::<4>()?;
+    (magic == MAGIC).then(|| u64::from(u32::from_le_bytes(*length)) + 8)
+}
 
 #[derive(Default)]
 pub(crate) struct Tails {
     kept: Mutex<Kept>,
     small: Mutex<Small>,
+    /// What the last footer of a folder was, and how much of an end to ask for next: of a table's files one is like another.
+    learned: Mutex<HashMap<Name, u64>>,
 }
 
 #[derive(Default)]
@@ -67,11 +93,27 @@ impl Tails {
             }
             return Ok(Some(meta));
         }
-        let length = if locked(&self.small).knows(&name) { SMALL } else { tail };
+        let length = if locked(&self.small).knows(&name) {
+            SMALL
+        } else {
+            locked(&self.learned).get(&folder(&name)).copied().unwrap_or(tail)
+        };
         let reader = open.store.reader(key, ReadOptions::new().policy(ReadPolicy::Parquet));
         let Some(meta) = found(reader.tail(length).await)?.cloned() else { return Ok(None) };
+        if let Some(footer) = footer(&reader, meta.size).await {
+            self.learn(folder(&name), footer);
+        }
         self.keep(open, key, &meta.etag, &reader);
         Ok(Some(meta))
+    }
+
+    /// Twice what the last footer took: the next may be longer, and lie behind an index.
+    fn learn(&self, folder: Name, footer: u64) {
+        let mut learned = locked(&self.learned);
+        if learned.len() >= FOLDERS {
+            learned.clear();
+        }
+        learned.insert(folder, (2 * footer).next_multiple_of(4 << 10).clamp(LEAST, SMALL));
     }
 
     /// The reader of this version, if it is kept.

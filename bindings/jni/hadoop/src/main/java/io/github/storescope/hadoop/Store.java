@@ -2,6 +2,10 @@
 package io.github.storescope.hadoop;
 
 import java.io.IOException;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -11,11 +15,24 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class Store implements AutoCloseable {
 
   private static final byte[] NOTHING = {};
+  private static final int WRITTEN = 1024;
 
   private final long handle;
   private final Settings settings;
   private final StatusCache statuses;
   private final AtomicBoolean closed = new AtomicBoolean();
+  /** Columnar files that were written here and not asked for since; the oldest are forgotten. */
+  private final Set<String> written =
+      Collections.synchronizedSet(
+          Collections.newSetFromMap(
+              new LinkedHashMap<>() {
+                private static final long serialVersionUID = 1L;
+
+                @Override
+                protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
+                  return size() > WRITTEN;
+                }
+              }));
 
   Store(Settings settings, String scope) throws IOException {
     this.settings = settings;
@@ -54,7 +71,8 @@ final class Store implements AutoCloseable {
    * the file is opened.
    */
   Entries headToRead(String key) throws IOException {
-    return head(key, Keys.isColumnar(key) ? settings.statusTail() : 0);
+    // A committer asks for what it has just written, and does not read it.
+    return head(key, Keys.isColumnar(key) && !written.remove(key) ? settings.statusTail() : 0);
   }
 
   private Entries head(String key, int tail) throws IOException {
@@ -72,6 +90,9 @@ final class Store implements AutoCloseable {
   /** To be told when a file was written. */
   void written(String key) {
     statuses.forget(key);
+    if (Keys.isColumnar(key)) {
+      written.add(key);
+    }
   }
 
   /** The first entries below a prefix, at most so many, at any depth. */
