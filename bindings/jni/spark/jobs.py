@@ -58,15 +58,9 @@ def session(site: Path, master: str = "local[2]", **settings: str):
     return builder.getOrCreate()
 
 
-def file_system(spark, url: str):
-    """Hadoop's FileSystem of a URL, and the Path."""
-    path = spark._jvm.org.apache.hadoop.fs.Path(url)
-    return path.getFileSystem(spark._jsc.hadoopConfiguration()), path
-
-
-def classes_of(made) -> list[str]:
-    """The names of a Java object's class and of those above it, up to Hadoop's."""
-    names, at = [], made.getClass()
+def lineage(at) -> list[str]:
+    """The names of a Java class and of those above it, up to Hadoop's."""
+    names = []
     while not at.getName().startswith("org.apache.hadoop."):
         names.append(at.getName())
         at = at.getSuperclass()
@@ -99,15 +93,25 @@ def round_trip(site: Path, url: str) -> dict:
     spark = session(site)
     table = rows(spark)
     table.write.parquet(url)
-    fs, path = file_system(spark, url)
+    hadoop = spark._jvm.org.apache.hadoop
     told = {
         "same": same(table, spark.read.parquet(url)),
-        "classes": classes_of(fs),
-        "files": len(fs.listStatus(path)),
-        "hadoop": spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion(),
+        "classes": lineage(hadoop.fs.FileSystem.getFileSystemClass("oci", spark._jsc.hadoopConfiguration())),
+        "hadoop": hadoop.util.VersionInfo.getVersion(),
     }
     spark.stop()
     return told
+
+
+def by_hand(site: Path, url: str) -> list[str]:
+    """What notebooks do: the FileSystem's own methods, which py4j looks up by reflection."""
+    spark = session(site)
+    rows(spark).write.parquet(url)
+    path = spark._jvm.org.apache.hadoop.fs.Path(url)
+    fs = path.getFileSystem(spark._jsc.hadoopConfiguration())
+    names = sorted(status.getPath().getName() for status in fs.listStatus(path))
+    spark.stop()
+    return names
 
 
 def refused(site: Path, url: str) -> str:

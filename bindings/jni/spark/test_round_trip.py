@@ -25,7 +25,6 @@ def test_a_table_is_written_and_read(run, place, seen):
     assert told.pop("classes")[-1] == "io.github.storescope.hadoop.StoreFileSystem"
     assert told == {
         "same": True,
-        "files": 5,
         "hadoop": HADOOP[pyspark.__version__],
     }
     assert len(place.files()) == 4 and place.objects()[0].endswith("/_SUCCESS")
@@ -33,3 +32,8 @@ def test_a_table_is_written_and_read(run, place, seen):
     assert len(requests) >= 20
     assert all(re.fullmatch(r"storescope/\S+ \(jvm\)", line["user_agent"]) for line in requests)
     assert all(line["status"] < 500 and line["status"] != 401 for line in requests)
+
+
+def test_a_notebook_asks_the_file_system_itself(run, place):
+    names = run("by_hand", core_site.oci(place.server), url=place.url)
+    assert names == ["_SUCCESS", *sorted(place.files())]
