@@ -41,6 +41,12 @@ class CostTest {
     fs.close();
   }
 
+  /** Another job begins: nothing is known of what was written. */
+  private void reopen() throws Exception {
+    fs.close();
+    fs = server.open(bucket, server.configuration());
+  }
+
   private byte[] write(String path, int size) throws Exception {
     byte[] bytes = new byte[size];
     new Random(size).nextBytes(bytes);
@@ -127,6 +133,7 @@ class CostTest {
   @Test
   void aListedSmallColumnarFileIsOneGetAndNoHead() throws Exception {
     byte[] bytes = write("/table/part-0.parquet", 100_000);
+    reopen();
     fs.listStatus(new Path("/table"));
     List<JsonNode> lines =
         server.during(
@@ -145,6 +152,7 @@ class CostTest {
   @Test
   void theFooterOfALargeFileIsFetchedOnce() throws Exception {
     byte[] bytes = write("/table/part-0.parquet", 8_000_000);
+    reopen();
     Path path = new Path("/table/part-0.parquet");
     List<String> kinds =
         server.kinds(
@@ -170,6 +178,36 @@ class CostTest {
     try (FSDataInputStream in = fs.openFile(path).withFileStatus(status).build().get()) {
       assertArrayEquals(other, all(in, other.length));
     }
+  }
+
+  /** Of a table's files one footer is like another: the next end that is asked for is about as long as it has to be. */
+  @Test
+  void theLengthOfFootersIsLearnt() throws Exception {
+    byte[] file = new byte[3_000_000];
+    System.arraycopy(new byte[] {(byte) 0x10, 0x0e, 0, 0, 'P', 'A', 'R', '1'}, 0, file, file.length - 8, 8);
+    for (int number = 0; number < 3; number++) {
+      try (FSDataOutputStream out = fs.create(new Path("/table/part-" + number + ".parquet"))) {
+        out.write(file);
+      }
+    }
+    reopen();
+    List<Long> bytes = new java.util.ArrayList<>();
+    for (int number = 0; number < 3; number++) {
+      Path path = new Path("/table/part-" + number + ".parquet");
+      for (JsonNode line : server.during(() -> fs.getFileStatus(path))) {
+        bytes.add(line.path("bytes_out").asLong());
+      }
+    }
+    assertEquals(List.of(65536L, 8192L, 8192L), bytes);
+  }
+
+  /** A committer asks what it has just written, and does not read it. */
+  @Test
+  void theStatusOfWhatWasJustWrittenIsAHead() throws Exception {
+    write("/table/part-0.parquet", 8_000_000);
+    Path path = new Path("/table/part-0.parquet");
+    assertEquals(List.of("HEAD"), server.kinds(() -> fs.getFileStatus(path)));
+    assertEquals(List.of("GET"), server.kinds(() -> fs.getFileStatus(path)));
   }
 
   @Test
