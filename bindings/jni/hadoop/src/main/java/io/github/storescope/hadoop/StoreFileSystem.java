@@ -40,7 +40,6 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.BulkDelete;
 import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.CompositeCrcFileChecksum;
 import org.apache.hadoop.fs.ContentSummary;
@@ -89,7 +88,8 @@ import org.slf4j.LoggerFactory;
  * <p>Files appear whole, when they are closed. A rename moves each object at once, but a directory object by object: if it
  * fails, the exception says how many were moved. There is no append, no truncation, no times and permissions to set.
  *
- * <p>Of any number of threads.
+ * <p>Of any number of threads. No method names a type that Hadoop 3.3.4 lacks, so that it can be looked through there, as
+ * notebooks do; {@link BulkDeletingFileSystem} has what newer ones add.
  */
 public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
@@ -633,10 +633,14 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     }
   }
 
-  @Override
-  public BulkDelete createBulkDelete(Path path) throws IOException {
+  /** Of this FileSystem, which must be open. */
+  Store store() throws IOException {
     store.handle();
-    return StoreBulkDelete.of(this, store, known, makeQualified(path));
+    return store;
+  }
+
+  KnownDirectories known() {
+    return known;
   }
 
   // What is there.
@@ -905,7 +909,6 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       case CommonPathCapabilities.FS_MULTIPART_UPLOADER:
       case CommonPathCapabilities.FS_PATHHANDLES:
       case CommonPathCapabilities.ABORTABLE_STREAM:
-      case CommonPathCapabilities.BULK_DELETE:
       case CommonPathCapabilities.VIRTUAL_BLOCK_LOCATIONS:
       case CreateBuilder.CONDITIONAL_OVERWRITE:
       case CreateBuilder.CONTENT_TYPE:
