@@ -60,10 +60,9 @@ def main() -> None:
             for run in range(asked.runs):
                 for work in works:
                     for row in turned(rows, run):
-                        if measurement := bench.measure(row, work, run):
-                            measurements.append(measurement)
-                            if asked.json:
-                                asked.json.write_text(json.dumps(told, indent=1))
+                        measurements += bench.measure(row, work, run)
+                        if asked.json:
+                            asked.json.write_text(json.dumps(told, indent=1))
     print(report.markdown(told))
 
 
@@ -77,6 +76,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--binary", default=binary, help="storescope, which serves; STORESCOPE_BIN (%(default)s)")
     parser.add_argument("--cache", type=Path, default=cache, help="where what is made is kept (%(default)s)")
     parser.add_argument("--runs", type=int, default=9, help="measurements of each work and row (%(default)s)")
+    parser.add_argument(
+        "--per-process", type=int, default=1, help="measurements of a work by one process before the next row's turn (%(default)s)"
+    )
     parser.add_argument("--slow", type=float, default=45, help="seconds from which a row is slow at a work (%(default)s)")
     parser.add_argument("--slow-runs", type=int, default=1, help="measurements of a row at which it is slow (%(default)s)")
     parser.add_argument("--only", help="works, with commas between: " + ",".join(WORKS))
@@ -105,22 +107,31 @@ class Bench:
         self.results: dict[str, Any] = {}
         self.slow: Counter[tuple[str, str]] = Counter()
 
-    def measure(self, row: Row, work: Work, run: int) -> dict[str, Any] | None:
-        """One measurement, or none of a row that has been slow at it often enough."""
+    def measure(self, row: Row, work: Work, run: int) -> list[dict[str, Any]]:
+        """The measurements of one process; none of a row that has been slow at the work often enough."""
         if self.slow[row.name, work.name] >= self.asked.slow_runs:
-            return None
-        prefix = f"run-{run}/{row.name}/{work.name}"
+            return []
+        times = 1 if work.writes else self.asked.per_process
+        prefixes = [f"run-{run}-{time}/{row.name}/{work.name}" for time in range(times)]
         remote = row.scheme != "file"
         if remote:
-            for name in work.reads:
-                self.store.copy(f"{self.store.bucket}/base/{name}", f"{self.store.bucket}/{prefix}/{name}")
+            for prefix in prefixes:
+                for name in work.reads:
+                    self.store.copy(f"{self.store.bucket}/base/{name}", f"{self.store.bucket}/{prefix}/{name}")
         self.store.forget()
-        told = self.child(row, work, run, self.places(row, work, prefix))
-        lines = self.store.between(told["began_ns"], told["ended_ns"]) if "began_ns" in told else []
+        measurements = [
+            self.measurement(row, work, run, told) for told in self.child(row, work, run, self.places(row, work, prefixes))
+        ]
         if remote:
-            self.store.remove(prefix)
-        if "seconds" not in told or told["seconds"] > self.asked.slow:
+            for prefix in prefixes:
+                self.store.remove(prefix)
+        if any("seconds" not in told or told["seconds"] > self.asked.slow for told in measurements):
             self.slow[row.name, work.name] += 1
+        return measurements
+
+    def measurement(self, row: Row, work: Work, run: int, told: dict[str, Any]) -> dict[str, Any]:
+        """What a process told of one time, with what the server saw meanwhile."""
+        lines = self.store.between(told["began_ns"], told["ended_ns"]) if "began_ns" in told else []
         if "result" in told:
             self.compare(row, work, told["result"])
         if self.asked.requests:
@@ -139,16 +150,16 @@ class Bench:
         print(f"{run} {report.in_short(measurement)}", file=sys.stderr, flush=True)
         return measurement
 
-    def places(self, row: Row, work: Work, prefix: str) -> dict[str, str]:
+    def places(self, row: Row, work: Work, prefixes: list[str]) -> dict[str, Any]:
         """Where the process reads or writes: on the local disk, of the store before it counts, and what counts."""
         data, tables = self.asked.cache / "data", self.scratch / "tables"
         local = (tables if work.writes else data).as_uri()
         if row.scheme == "file":
-            return {"local": local, "warm": f"{local}/warm", "counted": local}
-        counted = row.root(self.store.ready, prefix)
+            return {"local": local, "warm": f"{local}/warm", "counted": [local] * len(prefixes)}
+        counted = [row.root(self.store.ready, prefix) for prefix in prefixes]
         return {"local": local, "warm": row.root(self.store.ready, "base/warm"), "counted": counted}
 
-    def child(self, row: Row, work: Work, run: int, places: dict[str, str]) -> dict[str, Any]:
+    def child(self, row: Row, work: Work, run: int, places: dict[str, Any]) -> list[dict[str, Any]]:
         cache = self.asked.cache
         jars = [cache / "build/reads", *(cache / jar for jar in row.jars)]
         jars += [self.asked.jar] if row.name == OURS else []
@@ -178,8 +189,8 @@ class Bench:
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
-        told = [line for line in printed.splitlines() if line.startswith("{")]
-        return json.loads(told[-1]) if told else {"failed": str(log)}
+        told = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+        return told or [{"failed": str(log)}]
 
     def compare(self, row: Row, work: Work, result: Any) -> None:
         """All rows must have read, or written, the same."""

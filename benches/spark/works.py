@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One measurement, in a process of its own: `run.py` starts `python works.py SPECIFICATION` with the environment that it
-made, and reads the last line of what it prints.
+made, and reads the lines of JSON that it prints, one for each place that counts.
 
 A process starts Spark and does the work on the local disk, then twice on small objects of the store, so that classes are
 loaded and compiled and connections stand; then once on what is counted. A table is written once, then overwritten."""
@@ -115,13 +115,14 @@ def main() -> None:
     with at_most(asked["limit"], "before it counts"):
         # A table that is to be overwritten has to be there.
         for _ in range(1 if writes else 2):
-            work(spark, asked["counted"] if writes else asked["warm"], True)
-    spark._jvm.java.lang.System.gc()
-    with at_most(asked["limit"], "while it counts"):
-        told = measured(pid, lambda: work(spark, asked["counted"], False))
-    if writes:
-        told["result"] = files_of(spark, asked["counted"])
-    print(json.dumps(told), flush=True)
+            work(spark, asked["counted"][0] if writes else asked["warm"], True)
+    for counted in asked["counted"]:
+        spark._jvm.java.lang.System.gc()
+        with at_most(asked["limit"], "while it counts"):
+            told = measured(pid, lambda root=counted: work(spark, root, False))
+        if writes:
+            told["result"] = files_of(spark, counted)
+        print(json.dumps(told), flush=True)
     spark.stop()
 
 

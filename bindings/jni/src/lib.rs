@@ -53,7 +53,7 @@ extern "system" fn JNI_OnLoad(vm: *mut JavaVM, _: *mut c_void) -> jint {
         // SAFETY: the JVM hands over its own.
         unsafe { jni::JavaVM::from_raw(vm) }
     };
-    let looked = vm.attach_current_thread(|env| java::look_up(env));
+    let looked = vm.attach_current_thread(java::look_up);
     if looked.is_ok() { JNI_VERSION_1_8 } else { jni::sys::JNI_ERR }
 }
 
@@ -173,7 +173,7 @@ natives! {
 
     "delete" fn delete(env, store: jlong, key: JString<'a>) -> jboolean {
         let (store, key) = (the_store(store)?, java::string(env, &key)?);
-        Ok(wait(env, store.delete(&key))?)
+        wait(env, store.delete(&key))
     }
 
     "deleteMany" fn delete_many(env, store: jlong, keys: JObjectArray<'a, JString<'a>>, batched: jboolean) -> JObjectArray<'a, JString<'a>> {

@@ -47,7 +47,7 @@ impl OpenReader {
         let reader = kept.unwrap_or_else(|| {
             let reader = fresh(open, &key, size, etag.as_deref(), policy);
             if columnar {
-                tails.keep(open, &key, &etag, &reader);
+                tails.keep(open, &key, etag.as_deref(), &reader);
             }
             reader
         });
@@ -96,7 +96,9 @@ impl OpenReader {
                 Some(Piece::End(_, Err(error))) if is_past_end(&error) && filled == 0 => {
                     return Ok(None);
                 }
-                Some(Piece::End(_, ended)) => drop(ended?),
+                Some(Piece::End(_, ended)) => {
+                    ended?;
+                }
                 _ => break,
             }
         }
@@ -206,7 +208,7 @@ impl OpenReader {
             Process::current().tails.keep(
                 &self.open,
                 &self.key,
-                &etag,
+                etag.as_deref(),
                 &reader.with_scope(&self.open.scope),
             );
         }

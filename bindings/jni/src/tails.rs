@@ -16,7 +16,7 @@ use storescope::{ListEntry, ObjectMeta, ReadOptions, ReadPolicy, Reader};
 /// Readers kept at once; the one unused for the longest makes room.
 const MOST: usize = 256;
 /// How long one is kept that nobody asks for.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// An object up to this size is read by one request.
 pub(crate) const SMALL: u64 = 1 << 20;
 /// Names of small objects remembered.
@@ -103,7 +103,7 @@ impl Tails {
         if let Some(footer) = footer(&reader, meta.size).await {
             self.learn(folder(&name), footer);
         }
-        self.keep(open, key, &meta.etag, &reader);
+        self.keep(open, key, meta.etag.as_deref(), &reader);
         Ok(Some(meta))
     }
 
@@ -140,8 +140,8 @@ impl Tails {
     }
 
     /// Keeps a reader for others.
-    pub(crate) fn keep(&self, open: &OpenStore, key: &str, etag: &Option<String>, reader: &Reader) {
-        let Some(etag) = etag.clone() else { return };
+    pub(crate) fn keep(&self, open: &OpenStore, key: &str, etag: Option<&str>, reader: &Reader) {
+        let Some(etag) = etag.map(str::to_owned) else { return };
         let (name, at) = ((Arc::clone(&open.identity), key.to_owned()), Instant::now());
         let mut kept = locked(&self.kept);
         let was = kept.readers.insert(name.clone(), One { reader: reader.clone(), etag, at });
