@@ -120,7 +120,8 @@ class Bench:
                     self.store.copy(f"{self.store.bucket}/base/{name}", f"{self.store.bucket}/{prefix}/{name}")
         self.store.forget()
         measurements = [
-            self.measurement(row, work, run, told) for told in self.child(row, work, run, self.places(row, work, prefixes))
+            self.measurement(row, work, run * self.asked.per_process + time, told)
+            for time, told in enumerate(self.child(row, work, run, self.places(row, work, prefixes)))
         ]
         if remote:
             for prefix in prefixes:

@@ -165,7 +165,7 @@ impl Handle {
     pub(crate) fn cover(&self, wanted: Vec<Range<u64>>) -> Vec<Unit> {
         let sizes = self.sizes();
         let mut state = self.state();
-        let wanted = self.with_tail(wanted, state.size);
+        let wanted = self.with_tail(wanted, &state);
         let mut units = Vec::new();
         let mut gaps = Vec::new();
         for range in wanted {
@@ -422,10 +422,15 @@ impl Handle {
         Ok(())
     }
 
-    fn with_tail(&self, mut wanted: Vec<Range<u64>>, size: Option<u64>) -> Vec<Range<u64>> {
-        let Some(size) = size.filter(|_| self.options.policy.reads_tail()) else { return wanted };
+    /// A columnar file's first read near its end is one of all of its end.
+    fn with_tail(&self, mut wanted: Vec<Range<u64>>, state: &State) -> Vec<Range<u64>> {
+        let Some(size) = state.size.filter(|_| self.options.policy.reads_tail()) else {
+            return wanted;
+        };
         let tail = size.saturating_sub(TAIL)..size;
-        if wanted.last().is_some_and(|last| last.end > tail.start) {
+        if wanted.last().is_some_and(|last| last.end > tail.start)
+            && !state.is_any_there(&(size.saturating_sub(1)..size))
+        {
             wanted.push(tail);
             return plan::disjoint(wanted);
         }

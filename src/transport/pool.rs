@@ -33,7 +33,7 @@ pub(super) struct HostPool {
 }
 
 /// How large an answer may be that is read to its end although nobody wants it any more, ...
-const DRAINED: u64 = 256 << 10;
+const DRAINED: u64 = 1 << 20;
 /// ... for how long, ...
 const DRAINS_FOR: Duration = Duration::from_secs(2);
 /// ... and how many at once: others cost their connections.
