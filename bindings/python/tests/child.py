@@ -23,14 +23,17 @@ def interrupted(store):
     """Ctrl-C in the middle of a read: KeyboardInterrupt within a second, and the process goes on."""
 
     def interrupt():
+        begun.wait()
         print("reading", flush=True)
         sys.stdin.readline()
         os.kill(os.getpid(), signal.SIGINT)
         sent.append(time.monotonic())
 
-    sent = []
+    sent, begun = [], threading.Event()
     threading.Thread(target=interrupt).start()
     try:
+        # Not before: the start of a thread can be interrupted, too.
+        begun.set()
         store.get(LATE)
     except KeyboardInterrupt:
         assert time.monotonic() - sent[0] < 1, "the interrupt took its time"

@@ -229,10 +229,11 @@ S3FS = {
                 "auth": "api_key",
                 "compartment": "o",
                 "endpoint": "http://e",
+                "tenancy": "t",
                 "first_byte_timeout": 60,
                 "stall_timeout": 60,
             },
-            ["config_kwargs[retry_strategy]", "default_block_size", "tenancy"],
+            ["config_kwargs[retry_strategy]", "default_block_size"],
         ),
         (
             "s3",

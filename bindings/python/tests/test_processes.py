@@ -22,7 +22,7 @@ def child(server, store, options):
     """A child that runs one function of child.py. It is asked to go on once it says that it reads."""
     store.put("k", b"data")
     store.put("late", b"late")
-    server.fault({"method": "GET", "contains": "/late", "action": {"delay": {"ms": 60_000}}})
+    server.fault({"method": "GET", "contains": "late", "action": {"delay": {"ms": 60_000}}})
     started = []
 
     def run(name, until="reading"):
