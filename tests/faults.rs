@@ -1042,6 +1042,8 @@ async fn reads_that_shared_a_refused_signature_all_recover() {
     let world = World::impatient(1);
     let bytes = world.object("k", 100).await;
     read(&world.store, "k").await.unwrap();
+    // All four are there before the first is refused: no second try takes a refusal that is another's.
+    world.fault(Fault::new(Action::Delay { ms: 200 }).method("GET").count(4));
     world.fault(status(401).method("GET").count(4));
     let reads = join_all((0..4).map(|_| read(&world.store, "k"))).await;
     for read in reads {
