@@ -125,6 +125,10 @@ impl Tails {
         one.at = now;
         let reader = one.reader.clone();
         kept.used.push_back((now, name));
+        let old = kept.expire(now);
+        drop(kept);
+        // A reader's end may take other locks.
+        drop(old);
         Some(reader)
     }
 
@@ -179,8 +183,9 @@ impl Kept {
     /// What has been unused for too long, or is too much.
     fn expire(&mut self, now: Instant) -> Vec<One> {
         let mut old = Vec::new();
-        while let Some((at, _)) = self.used.front() {
-            if self.readers.len() <= MOST && now.duration_since(*at) < IDLE {
+        while let Some((at, name)) = self.used.front() {
+            let current = self.readers.get(name).is_some_and(|one| one.at == *at);
+            if current && self.readers.len() <= MOST && now.duration_since(*at) < IDLE {
                 break;
             }
             let Some((at, name)) = self.used.pop_front() else { break };

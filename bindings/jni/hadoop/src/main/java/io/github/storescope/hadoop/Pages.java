@@ -7,15 +7,13 @@ import java.lang.ref.Cleaner;
 /** A listing, page by page. Closes itself at its end; one that is let go of before is closed by a cleaner. */
 final class Pages implements AutoCloseable {
 
-  private static final Cleaner CLEANER = Cleaner.create();
-
   private final long listing;
   private final Cleaner.Cleanable closing;
   private boolean ended;
 
   Pages(long listing) {
     this.listing = listing;
-    closing = CLEANER.register(this, () -> Native.closeListing(listing));
+    closing = Abandoned.watch(this, () -> Native.closeListing(listing));
   }
 
   /** The next page that holds anything; null after the last. */

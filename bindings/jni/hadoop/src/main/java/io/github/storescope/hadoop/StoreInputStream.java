@@ -38,12 +38,6 @@ final class StoreInputStream extends FSInputStream
   /** Reads of the stream below this size go through a buffer of this size on Java's side. */
   private static final int BUFFER = 16 << 10;
 
-  private static final Cleaner CLEANER = Cleaner.create(runnable -> {
-    Thread thread = new Thread(runnable, "storescope-cleaner");
-    thread.setDaemon(true);
-    return thread;
-  });
-
   private final Path path;
   private final Reader reader;
   private final Cleaner.Cleanable cleanable;
@@ -75,7 +69,7 @@ final class StoreInputStream extends FSInputStream
     this.statistics = statistics;
     this.reader = new Reader(Native.openReader(store.handle(), key, size, etag, policy));
     // A stream that is dropped unclosed frees what it holds.
-    this.cleanable = CLEANER.register(this, reader);
+    this.cleanable = Abandoned.watch(this, reader);
     this.counted = StreamStatistics.ofReads(() -> Native.statistics(reader.handle));
   }
 

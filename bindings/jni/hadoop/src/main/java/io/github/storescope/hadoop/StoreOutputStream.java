@@ -2,8 +2,8 @@
 package io.github.storescope.hadoop;
 
 import java.io.IOException;
-import java.io.OutputStream;
 import java.lang.ref.Cleaner;
+import java.io.OutputStream;
 import java.util.Locale;
 import java.util.Objects;
 import org.apache.hadoop.fs.Abortable;
@@ -25,9 +25,6 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   /** Smaller writes are gathered, so that single bytes do not cross into native code. */
   private static final int BUFFER = 64 << 10;
 
-  /** Discards, at the store too, what was written to streams that were let go of unclosed. */
-  private static final Cleaner CLEANER = Cleaner.create();
-
   private final Store store;
   private final Path path;
   private final String key;
@@ -39,7 +36,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   private final byte[] buffer = new byte[BUFFER];
   private int buffered;
   private final Writer writer = new Writer();
-  private final Cleaner.Cleanable dropped = CLEANER.register(this, writer);
+  private final Cleaner.Cleanable dropped = Abandoned.watch(this, writer);
   private boolean closed;
   /** What a write failed with: the file cannot be made any more. */
   private IOException failure;

@@ -25,30 +25,11 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What goes wrong, and the exception that Hadoop's users know for it. */
-class BadInputTest {
-
-  private Server server;
-  private String bucket;
-  private FileSystem fs;
-
-  @BeforeEach
-  void open() throws Exception {
-    server = new Server();
-    bucket = server.bucket();
-    fs = server.open(bucket, server.configuration());
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    server.clearFaults();
-    fs.close();
-  }
+class BadInputTest extends OnABucket {
 
   private void write(String path, int size) throws Exception {
     try (FSDataOutputStream out = fs.create(new Path(path))) {

@@ -18,28 +18,10 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Requests an operation costs, by the server's record. */
-class CostTest {
-
-  private Server server;
-  private String bucket;
-  private FileSystem fs;
-
-  @BeforeEach
-  void open() throws Exception {
-    server = new Server();
-    bucket = server.bucket();
-    fs = server.open(bucket, server.configuration());
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    fs.close();
-  }
+class CostTest extends OnABucket {
 
   /** Another job begins: nothing is known of what was written. */
   private void reopen() throws Exception {

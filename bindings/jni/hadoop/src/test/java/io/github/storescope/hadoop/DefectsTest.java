@@ -23,31 +23,12 @@ import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The defects of Oracle's connector, each of which would cost its users data or time: none is one of ours. */
-class DefectsTest {
+class DefectsTest extends OnABucket {
 
   private static final String DENIED = "{\"status\":{\"status\":403,\"code\":\"NotAllowed\",\"message\":\"no\"}}";
-
-  private Server server;
-  private String bucket;
-  private FileSystem fs;
-
-  @BeforeEach
-  void open() throws Exception {
-    server = new Server();
-    bucket = server.bucket();
-    fs = server.open(bucket, server.configuration());
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    server.clearFaults();
-    fs.close();
-  }
 
   private byte[] write(FileSystem into, String path, int size) throws Exception {
     byte[] bytes = new byte[size];

@@ -40,29 +40,10 @@ import org.apache.hadoop.fs.PathIsNotEmptyDirectoryException;
 import org.apache.hadoop.fs.RemoteIterator;
 import org.apache.hadoop.fs.UploadHandle;
 import org.apache.hadoop.fs.statistics.IOStatisticsSource;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** What Hadoop's suites do not ask: directories of both kinds, handles, options, and threads. */
-class SemanticsTest {
-
-  private Server server;
-  private String bucket;
-  private FileSystem fs;
-
-  @BeforeEach
-  void open() throws Exception {
-    server = new Server();
-    bucket = server.bucket();
-    fs = server.open(bucket, server.configuration());
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    server.clearFaults();
-    fs.close();
-  }
+class SemanticsTest extends OnABucket {
 
   private void write(String path, String text) throws IOException {
     try (FSDataOutputStream out = fs.create(new Path(path))) {

@@ -22,36 +22,24 @@ import java.util.function.IntFunction;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileRange;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Every way to read gives the bytes that were written, from any number of threads. */
-class StreamTest {
+class StreamTest extends OnABucket {
 
   private static final int SIZE = 24 << 20;
 
-  private Server server;
-  private FileSystem fs;
   private byte[] bytes;
 
   @BeforeEach
-  void open() throws Exception {
-    server = new Server();
-    fs = server.open(server.bucket(), server.configuration());
+  void write() throws Exception {
     bytes = new byte[SIZE];
     new Random(5).nextBytes(bytes);
     try (FSDataOutputStream out = fs.create(new Path("/file"))) {
       out.write(bytes);
     }
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    server.clearFaults();
-    fs.close();
   }
 
   private void check(FileRange range) throws Exception {
