@@ -3,11 +3,13 @@
 
 use crate::Ended;
 use crate::exit::Exit;
-use crate::session;
+use crate::session::{self, Work};
 use crate::settings::Settings;
+use crate::tally::Tally;
 use clap::Args;
 use serde_json::json;
 use std::io::Write;
+use std::sync::Arc;
 use storescope::{Client, ErrorKind, StoreOptions, StoreUrl};
 
 /// Make a bucket. On OCI it is made in the compartment of the settings, else in the tenancy's root.
@@ -23,20 +25,39 @@ pub(crate) struct Mb {
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
+
+    /// Of a file of commands that is only rehearsed.
+    #[arg(skip)]
+    dry_run: bool,
 }
 
 impl Mb {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        let url = bucket(&self.url)?;
-        session::run(settings, async |client: &Client| {
-            match client.create_bucket(&url, StoreOptions::new()).await {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    return Err(Exit::failed(format!("{url} exists already")));
-                }
-                made => made?,
+        session::perform(settings, &self)
+    }
+
+    /// Makes nothing, and says what would be made.
+    pub(crate) fn rehearse(&mut self) {
+        self.dry_run = true;
+    }
+}
+
+impl Work for Mb {
+    fn check(&self) -> Ended {
+        check(&self.url)
+    }
+
+    async fn work(&self, client: &Client, _: &Arc<Tally>) -> Ended {
+        if self.dry_run {
+            return would(self.json, "make", &self.url);
+        }
+        match client.create_bucket(&self.url, StoreOptions::new()).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(Exit::failed(format!("{} exists already", self.url)));
             }
-            told(self.json, "made", &url)
-        })
+            made => made?,
+        }
+        told(self.json, "made", &self.url)
     }
 }
 
@@ -52,23 +73,53 @@ pub(crate) struct Rb {
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
+
+    /// Of a file of commands that is only rehearsed.
+    #[arg(skip)]
+    dry_run: bool,
 }
 
 impl Rb {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        let url = bucket(&self.url)?;
-        session::run(settings, async |client: &Client| {
-            client.delete_bucket(&url, StoreOptions::new()).await?;
-            told(self.json, "removed", &url)
-        })
+        session::perform(settings, &self)
+    }
+
+    /// Removes nothing, and says what would be removed.
+    pub(crate) fn rehearse(&mut self) {
+        self.dry_run = true;
     }
 }
 
-fn bucket(url: &StoreUrl) -> Result<StoreUrl, Exit> {
+impl Work for Rb {
+    fn check(&self) -> Ended {
+        check(&self.url)
+    }
+
+    async fn work(&self, client: &Client, _: &Arc<Tally>) -> Ended {
+        if self.dry_run {
+            return would(self.json, "remove", &self.url);
+        }
+        client.delete_bucket(&self.url, StoreOptions::new()).await?;
+        told(self.json, "removed", &self.url)
+    }
+}
+
+fn check(url: &StoreUrl) -> Ended {
     if url.bucket().is_none() || !url.key().is_empty() {
         return Err(Exit::usage(format!("{url} is no bucket: oci://NAME@NAMESPACE or s3://NAME")));
     }
-    Ok(url.clone())
+    Ok(())
+}
+
+fn would(json: bool, what: &str, url: &StoreUrl) -> Ended {
+    let (url, mut out) = (url.to_string(), std::io::stdout().lock());
+    if json {
+        let result = format!("would_{what}");
+        writeln!(out, "{}", json!({ result: url }))?;
+    } else {
+        writeln!(out, "{what} {url}")?;
+    }
+    Ok(())
 }
 
 fn told(json: bool, what: &str, url: &StoreUrl) -> Ended {

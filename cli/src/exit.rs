@@ -24,6 +24,11 @@ impl Exit {
         Exit { code: 1, message: message.into(), kind: None }
     }
 
+    /// Nothing is there of what was named.
+    pub(crate) fn missing(message: impl Into<String>) -> Exit {
+        Exit { code: 3, message: message.into(), kind: Some(ErrorKind::NotFound) }
+    }
+
     /// Ctrl-C or SIGTERM; what ran has been told.
     pub(crate) fn interrupted() -> Exit {
         Exit { code: 130, message: "interrupted".to_owned(), kind: None }

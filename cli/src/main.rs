@@ -7,19 +7,24 @@ mod bench;
 mod buckets;
 mod child;
 mod cp;
+mod du;
 mod exit;
 mod fetch;
+mod filter;
 mod objects;
 mod place;
 mod progress;
 mod report;
 mod rm;
+mod run;
 mod saved;
 mod serve;
 mod session;
 mod settings;
+mod sync;
 mod tally;
 mod uploads;
+mod wildcard;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Exit;
@@ -41,9 +46,11 @@ const EXAMPLES: &str = "Examples:
   storescope ls oci://lake@ns/ -l
   storescope cat s3://lake/notes.txt --range 0-99
   storescope cp -r results oci://lake@ns/runs/17        a second run copies what has changed
+  storescope sync site s3://lake/site --delete --dry-run
+  storescope ls 's3://lake/2026/*/part-?.parquet'       wildcards; --raw turns them off
   storescope serve --model oci-native                   OCI Object Storage and S3 on this machine
 
-URLs (names in them are literal: nothing is decoded):
+URLs (names in them are literal: nothing is decoded; *, ? and [ are wildcards in a source, unless --raw is given):
   oci://BUCKET@NAMESPACE/NAME   without @NAMESPACE the service is asked for it
   s3://BUCKET/NAME
   file:///PATH
@@ -83,8 +90,14 @@ enum Command {
     Cp(cp::Cp),
     /// Move files and objects; rename within a bucket.
     Mv(cp::Mv),
+    /// Make a tree like another: what differs is copied, what is too much can be removed.
+    Sync(sync::Sync),
     /// Remove objects.
     Rm(rm::Rm),
+    /// Count bytes and objects by folder.
+    Du(du::Du),
+    /// Run a file of commands over one client.
+    Run(run::Run),
     /// Make a bucket.
     Mb(buckets::Mb),
     /// Remove an empty bucket.
@@ -115,7 +128,10 @@ fn main() -> ExitCode {
         Command::Stat(stat) => stat.run(&cli.settings),
         Command::Cp(cp) => cp.run(&cli.settings),
         Command::Mv(mv) => mv.run(&cli.settings),
+        Command::Sync(sync) => sync.run(&cli.settings),
         Command::Rm(rm) => rm.run(&cli.settings),
+        Command::Du(du) => du.run(&cli.settings),
+        Command::Run(run) => run.run(&cli.settings),
         Command::Mb(mb) => mb.run(&cli.settings),
         Command::Rb(rb) => rb.run(&cli.settings),
         Command::Uploads(uploads) => uploads.run(&cli.settings),

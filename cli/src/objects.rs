@@ -2,14 +2,21 @@
 //! `ls`, `cat`, `stat`.
 
 use crate::Ended;
+use crate::exit::Exit;
 use crate::fetch::Fetch;
-use crate::session;
+use crate::filter::Filter;
+use crate::place::root;
+use crate::session::{self, Work};
 use crate::settings::Settings;
+use crate::tally::Tally;
+use crate::wildcard::{Meant, Names};
 use clap::Args;
-use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use storescope::{
     Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta,
@@ -22,9 +29,14 @@ use storescope::{
   storescope ls oci://lake@ns/                 one level; folders end in /
   storescope ls oci://lake@ns/2026/ -r -l      all below, with size, time and ETag
   storescope ls oci://@ns                      the buckets
-  storescope ls oci://lake@ns/ --json          one JSON object a line")]
+  storescope ls oci://lake@ns/ --json          one JSON object a line
+  storescope ls 's3://lake/2026/*/part-?.csv'  names and folders that match
+  storescope ls -r s3://lake/ --include '*.csv' --exclude 'tmp/'
+
+In a pattern, * and ? match within a folder, ** across folders, [a-z] one character. With -r, what is below the folders
+that match is listed, too.")]
 pub(crate) struct Ls {
-    /// A bucket, a prefix of names, or a service.
+    /// A bucket, a prefix of names, a pattern, or a service.
     url: StoreUrl,
 
     /// Size, time and ETag, too.
@@ -38,27 +50,57 @@ pub(crate) struct Ls {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    names: Names,
+
+    #[command(flatten)]
+    filter: Filter,
 }
 
 impl Ls {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        session::run(settings, async |client: &Client| {
-            let mut out = BufWriter::new(io::stdout().lock());
-            if self.url.bucket().is_none() && self.url.scheme() != Scheme::File {
-                let mut buckets = client.buckets(&self.url, StoreOptions::new());
-                while let Some(bucket) = buckets.next().await {
-                    self.write_bucket(&mut out, &bucket?)?;
+        session::perform(settings, &self)
+    }
+
+    /// What the URL means, as far as the filter takes it.
+    async fn entries(
+        &self,
+        client: &Client,
+    ) -> Result<BoxStream<'static, Result<ListEntry, Exit>>, Exit> {
+        let store = root(client, &self.url)?;
+        let key = self.url.key();
+        let (entries, folder, nothing) =
+            match self.names.meant(client, &self.url, self.recursive, false).await? {
+                Meant::Name => {
+                    let options = ListOptions::new().delimiter(!self.recursive);
+                    let folder = key.rfind('/').map_or(0, |slash| slash + 1);
+                    (store.list(key, options).boxed(), folder, None)
                 }
-            } else {
-                let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
-                let options = ListOptions::new().delimiter(!self.recursive);
-                let mut entries = store.list(self.url.key(), options);
-                while let Some(entry) = entries.next().await {
-                    self.write_entry(&mut out, &entry?)?;
+                Meant::Pattern(pattern) => {
+                    let (folder, nothing) =
+                        (pattern.folder().len(), pattern.matched_nothing(&store));
+                    let entries = if self.recursive {
+                        pattern.objects(&store, true).map_ok(ListEntry::Object).boxed()
+                    } else {
+                        pattern.entries(&store)
+                    };
+                    (entries, folder, Some(nothing))
                 }
-            }
-            Ok(out.flush()?)
-        })
+            };
+        let mut entries = Box::pin(entries.peekable());
+        if let (Some(nothing), None) = (nothing, entries.as_mut().peek().await) {
+            return Err(nothing);
+        }
+        let filter = self.filter.clone();
+        let taken = entries.try_filter(move |entry| {
+            std::future::ready(match entry {
+                ListEntry::Object(meta) => filter.takes(&meta.key[folder..]),
+                ListEntry::Prefix(prefix) => filter.takes(&prefix[folder..]),
+                _ => true,
+            })
+        });
+        Ok(taken.map_err(Exit::from).boxed())
     }
 
     fn write_bucket(&self, out: &mut impl Write, bucket: &Bucket) -> io::Result<()> {
@@ -99,36 +141,54 @@ impl Ls {
     }
 }
 
+impl Work for Ls {
+    async fn work(&self, client: &Client, _: &Arc<Tally>) -> Ended {
+        // Line by line: other commands of a file may write between them.
+        let (mut out, mut line) = (BufWriter::new(io::stdout()), Vec::new());
+        if self.url.bucket().is_none() && self.url.scheme() != Scheme::File {
+            let mut buckets = client.buckets(&self.url, StoreOptions::new());
+            while let Some(bucket) = buckets.next().await {
+                self.write_bucket(&mut line, &bucket?)?;
+                out.write_all(&line)?;
+                line.clear();
+            }
+        } else {
+            let mut entries = self.entries(client).await?;
+            while let Some(entry) = entries.next().await {
+                self.write_entry(&mut line, &entry?)?;
+                out.write_all(&line)?;
+                line.clear();
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
 /// Write an object's bytes to standard output. A whole object is checked against the store's checksum.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   storescope cat oci://lake@ns/table.parquet > table.parquet
   storescope cat oci://lake@ns/log.txt --range 0-99      the first hundred bytes
-  storescope cat oci://lake@ns/log.txt --range -4096     the last 4096")]
+  storescope cat oci://lake@ns/log.txt --range -4096     the last 4096
+  storescope cat 's3://lake/logs/2026-11-*.txt'          all that match, in the order of their names")]
 pub(crate) struct Cat {
-    /// The object.
+    /// The object, or a pattern.
     url: StoreUrl,
 
     /// Only these bytes: FIRST-LAST, FIRST- or -COUNT.
     #[arg(long, value_parser = parse_range, allow_hyphen_values = true)]
     range: Option<GetRange>,
+
+    #[command(flatten)]
+    names: Names,
 }
 
 impl Cat {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        session::run(settings, async |client: &Client| {
-            let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
-            let mut body = self.body(&store).await?;
-            let mut out = io::stdout().lock();
-            while let Some(bytes) = body.next().await {
-                out.write_all(&bytes?)?;
-            }
-            Ok(out.flush()?)
-        })
+        session::perform(settings, &self)
     }
 
-    async fn body(&self, store: &Store) -> storescope::Result<Fetch> {
-        let key = self.url.key();
+    async fn body(&self, store: &Store, key: &str) -> storescope::Result<Fetch> {
         let range = match &self.range {
             None => return Fetch::begin(store, key, None).await,
             Some(GetRange::Bounded(range)) => (range.start, Bound::Excluded(range.end)),
@@ -144,47 +204,97 @@ impl Cat {
     }
 }
 
+impl Work for Cat {
+    async fn work(&self, client: &Client, _: &Arc<Tally>) -> Ended {
+        let store = root(client, &self.url)?;
+        let mut names = named(client, &store, &self.url, self.names).await?;
+        let mut out = io::stdout().lock();
+        while let Some(key) = names.try_next().await? {
+            let mut body = self.body(&store, &key).await?;
+            while let Some(bytes) = body.next().await {
+                out.write_all(&bytes?)?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// The name of a URL, or those that match it.
+async fn named(
+    client: &Client,
+    store: &Store,
+    url: &StoreUrl,
+    names: Names,
+) -> Result<BoxStream<'static, Result<String, Exit>>, Exit> {
+    Ok(match names.meant(client, url, false, true).await? {
+        Meant::Name => stream::iter([Ok(url.key().to_owned())]).boxed(),
+        Meant::Pattern(pattern) => {
+            pattern.chosen(store, false, &Filter::default()).map_ok(|meta| meta.key).boxed()
+        }
+    })
+}
+
 /// Tell what an object is: size, times, ETag, checksum, metadata.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  storescope stat oci://lake@ns/table.parquet --json")]
+#[command(after_help = "Examples:
+  storescope stat oci://lake@ns/table.parquet --json
+  storescope stat 's3://lake/2026/*.parquet' --json      one JSON object a line")]
 pub(crate) struct Stat {
-    /// The object.
+    /// The object, or a pattern.
     url: StoreUrl,
 
-    /// As a JSON object.
+    /// As a JSON object; of a pattern, one a line.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    names: Names,
 }
 
 impl Stat {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        session::run(settings, async |client: &Client| {
-            let store = client.store(&self.url.with_key(""), StoreOptions::new())?;
-            let described = described(&store.head(self.url.key()).await?);
-            let mut out = io::stdout().lock();
-            if self.json {
-                return Ok(writeln!(out, "{described:#}")?);
-            }
-            for (name, value) in described.as_object().into_iter().flatten() {
-                match value {
-                    Value::Null => {}
-                    Value::String(text) => writeln!(out, "{name:>16}  {text}")?,
-                    Value::Object(items) => {
-                        for (item, value) in items {
-                            writeln!(
-                                out,
-                                "{:>16}  {}",
-                                format!("meta {item}"),
-                                value.as_str().unwrap_or_default()
-                            )?;
-                        }
+        session::perform(settings, &self)
+    }
+
+    fn write(&self, described: &Value, of_many: bool) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            return if of_many {
+                writeln!(out, "{described}")
+            } else {
+                writeln!(out, "{described:#}")
+            };
+        }
+        for (name, value) in described.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => {}
+                Value::String(text) => writeln!(out, "{name:>16}  {text}")?,
+                Value::Object(items) => {
+                    for (item, value) in items {
+                        writeln!(
+                            out,
+                            "{:>16}  {}",
+                            format!("meta {item}"),
+                            value.as_str().unwrap_or_default()
+                        )?;
                     }
-                    other => writeln!(out, "{name:>16}  {other}")?,
                 }
+                other => writeln!(out, "{name:>16}  {other}")?,
             }
-            Ok(())
-        })
+        }
+        if of_many { writeln!(out) } else { Ok(()) }
+    }
+}
+
+impl Work for Stat {
+    async fn work(&self, client: &Client, _: &Arc<Tally>) -> Ended {
+        let store = root(client, &self.url)?;
+        let of_many = self.names.pattern(&self.url)?.is_some();
+        let mut names = named(client, &store, &self.url, self.names).await?;
+        while let Some(key) = names.try_next().await? {
+            self.write(&described(&store.head(&key).await?), of_many)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,16 +4,19 @@
 use crate::Ended;
 use crate::cp::objects;
 use crate::exit::Exit;
-use crate::place::{prefix, root, url_of};
-use crate::session;
+use crate::filter::Filter;
+use crate::place::{last, prefix, root, url_of};
+use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;
+use crate::wildcard::{Meant, Names};
 use clap::Args;
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use storescope::{Client, DeleteOptions, Store, StoreUrl};
+use storescope::{Client, DeleteOptions, ObjectMeta, Store, StoreUrl};
 
 /// Remove objects. With -r, all whose names begin with NAME/, by as few requests as the store takes.
 #[derive(Debug, Args)]
@@ -23,11 +26,18 @@ use storescope::{Client, DeleteOptions, Store, StoreUrl};
   storescope rm -r oci://lake@ns/2025/              2025/…; 2025.txt and 2025b/… stay
   storescope rm -r oci://lake@ns/2025/ --dry-run    only tell which
   storescope rm -r s3://scratch/ --yes              all objects of a bucket
+  storescope rm 's3://lake/tmp/*.csv' --dry-run     names that match: * stays in its folder, ** does not
+  storescope rm -r s3://lake/logs/ --exclude '*.gz'
+  storescope rm --raw 's3://lake/what?.txt'         the name as it is written
+
+Where an object has a pattern for its name and other names match, too, nothing is removed: --raw means that object. A
+pattern that begins with a wildcard reaches the whole bucket and asks for --yes. With -r a pattern also means what is
+below the folders that match; without -r it means no folders.
 
 With -r and nothing below NAME/, the object NAME is removed. An object that is not there is an error where the store
 tells (S3 does not). Uploads that were never ended are not objects: see `storescope uploads`.")]
 pub(crate) struct Rm {
-    /// Objects, or names with more below them.
+    /// Objects, patterns, or (with -r) names with more below them.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<StoreUrl>,
 
@@ -46,43 +56,35 @@ pub(crate) struct Rm {
     /// One JSON object a line for each object, and one for the sum.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    names: Names,
+
+    #[command(flatten)]
+    filter: Filter,
 }
 
 impl Rm {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
-        self.check()?;
-        let tally = Arc::new(Tally::new("removed", self.json));
-        if !self.dry_run && (self.recursive || self.urls.len() > 1) {
-            tally.expect_many();
-        }
-        session::run_told(settings, &tally, async |client: &Client| {
-            for url in &self.urls {
-                let store = root(client, url)?;
-                if !self.recursive || !self.below(&store, url.key(), &tally).await? {
-                    self.one(&store, url.key(), &tally).await?;
-                }
-            }
-            Ok(())
-        })
+        session::perform(settings, &self)
     }
 
-    fn check(&self) -> Result<(), Exit> {
-        for url in &self.urls {
-            if !url.key().is_empty() {
-                continue;
+    /// Removes nothing, and says what would be removed.
+    pub(crate) fn rehearse(&mut self) {
+        self.dry_run = true;
+    }
+
+    /// Removes what one URL means.
+    async fn meant(&self, store: &Store, key: &str, meant: Meant, tally: &Tally) -> Ended {
+        match meant {
+            Meant::Pattern(pattern) => {
+                let found = pattern.chosen(store, self.recursive, &self.filter);
+                self.all(store, found, tally).await
             }
-            if !self.recursive {
-                return Err(Exit::usage(format!(
-                    "{url} names no object: -r removes what is in a bucket, `rb` an empty bucket"
-                )));
-            }
-            if !self.yes && !self.dry_run {
-                return Err(Exit::usage(format!(
-                    "{url} is a whole bucket: say --yes to remove every object in it, or --dry-run to see them"
-                )));
-            }
+            Meant::Name if self.recursive && self.below(store, key, tally).await? => Ok(()),
+            Meant::Name if !self.filter.takes(last(key).unwrap_or_default()) => Ok(()),
+            Meant::Name => self.one(store, key, tally).await,
         }
-        Ok(())
     }
 
     async fn one(&self, store: &Store, key: &str, tally: &Tally) -> Ended {
@@ -105,39 +107,28 @@ impl Rm {
         if found.as_mut().peek().await.is_none() {
             return Ok(key.is_empty());
         }
+        let filter = self.filter.clone();
+        let taken = found.try_filter(move |meta: &ObjectMeta| {
+            std::future::ready(filter.takes(&meta.key[below.len()..]))
+        });
+        self.all(store, taken.map_err(Exit::from).boxed(), tally).await?;
+        Ok(true)
+    }
+
+    /// Removes what is found, or says what would be removed.
+    async fn all(
+        &self,
+        store: &Store,
+        mut found: BoxStream<'static, Result<ObjectMeta, Exit>>,
+        tally: &Tally,
+    ) -> Ended {
         if self.dry_run {
             while let Some(meta) = found.try_next().await? {
                 self.would(store, &meta.key, meta.size)?;
             }
-            return Ok(true);
+            return Ok(());
         }
-        // A listing that breaks ends the names; why is told behind the results of those that came.
-        let broken = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&broken);
-        let keys = stream::unfold(found, move |mut found| {
-            let told = Arc::clone(&told);
-            async move {
-                match found.next().await? {
-                    Ok(meta) => Some((meta.key, found)),
-                    Err(error) => {
-                        *told.lock().expect("no holder panics") = Some(error);
-                        None
-                    }
-                }
-            }
-        });
-        let mut removed = store.delete_many(keys.boxed());
-        while let Some((key, result)) = removed.next().await {
-            let name = json!({ "name": url_of(store, &key) });
-            match result {
-                Ok(()) => tally.done(name),
-                // Somebody else was faster: it is gone.
-                Err(error) if error.is_not_found() => tally.skipped("gone", name),
-                Err(error) => tally.failed(error.into(), name),
-            }
-        }
-        let broken = broken.lock().expect("no holder panics").take();
-        broken.map_or(Ok(true), |error| Err(error.into()))
+        remove(store, found.map_ok(|meta| meta.key).boxed(), tally).await
     }
 
     fn would(&self, store: &Store, key: &str, size: u64) -> Ended {
@@ -149,4 +140,92 @@ impl Rm {
         }
         Ok(())
     }
+}
+
+impl Work for Rm {
+    fn check(&self) -> Ended {
+        for url in &self.urls {
+            if let Some(pattern) = self.names.pattern(url)? {
+                if pattern.is_of_whole_bucket() && !self.yes && !self.dry_run {
+                    return Err(Exit::usage(format!(
+                        "{url} may match every object of the bucket: say --yes to remove them, or --dry-run to see them"
+                    )));
+                }
+                continue;
+            }
+            if !url.key().is_empty() {
+                continue;
+            }
+            if !self.recursive {
+                return Err(Exit::usage(format!(
+                    "{url} names no object: -r removes what is in a bucket, `rb` an empty bucket"
+                )));
+            }
+            if !self.yes && !self.dry_run {
+                return Err(Exit::usage(format!(
+                    "{url} is a whole bucket: say --yes to remove every object in it, or --dry-run to see them"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        let tally = Tally::new("removed", self.json);
+        let mut patterns = self.urls.iter().map(|url| self.names.pattern(url));
+        let is_many =
+            self.recursive || self.urls.len() > 1 || patterns.any(|it| !matches!(it, Ok(None)));
+        if !self.dry_run && is_many {
+            tally.expect_many();
+        }
+        Some(tally)
+    }
+
+    async fn work(&self, client: &Client, tally: &Arc<Tally>) -> Ended {
+        // What can be refused is refused before anything is removed.
+        let mut all = Vec::new();
+        for url in &self.urls {
+            let meant = self.names.meant(client, url, self.recursive, true).await?;
+            all.push((root(client, url)?, url.key(), meant));
+        }
+        for (store, key, meant) in all {
+            self.meant(&store, key, meant, tally).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes objects by as few requests as the store takes, and counts how each ended.
+pub(crate) async fn remove(
+    store: &Store,
+    keys: BoxStream<'static, Result<String, Exit>>,
+    tally: &Tally,
+) -> Ended {
+    // A listing that breaks ends the names; why is told behind the results of those that came.
+    let broken = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&broken);
+    let keys = stream::unfold(keys, move |mut keys| {
+        let told = Arc::clone(&told);
+        async move {
+            match keys.next().await? {
+                Ok(key) => Some((key, keys)),
+                Err(exit) => {
+                    *told.lock().expect("no holder panics") = Some(exit);
+                    None
+                }
+            }
+        }
+    });
+    let mut removed = store.delete_many(keys.boxed());
+    while let Some((key, result)) = removed.next().await {
+        let name = json!({ "name": url_of(store, &key) });
+        match result {
+            Ok(()) => tally.removed(name),
+            // Somebody else was faster: it is gone.
+            Err(error) if error.is_not_found() => tally.skipped("gone", name),
+            Err(error) => tally.failed(error.into(), name),
+        }
+    }
+    let broken = broken.lock().expect("no holder panics").take();
+    broken.map_or(Ok(()), Err)
 }

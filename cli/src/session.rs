@@ -22,6 +22,34 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How long the work may take to stop: it is blocked where nobody reads what it writes to standard output.
 const STOP: Duration = Duration::from_secs(1);
 
+/// What a command does by a client: as a process of its own, or as one line of many (`run`).
+pub(crate) trait Work {
+    /// Refuses what can be seen to make no sense before anything is asked of a store.
+    fn check(&self) -> Ended {
+        Ok(())
+    }
+
+    /// What it counts, where it works on many things.
+    fn tally(&self) -> Option<Tally> {
+        None
+    }
+
+    /// Does it. `tally` is what [`Work::tally`] gave.
+    async fn work(&self, client: &Client, tally: &Arc<Tally>) -> Ended;
+}
+
+/// Runs a command by itself.
+pub(crate) fn perform(settings: &Settings, command: &impl Work) -> Ended {
+    command.check()?;
+    match command.tally() {
+        Some(tally) => {
+            let tally = Arc::new(tally);
+            run_told(settings, &tally, async |client| command.work(client, &tally).await)
+        }
+        None => run(settings, async |client| command.work(client, &Arc::default()).await),
+    }
+}
+
 /// Runs a command's work, and saves what the client recorded.
 pub(crate) fn run(settings: &Settings, work: impl AsyncFnOnce(&Client) -> Ended) -> Ended {
     Session::new(settings, None)?.run(work)

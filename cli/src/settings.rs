@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The options that every command has: one for each setting of the table, and where to write what was recorded.
+//! The options that every command has: one for each setting of the table, and where to write what was recorded. They
+//! are shown by `--help`; `-h` shows a command's own.
 
 use crate::exit::Exit;
 use crate::progress::Show;
@@ -20,9 +21,6 @@ pub(crate) struct Settings {
     progress: bool,
 }
 
-/// Shown by `-h`; the others only by `--help`.
-const COMMON: [&str; 5] = ["endpoint", "region", "config_file", "profile", "auth"];
-
 impl Settings {
     /// The environment's settings with these over them.
     pub(crate) fn config(&self) -> Result<Config, Exit> {
@@ -31,6 +29,11 @@ impl Settings {
             config.set(name, text)?;
         }
         Ok(config)
+    }
+
+    /// Whether none was given on the command line.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.given.is_empty() && self.scope_out.is_none() && !self.verbose && !self.progress
     }
 
     /// A client of these settings, on the runtime that is entered.
@@ -86,7 +89,7 @@ impl clap::Args for Settings {
                         .value_name(setting.name.to_ascii_uppercase())
                         .help(format!("{} [env: {variable}]{default}", setting.doc))
                         .help_heading(heading)
-                        .hide_short_help(!COMMON.contains(&setting.name))
+                        .hide_short_help(true)
                         .global(true),
                 )
             });
@@ -97,6 +100,7 @@ impl clap::Args for Settings {
                     .value_name("FILE")
                     .value_parser(clap::value_parser!(PathBuf))
                     .help("Write what was recorded, as an HdrHistogram log (.hlog)")
+                    .hide_short_help(true)
                     .global(true),
             )
             .arg(
@@ -105,6 +109,7 @@ impl clap::Args for Settings {
                     .short('v')
                     .action(ArgAction::SetTrue)
                     .help("Tell each retry")
+                    .hide_short_help(true)
                     .global(true),
             )
             .arg(
@@ -112,6 +117,7 @@ impl clap::Args for Settings {
                     .long("progress")
                     .action(ArgAction::SetTrue)
                     .help("Tell how far it is, also where standard error is no terminal")
+                    .hide_short_help(true)
                     .global(true),
             )
     }

@@ -14,9 +14,15 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Tally {
     verb: &'static str,
+    /// What stands in front of each word on standard error.
+    label: String,
     json: bool,
+    /// Whether nothing is really done.
+    rehearsal: bool,
     begun: Instant,
     done: AtomicU64,
+    /// Things that were removed beside what was done, where that may be.
+    removed: Option<AtomicU64>,
     skipped: AtomicU64,
     failed: AtomicU64,
     bytes: AtomicU64,
@@ -33,9 +39,12 @@ impl Tally {
     pub(crate) fn new(verb: &'static str, json: bool) -> Tally {
         Tally {
             verb,
+            label: String::new(),
             json,
+            rehearsal: false,
             begun: Instant::now(),
             done: AtomicU64::new(0),
+            removed: None,
             skipped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -44,6 +53,21 @@ impl Tally {
             unwritten: Mutex::new(None),
             told: AtomicBool::new(false),
         }
+    }
+
+    /// With `label: ` in front of each word on standard error.
+    pub(crate) fn labelled(self, label: &str) -> Tally {
+        Tally { label: format!("{label}: "), ..self }
+    }
+
+    /// Of what would be done.
+    pub(crate) fn rehearsal(self, rehearsal: bool) -> Tally {
+        Tally { rehearsal, ..self }
+    }
+
+    /// Counts removals apart.
+    pub(crate) fn with_removals(self) -> Tally {
+        Tally { removed: Some(AtomicU64::new(0)), ..self }
     }
 
     /// There may be more than one thing.
@@ -59,7 +83,18 @@ impl Tally {
     /// One thing was done; `about` says what, as a JSON object.
     pub(crate) fn done(&self, about: Value) {
         self.done.fetch_add(1, Relaxed);
-        self.line(self.verb, about);
+        self.line(&self.key(self.verb), about);
+    }
+
+    /// One thing was removed, beside what is done or as what is done.
+    pub(crate) fn removed(&self, about: Value) {
+        match &self.removed {
+            Some(removed) => {
+                removed.fetch_add(1, Relaxed);
+                self.line(&self.key("removed"), about);
+            }
+            None => self.done(about),
+        }
     }
 
     /// One thing was left as it was.
@@ -76,7 +111,7 @@ impl Tally {
         let mut first = self.first.lock().expect("no holder panics");
         let one = first.is_none() && !self.many.load(Relaxed);
         if !one {
-            note(&format!("storescope: {}", exit.message()));
+            note(&format!("storescope: {}{}", self.label, exit.message()));
         }
         first.get_or_insert(exit);
         drop(first);
@@ -85,6 +120,11 @@ impl Tally {
 
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// How many failed so far.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failed.load(Relaxed)
     }
 
     /// Whether everything was done so far.
@@ -106,16 +146,20 @@ impl Tally {
         }
         let (bytes, seconds) = (self.bytes.load(Relaxed), self.begun.elapsed().as_secs_f64());
         let moved = if bytes > 0 { format!("; {}", size(bytes as f64)) } else { String::new() };
-        note(&format!("{}{moved} in {seconds:.2} s", self.counts()));
+        note(&format!("{}{}{moved} in {seconds:.2} s", self.label, self.counts()));
         if self.json {
-            self.write(&json!({
+            let mut sum = json!({
                 "result": "summary",
-                (self.verb): self.done.load(Relaxed),
+                (self.key(self.verb)): self.done.load(Relaxed),
                 "skipped": self.skipped.load(Relaxed),
                 "failed": self.failed.load(Relaxed),
                 "bytes": bytes,
                 "elapsed_ms": (seconds * 1e3).round(),
-            }));
+            });
+            if let Some(removed) = &self.removed {
+                sum[self.key("removed")] = removed.load(Relaxed).into();
+            }
+            self.write(&sum);
         }
     }
 
@@ -133,8 +177,21 @@ impl Tally {
 
     fn counts(&self) -> String {
         let Tally { verb, done, skipped, failed, .. } = self;
+        let would = if self.rehearsal { "would be " } else { "" };
         let count = |number: &AtomicU64| number.load(Relaxed);
-        format!("{} {verb}, {} skipped, {} failed", count(done), count(skipped), count(failed))
+        let removed = self.removed.as_ref().map(count);
+        let removed = removed.map(|count| format!("{count} {would}removed, ")).unwrap_or_default();
+        format!(
+            "{} {would}{verb}, {removed}{} skipped, {} failed",
+            count(done),
+            count(skipped),
+            count(failed)
+        )
+    }
+
+    /// A verb as JSON has it.
+    fn key(&self, verb: &str) -> String {
+        if self.rehearsal { format!("would_be_{verb}") } else { verb.to_owned() }
     }
 
     fn line(&self, result: &str, mut about: Value) {
@@ -144,16 +201,26 @@ impl Tally {
         }
     }
 
-    /// A reader that is gone does not stop the work; it is told at the end.
     fn write(&self, line: &Value) {
+        self.print(&line.to_string());
+    }
+
+    /// Writes a line to standard output. A reader that is gone does not stop the work; it is told at the end.
+    pub(crate) fn print(&self, line: &str) {
         if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
             self.unwritten.lock().expect("no holder panics").get_or_insert(error);
         }
     }
 }
 
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally::new("done", false)
+    }
+}
+
 /// `1.2 GB`.
-fn size(bytes: f64) -> String {
+pub(crate) fn size(bytes: f64) -> String {
     let units = [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
     match units.iter().rev().find(|(_, unit)| bytes >= *unit) {
         Some((name, unit)) => format!("{:.1} {name}", bytes / unit),

@@ -4,8 +4,8 @@
 //! It promises: a file appears under its name whole and verified, or not at all; an upload that fails or is dropped
 //! leaves no part behind; a source is removed only after its copy is there, and only as it was copied.
 
-use super::equal;
 use super::plan::{Job, Source, Target};
+use super::{equal, rehearse};
 use crate::exit::Exit;
 use crate::fetch::Fetch;
 use crate::progress::note;
@@ -47,6 +47,8 @@ pub(crate) struct How {
     pub(crate) force: bool,
     /// The source is removed afterwards.
     pub(crate) moving: bool,
+    /// Nothing is written: what would be is printed.
+    pub(crate) dry_run: bool,
 }
 
 /// Makes copies.
@@ -62,6 +64,8 @@ enum Outcome {
     /// So many bytes were copied.
     Done(u64),
     Skipped(&'static str),
+    /// So many bytes would be copied, where that is known.
+    Would(Option<u64>),
 }
 
 impl Carrier {
@@ -94,6 +98,7 @@ impl Carrier {
                 self.tally.done(json!({ "from": from, "to": to, "bytes": bytes }));
             }
             Ok(Outcome::Skipped(why)) => self.tally.skipped(why, about),
+            Ok(Outcome::Would(bytes)) => self.would(&from, &to, bytes),
             Err(exit) if exit.is_exists() && self.how.no_clobber => {
                 self.tally.skipped("exists", about);
             }
@@ -114,6 +119,9 @@ impl Carrier {
         let may_skip = *of_tree && !self.how.force && !self.how.moving;
         if may_skip && equal::is_equal(from, to, known).await? {
             return Ok(Outcome::Skipped("equal"));
+        }
+        if self.how.dry_run {
+            return Ok(Outcome::Would(rehearse::rehearsed(job).await?));
         }
         let bytes = match (from, to) {
             (Source::File(path), Target::Object(store, key)) => {
@@ -137,6 +145,16 @@ impl Carrier {
             _ => return Err(Exit::usage("neither is in a store")),
         };
         Ok(Outcome::Done(bytes))
+    }
+
+    /// Tells what would be done.
+    fn would(&self, from: &str, to: &str, bytes: Option<u64>) {
+        if !self.tally.is_json() {
+            let verb = if self.how.moving { "move" } else { "copy" };
+            self.tally.print(&format!("{verb} {from} -> {to}"));
+        }
+        self.tally.moved(bytes.unwrap_or_default());
+        self.tally.done(json!({ "from": from, "to": to, "bytes": bytes }));
     }
 
     async fn upload(&self, path: &Path, store: &Store, key: &str) -> Result<u64, Exit> {

@@ -10,19 +10,23 @@
 mod carry;
 mod equal;
 mod plan;
+mod rehearse;
 mod walk;
 
-pub(crate) use plan::objects;
+pub(crate) use carry::How;
+pub(crate) use plan::{Plan, Target, objects};
 
 use crate::Ended;
+use crate::exit::Exit;
+use crate::filter::Filter;
 use crate::place::{self, Place};
-use crate::session;
+use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;
-use carry::{Carrier, How};
+use crate::wildcard::Names;
+use carry::Carrier;
 use clap::Args;
 use futures_util::StreamExt;
-use plan::Plan;
 use std::sync::Arc;
 use storescope::Client;
 
@@ -87,22 +91,61 @@ pub(crate) struct Cp {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     concurrency: u32,
 
+    /// Print what would be copied, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
     /// One JSON object a line for each file, and one for the sum.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    names: Names,
+
+    #[command(flatten)]
+    filter: Filter,
 }
 
 impl Cp {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
+        session::perform(settings, &self)
+    }
+
+    /// Writes nothing, and says what would be written.
+    pub(crate) fn rehearse(&mut self) {
+        self.dry_run = true;
+    }
+
+    /// Whether it reads standard input, or writes to standard output.
+    pub(crate) fn is_of_standard_streams(&self) -> bool {
+        self.places.iter().any(|place| matches!(place, Place::Standard))
+    }
+
+    fn copying(&self) -> Copying {
         let how = How {
-            content_type: self.content_type,
-            metadata: self.metadata,
+            content_type: self.content_type.clone(),
+            metadata: self.metadata.clone(),
             no_clobber: self.no_clobber,
             force: self.force,
-            moving: false,
+            dry_run: self.dry_run,
+            ..How::default()
         };
-        let tally = Tally::new("copied", self.json);
-        run(settings, plan(self.places, self.recursive), how, self.concurrency, tally)
+        let plan = plan(&self.places, self.recursive, self.names, &self.filter);
+        Copying { plan, how, concurrency: self.concurrency }
+    }
+}
+
+impl Work for Cp {
+    fn check(&self) -> Ended {
+        self.copying().check(self.json)
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.copying().counting(Tally::new("copied", self.json)))
+    }
+
+    async fn work(&self, client: &Client, tally: &Arc<Tally>) -> Ended {
+        self.copying().run(client, tally, |_| {}).await
     }
 }
 
@@ -133,44 +176,107 @@ pub(crate) struct Mv {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     concurrency: u32,
 
+    /// Print what would be moved, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
     /// One JSON object a line for each file, and one for the sum.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    names: Names,
+
+    #[command(flatten)]
+    filter: Filter,
 }
 
 impl Mv {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
+        session::perform(settings, &self)
+    }
+
+    /// Writes nothing, and says what would be moved.
+    pub(crate) fn rehearse(&mut self) {
+        self.dry_run = true;
+    }
+
+    fn copying(&self) -> Copying {
+        let how = How {
+            no_clobber: self.no_clobber,
+            moving: true,
+            dry_run: self.dry_run,
+            ..How::default()
+        };
+        let plan = plan(&self.places, self.recursive, self.names, &self.filter);
+        Copying { plan, how, concurrency: self.concurrency }
+    }
+}
+
+impl Work for Mv {
+    fn check(&self) -> Ended {
         if self.places.iter().any(|place| matches!(place, Place::Standard)) {
-            return Err(crate::exit::Exit::usage("a stream is copied, not moved: see `cp`"));
+            return Err(Exit::usage("a stream is copied, not moved: see `cp`"));
         }
-        let how = How { no_clobber: self.no_clobber, moving: true, ..How::default() };
-        let tally = Tally::new("moved", self.json);
-        run(settings, plan(self.places, self.recursive), how, self.concurrency, tally)
+        self.copying().check(self.json)
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.copying().counting(Tally::new("moved", self.json)))
+    }
+
+    async fn work(&self, client: &Client, tally: &Arc<Tally>) -> Ended {
+        self.copying().run(client, tally, |_| {}).await
     }
 }
 
-fn plan(mut places: Vec<Place>, recursive: bool) -> Plan {
-    let target = places.pop().expect("clap asks for two at least");
-    Plan { sources: places, target, recursive }
+fn plan(places: &[Place], recursive: bool, names: Names, filter: &Filter) -> Plan {
+    let (target, sources) = places.split_last().expect("clap asks for two at least");
+    let (target, sources) = (target.clone(), sources.to_vec());
+    Plan { sources, target, recursive, names, filter: filter.clone(), of_trees: false }
 }
 
-fn run(settings: &Settings, plan: Plan, how: How, concurrency: u32, tally: Tally) -> Ended {
-    plan.check()?;
-    if matches!(plan.target, Place::Standard) && tally.is_json() {
-        return Err(crate::exit::Exit::usage(
-            "--json and the object would both go to standard output",
-        ));
+/// What is to be copied, and how.
+#[derive(Debug)]
+pub(crate) struct Copying {
+    pub(crate) plan: Plan,
+    pub(crate) how: How,
+    pub(crate) concurrency: u32,
+}
+
+impl Copying {
+    pub(crate) fn check(&self, json: bool) -> Ended {
+        self.plan.check()?;
+        if matches!(self.plan.target, Place::Standard) && json {
+            return Err(Exit::usage("--json and the object would both go to standard output"));
+        }
+        Ok(())
     }
-    if plan.recursive || plan.sources.len() > 1 {
-        tally.expect_many();
+
+    /// The tally, as it suits what is counted.
+    pub(crate) fn counting(&self, tally: Tally) -> Tally {
+        if self.plan.is_of_many() {
+            tally.expect_many();
+        }
+        tally.rehearsal(self.how.dry_run)
     }
-    let moving = how.moving;
-    let tally = Arc::new(tally);
-    let carrier = Carrier::new(how, &tally);
-    session::run_told(settings, &tally, async |client: &Client| {
+
+    /// Copies; `seen` is told each target before anything is written there.
+    pub(crate) async fn run(
+        self,
+        client: &Client,
+        tally: &Arc<Tally>,
+        mut seen: impl FnMut(&Target),
+    ) -> Ended {
+        let Copying { plan, how, concurrency } = self;
+        let (moving, dry_run) = (how.moving, how.dry_run);
+        let carrier = Carrier::new(how, tally);
         // In one task, so that a signal drops all of it at once.
         let jobs = plan.jobs(client).await?;
         let carried = jobs.take_while(|_| std::future::ready(!carrier.is_hopeless())).map(|step| {
+            if let Ok(job) = &step {
+                seen(&job.to);
+            }
             let carrier = &carrier;
             async move {
                 match step {
@@ -180,7 +286,7 @@ fn run(settings: &Settings, plan: Plan, how: How, concurrency: u32, tally: Tally
             }
         });
         carried.buffer_unordered(concurrency as usize).for_each(std::future::ready).await;
-        if moving && plan.recursive && tally.is_clean() {
+        if moving && !dry_run && plan.recursive && tally.is_clean() {
             for source in &plan.sources {
                 if let Place::Local(folder) = source {
                     carry::remove_emptied(folder);
@@ -188,7 +294,7 @@ fn run(settings: &Settings, plan: Plan, how: How, concurrency: u32, tally: Tally
             }
         }
         Ok(())
-    })
+    }
 }
 
 fn parse_item(text: &str) -> Result<(String, String), String> {

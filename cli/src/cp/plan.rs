@@ -6,9 +6,11 @@
 
 use super::walk;
 use crate::exit::Exit;
+use crate::filter::Filter;
 use crate::place::{Place, last, name_of, path_below, prefix, root, url_of};
+use crate::wildcard::{Meant, Names, Pattern};
 use futures_util::stream::{self, BoxStream, Peekable};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store};
@@ -94,15 +96,30 @@ pub(crate) struct Plan {
     pub(crate) sources: Vec<Place>,
     pub(crate) target: Place,
     pub(crate) recursive: bool,
+    /// Whether names of sources may be patterns.
+    pub(crate) names: Names,
+    /// Which names below the sources are meant.
+    pub(crate) filter: Filter,
+    /// Whether a source with nothing below is empty, and not an object.
+    pub(crate) of_trees: bool,
 }
 
 impl Plan {
     /// Refuses what can be seen to make no sense before anything is done.
     pub(crate) fn check(&self) -> Result<(), Exit> {
-        let Plan { sources, target, recursive } = self;
+        let Plan { sources, target, recursive, .. } = self;
         let several = sources.len() > 1;
         if several && !target.is_folder() && !(*recursive && matches!(target, Place::Store(_))) {
             return Err(Exit::usage(format!("several sources need a folder: {target} is none")));
+        }
+        for source in sources {
+            let Place::Store(url) = source else { continue };
+            if self.names.pattern(url)?.is_some() && !target.is_folder() && !recursive {
+                return Err(Exit::usage(format!(
+                    "{url} is a pattern, which may match several names: they need a folder, and {target} is none; \
+                     --raw takes it as a name"
+                )));
+            }
         }
         for source in sources {
             let why = match (source, target) {
@@ -141,23 +158,39 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether there may be more than one thing to copy.
+    pub(crate) fn is_of_many(&self) -> bool {
+        let is_pattern = |source: &Place| match source {
+            Place::Store(url) => matches!(self.names.pattern(url), Ok(Some(_))),
+            _ => false,
+        };
+        self.recursive || self.sources.len() > 1 || self.sources.iter().any(is_pattern)
+    }
+
     /// The jobs, as they are found.
     pub(crate) async fn jobs(&self, client: &Client) -> Result<BoxStream<'static, Step>, Exit> {
         let mut all = Vec::new();
         for source in &self.sources {
-            all.push(match source {
+            if let Place::Store(url) = source {
+                let meant = self.names.meant(client, url, self.recursive, true).await?;
+                let store = root(client, url)?;
+                let found = match meant {
+                    Meant::Pattern(pattern) => Some(self.matched(client, &store, pattern)?),
+                    Meant::Name if self.recursive => self.listed(client, &store, url.key()).await?,
+                    Meant::Name => None,
+                };
+                if let Some(found) = found {
+                    all.push(found);
+                    continue;
+                }
+            }
+            match source {
                 Place::Local(path) if self.recursive && path.is_dir() => {
-                    self.tree(client, path).await?
+                    all.push(self.tree(client, path).await?);
                 }
-                Place::Store(url) if self.recursive => {
-                    let store = root(client, url)?;
-                    match self.listed(client, &store, url.key()).await? {
-                        Some(jobs) => jobs,
-                        None => self.one(client, source)?,
-                    }
-                }
-                _ => self.one(client, source)?,
-            });
+                _ if self.filter.takes(&name_shown(source)) => all.push(self.one(client, source)?),
+                _ => {}
+            }
         }
         Ok(stream::iter(all).flatten().boxed())
     }
@@ -210,13 +243,22 @@ impl Plan {
         let walked = walked.await.map_err(std::io::Error::from)?;
         let mut found: Vec<_> = walked
             .into_iter()
-            .map(|found| {
+            .filter_map(|found| {
                 let walk::Found { path, relative, trouble } = found;
+                let name = name_of(&relative);
+                let is_left_out = |name: &str| match &trouble {
+                    // What cannot be read may be a folder with names that are meant.
+                    Some(_) => self.filter.leaves_out_all_of(name),
+                    None => !self.filter.takes(name),
+                };
+                if name.as_ref().is_ok_and(|name| is_left_out(name)) {
+                    return None;
+                }
                 let named = match trouble {
                     Some(why) => Err(format!("{}: {why}", path.display())),
-                    None => name_of(&relative),
+                    None => name,
                 };
-                (path, named)
+                Some((path, named))
             })
             .collect();
         found.sort_by(|(_, one), (_, other)| one.as_ref().ok().cmp(&other.as_ref().ok()));
@@ -244,55 +286,104 @@ impl Plan {
     async fn listed(
         &self,
         client: &Client,
-        from_store: &Store,
+        store: &Store,
         key: &str,
     ) -> Result<Option<BoxStream<'static, Step>>, Exit> {
         let from = prefix(key);
-        let mut entries = Box::pin(objects(from_store, &from).peekable());
-        if entries.as_mut().peek().await.is_none() && !key.is_empty() {
+        let mut entries = Box::pin(objects(store, &from).peekable());
+        if entries.as_mut().peek().await.is_none() && !key.is_empty() && !self.of_trees {
             return Ok(None);
         }
         let own = match last(key.strip_suffix('/').unwrap_or(key)) {
             Some(own) if self.sources.len() > 1 => format!("{own}/"),
             _ => String::new(),
         };
-        let into = match &self.target {
+        let (filter, skipped) = (self.filter.clone(), from.len());
+        let entries = entries.try_filter(move |meta: &ObjectMeta| {
+            std::future::ready(filter.takes(&meta.key[skipped..]))
+        });
+        let into = self.destination(client, store, &own, Among::Below(from.clone()))?;
+        Ok(Some(from_listing(store, from, entries.map_err(Exit::from).boxed(), into)))
+    }
+
+    /// The objects that a pattern matches: they keep their names from the folder of the first wildcard on.
+    fn matched(
+        &self,
+        client: &Client,
+        store: &Store,
+        pattern: Pattern,
+    ) -> Result<BoxStream<'static, Step>, Exit> {
+        let entries = pattern.chosen(store, self.recursive, &self.filter);
+        let from = pattern.folder().to_owned();
+        let among = Among::Matched(pattern, self.recursive);
+        Ok(from_listing(store, from, entries, self.destination(client, store, "", among)?))
+    }
+
+    /// Where listed objects go: the target, or the folder `own` in it.
+    fn destination(
+        &self,
+        client: &Client,
+        from: &Store,
+        own: &str,
+        sources: Among,
+    ) -> Result<Destination, Exit> {
+        Ok(match &self.target {
             Place::Standard => unreachable!("checked before"),
+            Place::Local(folder) if own.is_empty() => Destination::Folder(folder.clone()),
             Place::Local(folder) => {
-                let folder = if own.is_empty() {
-                    folder.clone()
-                } else {
-                    path_below(folder, &own).map_err(Exit::usage)?
-                };
-                Destination::Folder(folder)
+                Destination::Folder(path_below(folder, own).map_err(Exit::usage)?)
             }
             Place::Store(url) => {
-                let (store, below) = (root(client, url)?, prefix(url.key()) + &own);
-                let kept_out = (store.url() == from_store.url()).then(|| from.clone());
+                let (store, below) = (root(client, url)?, prefix(url.key()) + own);
+                let kept_out = (store.url() == from.url()).then_some(sources);
                 let listing = Box::new(Listing::new(&store, &below));
                 Destination::Store { listing, store, below, kept_out }
             }
-        };
-        let (store, failed) = (from_store.clone(), url_of(from_store, &from));
-        let jobs = stream::unfold((entries, into), move |(mut entries, mut into)| {
-            let (store, from, failed) = (store.clone(), from.clone(), failed.clone());
-            async move {
-                let step = match entries.next().await? {
-                    Ok(meta) => {
-                        let shown = url_of(&store, &meta.key);
-                        let to = into.target(&meta, &from).await;
-                        to.map_err(|exit| (shown, exit)).map(|(to, known)| Job {
-                            known,
-                            of_tree: true,
-                            ..Job::new(Source::Object(store, Box::new(meta)), to)
-                        })
-                    }
-                    Err(error) => Err((failed, error.into())),
-                };
-                Some((step, (entries, into)))
-            }
-        });
-        Ok(Some(jobs.boxed()))
+        })
+    }
+}
+
+/// Jobs for listed objects, whose names count from behind `from`.
+fn from_listing(
+    store: &Store,
+    from: String,
+    entries: BoxStream<'static, Result<ObjectMeta, Exit>>,
+    into: Destination,
+) -> BoxStream<'static, Step> {
+    let (store, failed) = (store.clone(), url_of(store, &from));
+    let jobs = stream::unfold((entries, into), move |(mut entries, mut into)| {
+        let (store, from, failed) = (store.clone(), from.clone(), failed.clone());
+        async move {
+            let step = match entries.next().await? {
+                Ok(meta) => {
+                    let shown = url_of(&store, &meta.key);
+                    let to = into.target(&meta, &from).await;
+                    to.map_err(|exit| (shown, exit)).map(|(to, known)| Job {
+                        known,
+                        of_tree: true,
+                        ..Job::new(Source::Object(store, Box::new(meta)), to)
+                    })
+                }
+                Err(exit) => Err((failed, exit)),
+            };
+            Some((step, (entries, into)))
+        }
+    });
+    jobs.boxed()
+}
+
+/// The names that are being copied.
+enum Among {
+    Below(String),
+    Matched(Pattern, bool),
+}
+
+impl Among {
+    fn has(&self, key: &str) -> bool {
+        match self {
+            Among::Below(prefix) => key.starts_with(prefix),
+            Among::Matched(pattern, recursive) => pattern.takes(key, *recursive),
+        }
     }
 }
 
@@ -304,7 +395,7 @@ enum Destination {
         store: Store,
         below: String,
         /// Where nothing may arrive: the listing of the sources would find it.
-        kept_out: Option<String>,
+        kept_out: Option<Among>,
     },
 }
 
@@ -327,7 +418,7 @@ impl Destination {
             }
             Destination::Store { listing, store, below, kept_out } => {
                 let key = format!("{below}{name}");
-                if kept_out.as_ref().is_some_and(|sources| key.starts_with(sources)) {
+                if kept_out.as_ref().is_some_and(|sources| sources.has(&key)) {
                     let why = format!("its new name {key:?} is among those that are being copied");
                     return Err(Exit::failed(why));
                 }
@@ -379,6 +470,15 @@ impl Listing {
                 }
             }
         }
+    }
+}
+
+/// The last name of a source that is no tree: what a filter looks at.
+fn name_shown(source: &Place) -> String {
+    match source {
+        Place::Standard => String::new(),
+        Place::Local(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        Place::Store(url) => last(url.key()).unwrap_or_default().to_owned(),
     }
 }
 
