@@ -28,8 +28,8 @@ use storescope::{Client, ObjectMeta, Store, StoreUrl};
   storescope du 's3://lake/2026-*'               what is in the folders that match
   storescope du s3://lake/ --include '*.parquet'
 
-A line is bytes, objects, URL; the last line of each URL is its sum. Noncurrent versions and unfinished uploads
-(`storescope uploads`) are not counted.")]
+A line is bytes, objects, URL; the last line of each URL is its sum. Noncurrent versions and
+unfinished uploads (`storescope uploads`) are not counted.")]
 pub(crate) struct Du {
     /// Buckets, folders, objects, or patterns.
     #[arg(required = true, value_name = "URL")]

@@ -36,10 +36,11 @@ A line is what would stand behind `storescope`, quoted as for a POSIX shell; # b
   rm 's3://lake/tmp/*.csv'
   sync --delete site s3://lake/site
 
-A line may be cp, mv, rm, sync, ls, stat, du, mb or rb. Settings (--endpoint, -v, …) are those of `run`. All lines are
-read and checked before the first runs: with one that cannot be understood, none does, and the exit code is 2. Lines run in no
-order: what must follow belongs in another file, or --concurrency 1 keeps the order. A line that fails does not stop the
-others: it is told with its number, and the exit code is 1.")]
+A line may be cp, mv, rm, sync, ls, stat, du, mb or rb. Settings (--endpoint, -v) are given to `run`,
+for all lines. All lines are read and checked before the first runs: if one is invalid, none runs
+and the exit code is 2. Lines run side by side, in no order: what must follow belongs in another
+file, or use --concurrency 1. A line that fails does not stop the others: its error is printed with
+its number, and the exit code is 1.")]
 pub(crate) struct Run {
     /// The file, or - for standard input.
     file: PathBuf,

@@ -38,10 +38,11 @@ use storescope::{Client, Store, StoreUrl};
   storescope sync s3://lake/site site --delete
   storescope sync oci://lake@ns/2026 s3://lake/2026 --include '*.parquet'
 
-Removals come last, and only if every copy went well. Nothing is removed while SOURCE cannot be read in full, nor if it is
-empty (say --allow-empty), nor outside TARGET. Names that --include and --exclude leave out are neither copied nor
-removed. What appears in TARGET while sync runs stays. Links in a local TARGET are neither followed nor removed. Names are
-literal here: * is no wildcard.")]
+Removals come last, and only if every copy went well. Nothing is removed if SOURCE cannot be read
+in full, nor if it is empty (unless --allow-empty is given), and never outside TARGET. Names that
+--include and --exclude leave out are neither copied nor removed. What appears in TARGET while sync
+runs stays. Links in a local TARGET are neither followed nor removed. Names are literal: * is not a
+wildcard here.")]
 pub(crate) struct Sync {
     /// A folder of this machine, or a prefix of names.
     #[arg(value_parser = place::parser())]

@@ -3,6 +3,9 @@
 
 mod bench;
 mod copies;
+mod runs;
 mod signals;
 mod stores;
+mod syncs;
+mod wildcards;
 mod world;
