@@ -5,7 +5,7 @@ use crate::Ended;
 use crate::cp::objects;
 use crate::exit::Exit;
 use crate::filter::Filter;
-use crate::place::{prefix, root, url_of};
+use crate::place::{prefix, relative, root, url_of};
 use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::{Tally, size};
@@ -15,6 +15,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use storescope::{Client, ObjectMeta, Store, StoreUrl};
@@ -75,7 +76,7 @@ impl Du {
         let (folder, mut found) = self.found(client, &store, url).await?;
         let mut sums = Sums::new(if self.summarize { 0 } else { self.depth });
         while let Some(meta) = found.try_next().await? {
-            sums.add(&meta.key[folder.len()..], meta.size);
+            sums.add(relative(&meta.key, &folder)?, meta.size);
         }
         let mut out = BufWriter::new(io::stdout().lock());
         for (name, amount) in &sums.folders {
@@ -104,11 +105,10 @@ impl Du {
             let object = store.head(url.key()).await?;
             return Ok((url.key().to_owned(), stream::iter([Ok(object)]).boxed()));
         }
-        let (filter, skipped) = (self.filter.clone(), folder.len());
-        let below = below.try_filter(move |meta: &ObjectMeta| {
-            std::future::ready(filter.takes(&meta.key[skipped..]))
-        });
-        Ok((folder, below.map_err(Exit::from).boxed()))
+        let (filter, top) = (self.filter.clone(), folder.clone());
+        let below = below.map_err(Exit::from);
+        let taken = below.try_filter_map(move |meta| ready(filter.chosen(meta, &top)));
+        Ok((folder, taken.boxed()))
     }
 
     fn write(&self, out: &mut impl Write, url: &str, amount: Amount) -> io::Result<()> {

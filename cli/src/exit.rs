@@ -50,6 +50,11 @@ impl Exit {
         self.kind == Some(ErrorKind::AlreadyExists)
     }
 
+    /// Whether nothing is there of what was named.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.kind == Some(ErrorKind::NotFound)
+    }
+
     pub(crate) fn is_interrupt(&self) -> bool {
         self.code == 130
     }

@@ -4,8 +4,11 @@
 //! The last option whose pattern matches decides. A name that none matches is taken, unless the first option is an
 //! `--include`: includes alone mean only what they name.
 
+use crate::exit::Exit;
+use crate::place::relative;
 use crate::wildcard::Glob;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use storescope::ObjectMeta;
 
 const HELP: &str = "may be given more than once, the last that matches decides. Without / it matches a file or folder \
                     anywhere below the source, with / a path from the source on; a folder brings what is in it";
@@ -36,6 +39,15 @@ impl Filter {
             (None, Some(first)) => !first.include,
             (None, None) => true,
         }
+    }
+
+    /// An object that was listed below a folder, if it is meant.
+    pub(crate) fn chosen(
+        &self,
+        meta: ObjectMeta,
+        folder: &str,
+    ) -> Result<Option<ObjectMeta>, Exit> {
+        Ok(if self.takes(relative(&meta.key, folder)?) { Some(meta) } else { None })
     }
 
     /// Whether neither a name nor anything below it can be meant: what cannot be read there does not matter.

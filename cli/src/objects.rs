@@ -5,7 +5,7 @@ use crate::Ended;
 use crate::exit::Exit;
 use crate::fetch::Fetch;
 use crate::filter::Filter;
-use crate::place::root;
+use crate::place::{relative, root};
 use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;
@@ -14,6 +14,7 @@ use clap::Args;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
+use std::future::ready;
 use std::io::{self, BufWriter, Write};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -70,37 +71,38 @@ impl Ls {
     ) -> Result<BoxStream<'static, Result<ListEntry, Exit>>, Exit> {
         let store = root(client, &self.url)?;
         let key = self.url.key();
-        let (entries, folder, nothing) =
-            match self.names.meant(client, &self.url, self.recursive, false).await? {
-                Meant::Name => {
-                    let options = ListOptions::new().delimiter(!self.recursive);
-                    let folder = key.rfind('/').map_or(0, |slash| slash + 1);
-                    (store.list(key, options).boxed(), folder, None)
-                }
-                Meant::Pattern(pattern) => {
-                    let (folder, nothing) =
-                        (pattern.folder().len(), pattern.matched_nothing(&store));
-                    let entries = if self.recursive {
-                        pattern.objects(&store, true).map_ok(ListEntry::Object).boxed()
-                    } else {
-                        pattern.entries(&store)
-                    };
-                    (entries, folder, Some(nothing))
-                }
-            };
+        let meant = self.names.meant(client, &self.url, self.recursive, false).await?;
+        let (entries, folder, nothing) = match meant {
+            Meant::Name => {
+                let options = ListOptions::new().delimiter(!self.recursive);
+                let folder = &key[..key.rfind('/').map_or(0, |slash| slash + 1)];
+                (store.list(key, options).boxed(), folder.to_owned(), None)
+            }
+            Meant::Pattern(pattern) => {
+                let entries = if self.recursive {
+                    pattern.objects(&store, true).map_ok(ListEntry::Object).boxed()
+                } else {
+                    pattern.entries(&store)
+                };
+                let nothing = pattern.matched_nothing(&store);
+                (entries, pattern.folder().to_owned(), Some(nothing))
+            }
+        };
         let mut entries = Box::pin(entries.peekable());
         if let (Some(nothing), None) = (nothing, entries.as_mut().peek().await) {
             return Err(nothing);
         }
         let filter = self.filter.clone();
-        let taken = entries.try_filter(move |entry| {
-            std::future::ready(match entry {
-                ListEntry::Object(meta) => filter.takes(&meta.key[folder..]),
-                ListEntry::Prefix(prefix) => filter.takes(&prefix[folder..]),
-                _ => true,
-            })
+        let taken = entries.map_err(Exit::from).try_filter_map(move |entry| {
+            let name = match &entry {
+                ListEntry::Object(meta) => &meta.key,
+                ListEntry::Prefix(prefix) => prefix,
+                _ => return ready(Ok(None)),
+            };
+            let is_taken = relative(name, &folder).map(|name| filter.takes(name));
+            ready(is_taken.map(|is_taken| is_taken.then_some(entry)))
         });
-        Ok(taken.map_err(Exit::from).boxed())
+        Ok(taken.boxed())
     }
 
     fn write_bucket(&self, out: &mut impl Write, bucket: &Bucket) -> io::Result<()> {
@@ -148,7 +150,11 @@ impl Work for Ls {
         if self.url.bucket().is_none() && self.url.scheme() != Scheme::File {
             let mut buckets = client.buckets(&self.url, StoreOptions::new());
             while let Some(bucket) = buckets.next().await {
-                self.write_bucket(&mut line, &bucket?)?;
+                let bucket = bucket?;
+                if !self.filter.takes(&bucket.name) {
+                    continue;
+                }
+                self.write_bucket(&mut line, &bucket)?;
                 out.write_all(&line)?;
                 line.clear();
             }

@@ -2,6 +2,7 @@
 //! What stands on the command line for a source or a target: a path, a store's URL, or `-`; and how names of objects
 //! become paths and paths become names.
 
+use crate::exit::Exit;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -81,6 +82,13 @@ pub(crate) fn url_of(store: &Store, key: &str) -> String {
 /// The prefix of what is below a name.
 pub(crate) fn prefix(key: &str) -> String {
     if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
+}
+
+/// The name of a listed object from behind `folder` on. A listing that tells others is not to be acted on.
+pub(crate) fn relative<'a>(key: &'a str, folder: &str) -> Result<&'a str, Exit> {
+    key.strip_prefix(folder).ok_or_else(|| {
+        Exit::failed(format!("the store listed {key:?}, which is not below {folder:?}"))
+    })
 }
 
 /// What stands behind the last `/` of a name.

@@ -14,6 +14,7 @@ use clap::Args;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
+use std::future::ready;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use storescope::{Client, DeleteOptions, ObjectMeta, Store, StoreUrl};
@@ -108,10 +109,9 @@ impl Rm {
             return Ok(key.is_empty());
         }
         let filter = self.filter.clone();
-        let taken = found.try_filter(move |meta: &ObjectMeta| {
-            std::future::ready(filter.takes(&meta.key[below.len()..]))
-        });
-        self.all(store, taken.map_err(Exit::from).boxed(), tally).await?;
+        let found = found.map_err(Exit::from);
+        let taken = found.try_filter_map(move |meta| ready(filter.chosen(meta, &below)));
+        self.all(store, taken.boxed(), tally).await?;
         Ok(true)
     }
 

@@ -10,7 +10,7 @@ use crate::Ended;
 use crate::cp::{Copying, How, Plan, Target, objects};
 use crate::exit::Exit;
 use crate::filter::Filter;
-use crate::place::{self, Place, name_of, prefix, root, url_of};
+use crate::place::{self, Place, name_of, prefix, relative, root, url_of};
 use crate::progress::note;
 use crate::rm::remove;
 use crate::session::{self, Work};
@@ -121,9 +121,7 @@ impl Sync {
         let mut listed = objects(&store, &below);
         let mut names = BTreeMap::new();
         while let Some(meta) = listed.try_next().await? {
-            let relative = meta.key.strip_prefix(&below).ok_or_else(|| {
-                Exit::failed(format!("a listing of {url} told {:?}, which is not in it", meta.key))
-            })?;
+            let relative = relative(&meta.key, &below)?;
             // The marker of a folder that is in the source stays.
             let marks = relative.is_empty() || relative.ends_with('/');
             let is_folder = match &self.source {

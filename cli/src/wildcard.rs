@@ -13,6 +13,7 @@ use clap::Args;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
+use std::future::ready;
 use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store, StoreUrl};
 
 /// `*`, `?` and `[…]` do not match `/`. A dot at the beginning of a name is a character as any other.
@@ -166,16 +167,14 @@ impl Pattern {
         if !recursive && self.is_of_one_level() {
             let listed = store.list(self.literal(), ListOptions::new().delimiter(true));
             let objects = listed.try_filter_map(move |entry| {
-                std::future::ready(Ok(match entry {
+                ready(Ok(match entry {
                     ListEntry::Object(meta) if wanted(&meta) => Some(meta),
                     _ => None,
                 }))
             });
             return objects.boxed();
         }
-        objects(store, self.literal())
-            .try_filter(move |meta| std::future::ready(wanted(meta)))
-            .boxed()
+        objects(store, self.literal()).try_filter(move |meta| ready(wanted(meta))).boxed()
     }
 
     /// The objects that match, those that a filter does not take left out; an error if no name matches at all.
@@ -186,20 +185,20 @@ impl Pattern {
         filter: &Filter,
     ) -> BoxStream<'static, Result<ObjectMeta, Exit>> {
         let mut nothing = Some(self.matched_nothing(store));
-        let (folder, filter) = (self.folder().len(), filter.clone());
-        let end = stream::once(std::future::ready(None));
+        let (folder, filter) = (self.folder().to_owned(), filter.clone());
+        let end = stream::once(ready(None));
         let found = self.objects(store, recursive).map(Some).chain(end).filter_map(move |step| {
             let step = match step {
                 None => nothing.take().map(Err),
                 Some(found) => {
                     nothing = None;
                     match found {
-                        Ok(meta) => filter.takes(&meta.key[folder..]).then_some(Ok(meta)),
+                        Ok(meta) => filter.chosen(meta, &folder).transpose(),
                         Err(error) => Some(Err(error.into())),
                     }
                 }
             };
-            std::future::ready(step)
+            ready(step)
         });
         found.boxed()
     }
@@ -231,7 +230,7 @@ impl Pattern {
                 }
                 _ => None,
             };
-            std::future::ready(Ok(entry))
+            ready(Ok(entry))
         });
         entries.boxed()
     }
@@ -239,7 +238,7 @@ impl Pattern {
     /// What to say where no name matches.
     pub(crate) fn matched_nothing(&self, store: &Store) -> Exit {
         Exit::missing(format!(
-            "{}: no name matches the pattern; --raw takes it as a name",
+            "{}: no name matches the pattern (with -r, folders match, too); --raw takes it as a name",
             url_of(store, &self.text)
         ))
     }

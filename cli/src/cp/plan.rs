@@ -11,6 +11,7 @@ use crate::place::{Place, last, name_of, path_below, prefix, root, url_of};
 use crate::wildcard::{Meant, Names, Pattern};
 use futures_util::stream::{self, BoxStream, Peekable};
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store};
@@ -188,11 +189,30 @@ impl Plan {
                 Place::Local(path) if self.recursive && path.is_dir() => {
                     all.push(self.tree(client, path).await?);
                 }
-                _ if self.filter.takes(&name_shown(source)) => all.push(self.one(client, source)?),
-                _ => {}
+                // A filter looks at the last name of what is no tree; a stream has none.
+                Place::Local(path)
+                    if !self
+                        .filter
+                        .takes(&path.file_name().unwrap_or_default().to_string_lossy()) => {}
+                Place::Store(url) if !self.filter.takes(last(url.key()).unwrap_or_default()) => {}
+                _ => all.push(self.one(client, source)?),
             }
         }
-        Ok(stream::iter(all).flatten().boxed())
+        let mut all = stream::iter(all).flatten().boxed();
+        if let [Place::Store(url)] = &self.sources[..]
+            && self.names.pattern(url)?.is_some()
+        {
+            // A pattern that nothing matches is the command's own error.
+            let mut steps = Box::pin(all.peekable());
+            if let Some(Err((_, exit))) = steps.as_mut().peek().await
+                && exit.is_missing()
+                && let Some(Err((_, exit))) = steps.next().await
+            {
+                return Err(exit);
+            }
+            all = steps.boxed();
+        }
+        Ok(all)
     }
 
     fn one(&self, client: &Client, source: &Place) -> Result<BoxStream<'static, Step>, Exit> {
@@ -206,8 +226,7 @@ impl Plan {
             }
         };
         let step = self.target_of(client, source).map(|to| Job::new(from, to));
-        Ok(stream::once(std::future::ready(step.map_err(|exit| (source.to_string(), exit))))
-            .boxed())
+        Ok(stream::once(ready(step.map_err(|exit| (source.to_string(), exit)))).boxed())
     }
 
     /// Where a single source goes: into the target's place, or below it under its own name.
@@ -298,12 +317,11 @@ impl Plan {
             Some(own) if self.sources.len() > 1 => format!("{own}/"),
             _ => String::new(),
         };
-        let (filter, skipped) = (self.filter.clone(), from.len());
-        let entries = entries.try_filter(move |meta: &ObjectMeta| {
-            std::future::ready(filter.takes(&meta.key[skipped..]))
-        });
+        let (filter, top) = (self.filter.clone(), from.clone());
+        let entries = entries.map_err(Exit::from);
+        let taken = entries.try_filter_map(move |meta| ready(filter.chosen(meta, &top)));
         let into = self.destination(client, store, &own, Among::Below(from.clone()))?;
-        Ok(Some(from_listing(store, from, entries.map_err(Exit::from).boxed(), into)))
+        Ok(Some(from_listing(store, from, taken.boxed(), into)))
     }
 
     /// The objects that a pattern matches: they keep their names from the folder of the first wildcard on.
@@ -435,7 +453,7 @@ pub(crate) fn objects(
     prefix: &str,
 ) -> impl Stream<Item = storescope::Result<ObjectMeta>> + Send + use<> {
     store.list(prefix, ListOptions::new()).filter_map(|entry| {
-        std::future::ready(match entry {
+        ready(match entry {
             Ok(ListEntry::Object(meta)) => Some(Ok(meta)),
             Ok(_) => None,
             Err(error) => Some(Err(error)),
@@ -470,15 +488,6 @@ impl Listing {
                 }
             }
         }
-    }
-}
-
-/// The last name of a source that is no tree: what a filter looks at.
-fn name_shown(source: &Place) -> String {
-    match source {
-        Place::Standard => String::new(),
-        Place::Local(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        Place::Store(url) => last(url.key()).unwrap_or_default().to_owned(),
     }
 }
 
