@@ -34,8 +34,8 @@ use storescope::{
   storescope ls 's3://lake/2026/*/part-?.csv'  names and folders that match
   storescope ls -r s3://lake/ --include '*.csv' --exclude 'tmp/'
 
-In a pattern, * and ? match within a folder, ** across folders, [a-z] one character. With -r, what is
-below the folders that match is listed, too.")]
+In a pattern, * and ? match within a folder, ** across folders, [a-z] one character. With -r, what
+is below the folders that match is listed, too.")]
 pub(crate) struct Ls {
     /// A bucket, a prefix of names, a pattern, or a service.
     url: StoreUrl,

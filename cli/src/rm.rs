@@ -31,9 +31,9 @@ use storescope::{Client, DeleteOptions, ObjectMeta, Store, StoreUrl};
   storescope rm -r s3://lake/logs/ --exclude '*.gz'
   storescope rm --raw 's3://lake/what?.txt'         the name as it is written
 
-If a pattern is also the name of an object, and other names match it, nothing is removed: --raw means
-that object. A pattern that begins with a wildcard may match every name and needs --yes. With -r, a
-pattern also removes what is below the folders that match.
+If a pattern is also the name of an object, and other names match it, nothing is removed: --raw
+means that object. A pattern that begins with a wildcard may match every name and needs --yes. With
+-r, a pattern also removes what is below the folders that match.
 
 With -r and nothing below NAME/, the object NAME is removed. An object that is not there is an error where the store
 tells (S3 does not). Uploads that were never ended are not objects: see `storescope uploads`.")]

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::sync::Sync;
 use crate::tally::Tally;
 use crate::{Cli, Command, Ended};
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, FromArgMatches};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::ffi::OsString;
@@ -36,8 +36,8 @@ A line is what would stand behind `storescope`, quoted as for a POSIX shell; # b
   rm 's3://lake/tmp/*.csv'
   sync --delete site s3://lake/site
 
-A line may be cp, mv, rm, sync, ls, stat, du, mb or rb. Settings (--endpoint, -v) are given to `run`,
-for all lines. All lines are read and checked before the first runs: if one is invalid, none runs
+A line may be cp, mv, rm, sync, ls, stat, du, mb or rb. Settings (--endpoint, -v) are given to
+`run`, for all lines. All lines are read and checked before the first runs: if one is invalid, none runs
 and the exit code is 2. Lines run side by side, in no order: what must follow belongs in another
 file, or use --concurrency 1. A line that fails does not stop the others: its error is printed with
 its number, and the exit code is 1.")]
@@ -78,9 +78,11 @@ impl Run {
             read(&self.file).map_err(|e| Exit::failed(format!("cannot read {shown}: {e}")))?;
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
         let (mut lines, mut wrong) = (Vec::new(), 0);
+        // Once for all lines: it takes longer to build than to use.
+        let mut parser = Cli::command();
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            match Line::parse(at + 1, line, self.dry_run) {
+            match Line::parse(&mut parser, at + 1, line, self.dry_run) {
                 Ok(None) => {}
                 Ok(Some(line)) => lines.push(line),
                 Err(why) => {
@@ -116,14 +118,20 @@ struct Line {
 
 impl Line {
     /// `None` for a line without words.
-    fn parse(number: usize, line: &[u8], rehearse: bool) -> Result<Option<Line>, String> {
+    fn parse(
+        parser: &mut clap::Command,
+        number: usize,
+        line: &[u8],
+        rehearse: bool,
+    ) -> Result<Option<Line>, String> {
         let words = shlex::bytes::split(line).ok_or("a quote that does not end")?;
         if words.is_empty() {
             return Ok(None);
         }
         let words = words.into_iter().map(OsString::from_vec);
-        let cli = Cli::try_parse_from([OsString::from("storescope")].into_iter().chain(words))
-            .map_err(|error| said(&error))?;
+        let words = [OsString::from("storescope")].into_iter().chain(words);
+        let parsed = parser.try_get_matches_from_mut(words);
+        let cli = parsed.and_then(|it| Cli::from_arg_matches(&it)).map_err(|error| said(&error))?;
         if !cli.settings.is_empty() {
             return Err("settings are those of `run`, for all lines alike".to_owned());
         }
@@ -248,7 +256,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Option<Line>, String> {
-        Line::parse(7, line.as_bytes(), false)
+        Line::parse(&mut Cli::command(), 7, line.as_bytes(), false)
     }
 
     #[test]
@@ -262,6 +270,16 @@ mod tests {
         for empty in ["", "   ", "# rm s3://b/x", "\t#"] {
             assert!(parsed(empty).unwrap().is_none(), "{empty:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_not_told_by_the_one_before_it() {
+        let mut parser = Cli::command();
+        let mut parsed = |line: &str| Line::parse(&mut parser, 1, line.as_bytes(), false);
+        parsed("rm -r --yes s3://b/").unwrap();
+        parsed("rm s3://b/ --exclude '*'").unwrap_err();
+        let shown = format!("{:?}", parsed("rm s3://b/x").unwrap().unwrap().task);
+        assert!(shown.contains("recursive: false") && shown.contains("rules: []"), "{shown}");
     }
 
     #[test]
