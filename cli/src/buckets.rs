@@ -2,6 +2,7 @@
 //! `mb`, `rb`: buckets.
 
 use crate::Ended;
+use crate::escape;
 use crate::exit::Exit;
 use crate::session;
 use crate::settings::Settings;
@@ -73,7 +74,8 @@ fn bucket(url: &StoreUrl) -> Result<StoreUrl, Exit> {
 
 fn told(json: bool, what: &str, url: &StoreUrl) -> Ended {
     if json {
-        writeln!(std::io::stdout(), "{}", json!({ "result": what, "bucket": url.to_string() }))?;
+        let line = json!({ "result": what, "bucket": url.to_string() });
+        writeln!(std::io::stdout(), "{}", escape::json(&line))?;
     }
     Ok(())
 }

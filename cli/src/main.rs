@@ -7,6 +7,7 @@ mod bench;
 mod buckets;
 mod child;
 mod cp;
+mod escape;
 mod exit;
 mod fetch;
 mod objects;

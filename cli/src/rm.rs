@@ -3,6 +3,7 @@
 
 use crate::Ended;
 use crate::cp::objects;
+use crate::escape;
 use crate::exit::Exit;
 use crate::place::{prefix, root, url_of};
 use crate::session;
@@ -143,9 +144,10 @@ impl Rm {
     fn would(&self, store: &Store, key: &str, size: u64) -> Ended {
         let (url, mut out) = (url_of(store, key), std::io::stdout().lock());
         if self.json {
-            writeln!(out, "{}", json!({ "would_remove": url, "size": size }))?;
+            let line = json!({ "would_remove": url, "size": size });
+            writeln!(out, "{}", escape::json(&line))?;
         } else {
-            writeln!(out, "{url}")?;
+            writeln!(out, "{}", escape::name(&url))?;
         }
         Ok(())
     }

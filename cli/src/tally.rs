@@ -2,6 +2,7 @@
 //! What a command on many things came to: each thing told as it ends, the sum at the end.
 
 use crate::Ended;
+use crate::escape;
 use crate::exit::Exit;
 use crate::progress::note;
 use serde_json::{Value, json};
@@ -146,7 +147,7 @@ impl Tally {
 
     /// A reader that is gone does not stop the work; it is told at the end.
     fn write(&self, line: &Value) {
-        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{}", escape::json(line)) {
             self.unwritten.lock().expect("no holder panics").get_or_insert(error);
         }
     }
