@@ -2,27 +2,35 @@
 //! `cp` and `mv`: into a store, out of one, between stores.
 //!
 //! ```text
-//!  command line ─▶ plan    sources and target ─▶ a stream of jobs (walk: files of a tree; listings: names of a prefix)
+//!  command line ─▶ clash   two sources with one target are refused before anything is copied
+//!               ─▶ plan    sources and target ─▶ a stream of jobs (walk: files of a tree; listings: names of a prefix)
 //!               ─▶ equal   what is there already is skipped
 //!               ─▶ carry   the copy itself, `--concurrency` at a time ─▶ tally
+//!                          (sink: a file that appears when it is whole; leaving: what a move removes)
 //! ```
 
 mod carry;
+mod clash;
 mod equal;
+mod leaving;
 mod plan;
+mod sink;
 mod walk;
 
 pub(crate) use plan::objects;
 
 use crate::Ended;
+use crate::exit::Exit;
 use crate::place::{self, Place};
 use crate::session;
 use crate::settings::Settings;
 use crate::tally::Tally;
 use carry::{Carrier, How};
 use clap::Args;
+use equal::Compare;
 use futures_util::StreamExt;
-use plan::Plan;
+use plan::{Plan, Step};
+use std::path::Path;
 use std::sync::Arc;
 use storescope::Client;
 
@@ -46,17 +54,22 @@ use storescope::Client;
   pg_dump db | storescope cp - s3://backup/db.sql          standard input, of any length
   storescope cp oci://lake@ns/notes.txt - | less
 
-With -r, what is below SOURCE arrives below TARGET; several sources keep their own names there. A file that is there
-already is skipped if its size and checksum (CRC32C or MD5) are those of the source. Where the store tells no checksum
-that can be compared, size and time decide: equal size, and the source no newer than its copy. The rest is copied again
-from its beginning; nothing of a broken upload is resumed, and nothing of it is left behind.
+With -r, what is below SOURCE arrives below TARGET; several sources keep their own names there. Two sources with one
+target are refused before anything is copied.
 
-A file that fails does not stop the others: each failure is told, and the exit code is 1. Names that the file system
-cannot hold, or that lead out of the target (.., //, a leading /), are failures. An empty object `name/` becomes a
-folder; folders without files become nothing in a store.
+With -r, a file that is there already is skipped if it is equal. Sizes that differ, or a checksum that does, are not equal.
+Equal are those of one checksum: the MD5 of the listing, or the ETag of S3 where it is the MD5; if the listing does not
+decide, the object is asked for its CRC32C. Where there is no checksum to compare, time decides: the source is no newer
+than its copy. --checksum copies such a file; --size-only compares sizes alone; --force compares nothing. A target that
+may be neither listed nor looked at is copied to. What is copied again is copied from its beginning.
 
-A downloaded file takes its name when it is whole and verified. The content type of a file is guessed from its
-extension; between stores, content type and user metadata are kept.")]
+A file that fails does not stop the others: each failure is told, and the exit code is 1. A file that changes while it is
+copied is a failure, and its target stays as it was. Links are followed. Names that the file system cannot hold, or that
+lead out of the target (.., //, a leading /), are failures. An empty object `name/` becomes a folder; folders without files
+become nothing in a store.
+
+A downloaded file takes its name when it is whole and verified; until then it is .storescope-*.part, which -r does not copy.
+The content type of a file is guessed from its extension; between stores, content type and user metadata are kept.")]
 pub(crate) struct Cp {
     /// Files, folders (with -r), objects, prefixes (with -r), or - for standard input; then the target, or - for
     /// standard output.
@@ -83,6 +96,14 @@ pub(crate) struct Cp {
     #[arg(short, long, conflicts_with = "no_clobber")]
     force: bool,
 
+    /// With -r: what has the same size is equal.
+    #[arg(long, conflicts_with_all = ["force", "checksum"])]
+    size_only: bool,
+
+    /// With -r: only what has the same checksum is equal; time decides nothing.
+    #[arg(long, conflicts_with = "force")]
+    checksum: bool,
+
     /// Copies under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     concurrency: u32,
@@ -98,11 +119,16 @@ impl Cp {
             content_type: self.content_type,
             metadata: self.metadata,
             no_clobber: self.no_clobber,
-            force: self.force,
+            compare: match (self.force, self.size_only, self.checksum) {
+                (true, _, _) => Compare::Nothing,
+                (_, true, _) => Compare::Size,
+                (_, _, true) => Compare::Checksum,
+                _ => Compare::ChecksumOrTime,
+            },
             moving: false,
         };
         let tally = Tally::new("copied", self.json);
-        run(settings, plan(self.places, self.recursive), how, self.concurrency, tally)
+        run(settings, plan(self.places, self.recursive, &how), how, self.concurrency, tally)
     }
 }
 
@@ -115,7 +141,8 @@ impl Cp {
   storescope mv -r oci://lake@ns/new oci://lake@ns/2026/11
   storescope mv -r results s3://lake/results               the files are removed once they are there
 
-A source is removed only after its copy is there, and only if it is still what was copied. What exists is replaced.")]
+A source is removed only after its copy is there, and only if it is still what was copied. What exists is replaced.
+Links are not followed: each is a failure, and stays. Two sources with one target are refused before anything is moved.")]
 pub(crate) struct Mv {
     /// Files, folders (with -r), objects, prefixes (with -r); then the target.
     #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"], value_parser = place::parser())]
@@ -141,25 +168,29 @@ pub(crate) struct Mv {
 impl Mv {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
         if self.places.iter().any(|place| matches!(place, Place::Standard)) {
-            return Err(crate::exit::Exit::usage("a stream is copied, not moved: see `cp`"));
+            return Err(Exit::usage("a stream is copied, not moved: see `cp`"));
         }
-        let how = How { no_clobber: self.no_clobber, moving: true, ..How::default() };
+        let how = How {
+            no_clobber: self.no_clobber,
+            compare: Compare::Nothing,
+            moving: true,
+            ..How::default()
+        };
         let tally = Tally::new("moved", self.json);
-        run(settings, plan(self.places, self.recursive), how, self.concurrency, tally)
+        run(settings, plan(self.places, self.recursive, &how), how, self.concurrency, tally)
     }
 }
 
-fn plan(mut places: Vec<Place>, recursive: bool) -> Plan {
+fn plan(mut places: Vec<Place>, recursive: bool, how: &How) -> Plan {
     let target = places.pop().expect("clap asks for two at least");
-    Plan { sources: places, target, recursive }
+    let looks = how.no_clobber || how.compare != Compare::Nothing;
+    Plan { sources: places, target, recursive, follow_links: !how.moving, looks }
 }
 
 fn run(settings: &Settings, plan: Plan, how: How, concurrency: u32, tally: Tally) -> Ended {
     plan.check()?;
     if matches!(plan.target, Place::Standard) && tally.is_json() {
-        return Err(crate::exit::Exit::usage(
-            "--json and the object would both go to standard output",
-        ));
+        return Err(Exit::usage("--json and the object would both go to standard output"));
     }
     if plan.recursive || plan.sources.len() > 1 {
         tally.expect_many();
@@ -168,14 +199,16 @@ fn run(settings: &Settings, plan: Plan, how: How, concurrency: u32, tally: Tally
     let tally = Arc::new(tally);
     let carrier = Carrier::new(how, &tally);
     session::run_told(settings, &tally, async |client: &Client| {
+        clash::check(&plan, client).await?;
         // In one task, so that a signal drops all of it at once.
         let jobs = plan.jobs(client).await?;
         let carried = jobs.take_while(|_| std::future::ready(!carrier.is_hopeless())).map(|step| {
             let carrier = &carrier;
             async move {
                 match step {
-                    Ok(job) => carrier.carry(job).await,
-                    Err((name, exit)) => carrier.refuse(&name, exit),
+                    Step::Copy(job) => carrier.carry(job).await,
+                    Step::Skip(name, why) => carrier.pass_over(&name, why),
+                    Step::Fail(name, exit) => carrier.refuse(&name, exit),
                 }
             }
         });
@@ -183,12 +216,16 @@ fn run(settings: &Settings, plan: Plan, how: How, concurrency: u32, tally: Tally
         if moving && plan.recursive && tally.is_clean() {
             for source in &plan.sources {
                 if let Place::Local(folder) = source {
-                    carry::remove_emptied(folder);
+                    leaving::remove_emptied(folder);
                 }
             }
         }
         Ok(())
     })
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Exit {
+    Exit::failed(format!("cannot {what} {}: {error}", path.display()))
 }
 
 fn parse_item(text: &str) -> Result<(String, String), String> {

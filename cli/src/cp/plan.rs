@@ -4,14 +4,18 @@
 //! Trees of files and listings of names come in the order of their names, so that a listing of the target can run
 //! beside them and tell what is there by one request for a thousand names.
 
-use super::walk;
+use super::clash::{Ancestors, own_of};
+use super::{leaving, sink, walk};
+use crate::escape;
 use crate::exit::Exit;
 use crate::place::{Place, last, name_of, path_below, prefix, root, url_of};
+use crate::progress::note;
 use futures_util::stream::{self, BoxStream, Peekable};
 use futures_util::{Stream, StreamExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store};
+use std::sync::Arc;
+use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store, StoreUrl};
 
 /// Where bytes come from.
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) known: Known,
     /// Whether it is part of a tree.
     pub(crate) of_tree: bool,
+    /// The folder that was named, where the source is a file of a tree.
+    pub(crate) top: Option<Arc<Path>>,
 }
 
 /// What is known of the target before it is asked for.
@@ -58,8 +64,16 @@ pub(crate) enum Known {
     There(Box<ObjectMeta>),
 }
 
-/// A job, or the name of what cannot be one and why.
-pub(crate) type Step = Result<Job, (String, Exit)>;
+/// What comes of a name below a source.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It is to be copied.
+    Copy(Job),
+    /// What has this name is none of the data; why.
+    Skip(String, &'static str),
+    /// What has this name cannot be copied; why.
+    Fail(String, Exit),
+}
 
 impl Source {
     pub(crate) fn shown(&self) -> String {
@@ -84,7 +98,7 @@ impl Target {
 
 impl Job {
     fn new(from: Source, to: Target) -> Job {
-        Job { from, to, known: Known::Nothing, of_tree: false }
+        Job { from, to, known: Known::Nothing, of_tree: false, top: None }
     }
 }
 
@@ -94,12 +108,16 @@ pub(crate) struct Plan {
     pub(crate) sources: Vec<Place>,
     pub(crate) target: Place,
     pub(crate) recursive: bool,
+    /// Whether links of this machine are followed.
+    pub(crate) follow_links: bool,
+    /// Whether it is of use to know what is there.
+    pub(crate) looks: bool,
 }
 
 impl Plan {
     /// Refuses what can be seen to make no sense before anything is done.
     pub(crate) fn check(&self) -> Result<(), Exit> {
-        let Plan { sources, target, recursive } = self;
+        let Plan { sources, target, recursive, .. } = self;
         let several = sources.len() > 1;
         if several && !target.is_folder() && !(*recursive && matches!(target, Place::Store(_))) {
             return Err(Exit::usage(format!("several sources need a folder: {target} is none")));
@@ -116,7 +134,7 @@ impl Plan {
                     "a service is no target: name a bucket"
                 }
                 (Place::Store(from), Place::Store(to))
-                    if from == to || (*recursive && is_within(from, to)) =>
+                    if from == to || self.is_itself(from, to) =>
                 {
                     "the target is the source, or lies within it"
                 }
@@ -128,6 +146,7 @@ impl Plan {
                 (Place::Store(url), _) if !recursive && url.key().is_empty() => {
                     "that is a whole bucket: -r copies what is in it"
                 }
+                (Place::Local(path), _) if !self.follow_links && is_link(path) => leaving::LINK,
                 (Place::Local(path), _) if !recursive && path.is_dir() => {
                     "that is a folder: -r copies what is in it"
                 }
@@ -141,25 +160,59 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether what is copied has its name already, or would be found again by the listing that it came from.
+    fn is_itself(&self, from: &StoreUrl, to: &StoreUrl) -> bool {
+        if from.with_key("") != to.with_key("") {
+            return false;
+        }
+        if self.recursive {
+            return prefix(to.key()).starts_with(&prefix(from.key()));
+        }
+        let into_folder = self.target.is_folder() || self.sources.len() > 1;
+        into_folder && last(from.key()).is_some_and(|own| prefix(to.key()) + own == from.key())
+    }
+
+    /// The name under which a source lands, where it does not take the target's place; empty for a whole bucket.
+    pub(super) fn own_name(&self, source: &Place) -> Result<String, Exit> {
+        match source {
+            Place::Standard => Err(Exit::usage("standard input has no name")),
+            Place::Local(path) => own_name(path),
+            Place::Store(url) => match own_of(url, self.recursive) {
+                Some(own) => Ok(own.to_owned()),
+                None if self.recursive => Ok(String::new()),
+                None => {
+                    Err(Exit::usage(format!("{source} has no last name: say the target's in full")))
+                }
+            },
+        }
+    }
+
     /// The jobs, as they are found.
     pub(crate) async fn jobs(&self, client: &Client) -> Result<BoxStream<'static, Step>, Exit> {
         let mut all = Vec::new();
         for source in &self.sources {
-            all.push(match source {
-                Place::Local(path) if self.recursive && path.is_dir() => {
-                    self.tree(client, path).await?
-                }
-                Place::Store(url) if self.recursive => {
-                    let store = root(client, url)?;
-                    match self.listed(client, &store, url.key()).await? {
-                        Some(jobs) => jobs,
-                        None => self.one(client, source)?,
-                    }
-                }
-                _ => self.one(client, source)?,
-            });
+            all.push(self.jobs_of(client, source).await?);
         }
         Ok(stream::iter(all).flatten().boxed())
+    }
+
+    /// The jobs of one source, in the order of its names.
+    pub(super) async fn jobs_of(
+        &self,
+        client: &Client,
+        source: &Place,
+    ) -> Result<BoxStream<'static, Step>, Exit> {
+        match source {
+            Place::Local(path) if self.recursive && path.is_dir() => self.tree(client, path).await,
+            Place::Store(url) if self.recursive => {
+                let store = root(client, url)?;
+                match self.listed(client, &store, url.key()).await? {
+                    Some(jobs) => Ok(jobs),
+                    None => self.one(client, source),
+                }
+            }
+            _ => self.one(client, source),
+        }
     }
 
     fn one(&self, client: &Client, source: &Place) -> Result<BoxStream<'static, Step>, Exit> {
@@ -172,20 +225,25 @@ impl Plan {
                 Source::Object(root(client, url)?, Box::new(meta))
             }
         };
-        let step = self.target_of(client, source).map(|to| Job::new(from, to));
-        Ok(stream::once(std::future::ready(step.map_err(|exit| (source.to_string(), exit))))
-            .boxed())
+        let step = match self.target_of(client, source) {
+            Ok(to) if from.shown() == to.shown() => {
+                let exit = Exit::usage("the target is the source");
+                Step::Fail(source.to_string(), exit)
+            }
+            Ok(to) => Step::Copy(Job::new(from, to)),
+            Err(exit) => Step::Fail(source.to_string(), exit),
+        };
+        Ok(stream::once(std::future::ready(step)).boxed())
     }
 
     /// Where a single source goes: into the target's place, or below it under its own name.
     fn target_of(&self, client: &Client, source: &Place) -> Result<Target, Exit> {
         let below = self.target.is_folder() || self.sources.len() > 1;
-        let name = || match source {
-            Place::Standard => Err(Exit::usage("standard input has no name")),
-            Place::Local(path) => own_name(path),
-            Place::Store(url) => last(url.key()).map(str::to_owned).ok_or_else(|| {
-                Exit::usage(format!("{source} has no last name: say the target's in full"))
-            }),
+        let name = || match (self.own_name(source)?, source) {
+            (own, Place::Store(_)) if own.is_empty() => {
+                Err(Exit::usage(format!("{source} has no last name: say the target's in full")))
+            }
+            (own, _) => Ok(own),
         };
         Ok(match &self.target {
             Place::Standard => Target::Standard,
@@ -203,41 +261,36 @@ impl Plan {
     /// The files of a tree.
     async fn tree(&self, client: &Client, path: &Path) -> Result<BoxStream<'static, Step>, Exit> {
         let Place::Store(url) = &self.target else { unreachable!("checked before") };
-        let own = if self.sources.len() > 1 { own_name(path)? + "/" } else { String::new() };
+        let own = if self.sources.len() > 1 { prefix(&own_name(path)?) } else { String::new() };
         let (store, below) = (root(client, url)?, prefix(url.key()) + &own);
-        let folder = path.to_owned();
-        let walked = tokio::task::spawn_blocking(move || walk::files(&folder));
-        let walked = walked.await.map_err(std::io::Error::from)?;
-        let mut found: Vec<_> = walked
-            .into_iter()
-            .map(|found| {
-                let walk::Found { path, relative, trouble } = found;
-                let named = match trouble {
-                    Some(why) => Err(format!("{}: {why}", path.display())),
-                    None => name_of(&relative),
-                };
-                (path, named)
-            })
-            .collect();
-        found.sort_by(|(_, one), (_, other)| one.as_ref().ok().cmp(&other.as_ref().ok()));
-        let listing = Listing::new(&store, &below);
+        let found = walked(path, self.follow_links).await?;
+        let (listing, top) = (self.listing(&store, &below), Arc::<Path>::from(path));
         let jobs = stream::unfold((found.into_iter(), listing), move |(mut found, mut listing)| {
-            let (store, below) = (store.clone(), below.clone());
+            let (store, below, top) = (store.clone(), below.clone(), Arc::clone(&top));
             async move {
-                let (path, named) = found.next()?;
+                let Walked { path, named } = found.next()?;
                 let step = match named {
+                    Ok(_) if path.file_name().is_some_and(sink::is_partial) => {
+                        Step::Skip(path.display().to_string(), PARTIAL)
+                    }
                     Ok(name) => {
                         let key = below + &name;
                         let known = listing.look(&key).await;
                         let to = Target::Object(store, key);
-                        Ok(Job { known, of_tree: true, ..Job::new(Source::File(path), to) })
+                        let job = Job::new(Source::File(path), to);
+                        Step::Copy(Job { known, of_tree: true, top: Some(top), ..job })
                     }
-                    Err(why) => Err((path.display().to_string(), Exit::failed(why))),
+                    Err(why) => Step::Fail(path.display().to_string(), Exit::failed(why)),
                 };
                 Some((step, (found, listing)))
             }
         });
         Ok(jobs.boxed())
+    }
+
+    /// What is below the target, where that is of use.
+    fn listing(&self, store: &Store, prefix: &str) -> Listing {
+        if self.looks { Listing::new(store, prefix) } else { Listing(None) }
     }
 
     /// The objects below a name; `None` where there are none, but the name may be that of an object.
@@ -253,7 +306,7 @@ impl Plan {
             return Ok(None);
         }
         let own = match last(key.strip_suffix('/').unwrap_or(key)) {
-            Some(own) if self.sources.len() > 1 => format!("{own}/"),
+            Some(own) if self.sources.len() > 1 => prefix(own),
             _ => String::new(),
         };
         let into = match &self.target {
@@ -264,12 +317,12 @@ impl Plan {
                 } else {
                     path_below(folder, &own).map_err(Exit::usage)?
                 };
-                Destination::Folder(folder)
+                Destination::Folder(folder, Ancestors::default())
             }
             Place::Store(url) => {
                 let (store, below) = (root(client, url)?, prefix(url.key()) + &own);
                 let kept_out = (store.url() == from_store.url()).then(|| from.clone());
-                let listing = Box::new(Listing::new(&store, &below));
+                let listing = Box::new(self.listing(&store, &below));
                 Destination::Store { listing, store, below, kept_out }
             }
         };
@@ -280,14 +333,15 @@ impl Plan {
                 let step = match entries.next().await? {
                     Ok(meta) => {
                         let shown = url_of(&store, &meta.key);
-                        let to = into.target(&meta, &from).await;
-                        to.map_err(|exit| (shown, exit)).map(|(to, known)| Job {
-                            known,
-                            of_tree: true,
-                            ..Job::new(Source::Object(store, Box::new(meta)), to)
-                        })
+                        match into.target(&meta, &from, &shown).await {
+                            Ok((to, known)) => {
+                                let job = Job::new(Source::Object(store, Box::new(meta)), to);
+                                Step::Copy(Job { known, of_tree: true, ..job })
+                            }
+                            Err(exit) => Step::Fail(shown, exit),
+                        }
                     }
-                    Err(error) => Err((failed, error.into())),
+                    Err(error) => Step::Fail(failed, error.into()),
                 };
                 Some((step, (entries, into)))
             }
@@ -298,7 +352,8 @@ impl Plan {
 
 /// Where what is listed goes.
 enum Destination {
-    Folder(PathBuf),
+    /// A folder, and the files in it that a folder may be needed in the place of.
+    Folder(PathBuf, Ancestors),
     Store {
         listing: Box<Listing>,
         store: Store,
@@ -309,14 +364,24 @@ enum Destination {
 }
 
 impl Destination {
-    async fn target(&mut self, meta: &ObjectMeta, from: &str) -> Result<(Target, Known), Exit> {
-        let name = &meta.key[from.len()..];
+    async fn target(
+        &mut self,
+        meta: &ObjectMeta,
+        from: &str,
+        shown: &str,
+    ) -> Result<(Target, Known), Exit> {
+        let name = meta.key.get(from.len()..).unwrap_or(&meta.key);
         match self {
-            Destination::Folder(folder) if name.is_empty() => {
+            Destination::Folder(folder, _) if name.is_empty() => {
                 Ok((Target::Folder(folder.clone()), Known::Nothing))
             }
-            Destination::Folder(folder) => {
+            Destination::Folder(folder, files) => {
                 let path = path_below(folder, name).map_err(Exit::failed)?;
+                if let Some(other) = files.above(name, shown) {
+                    return Err(Exit::failed(format!(
+                        "{other} is an object, too, and becomes a file where this needs a folder"
+                    )));
+                }
                 match (name.ends_with('/'), meta.size) {
                     (true, 0) => Ok((Target::Folder(path), Known::Nothing)),
                     (true, size) => Err(Exit::failed(format!(
@@ -372,8 +437,10 @@ impl Listing {
                 }
                 Some(Ok(meta)) if meta.key == key => return Known::There(Box::new(meta.clone())),
                 Some(Ok(_)) | None => return Known::Absent,
-                Some(Err(_)) => {
-                    // Not everybody who may write may list: each name is looked for by itself.
+                Some(Err(error)) => {
+                    // Not everybody who may write may list.
+                    let error = escape::line(&error.to_string()).into_owned();
+                    note(&format!("storescope: {error}; each name is looked for by itself"));
                     self.0 = None;
                     return Known::Nothing;
                 }
@@ -382,14 +449,43 @@ impl Listing {
     }
 }
 
+/// Why a partial file is not copied.
+const PARTIAL: &str = "partial: a download that is under way, or was killed, left it";
+
+/// A file below a folder: its name as an object's, or why it has none.
+struct Walked {
+    path: PathBuf,
+    named: Result<String, String>,
+}
+
+/// The files of a tree, in the order of their names.
+async fn walked(folder: &Path, follow_links: bool) -> Result<Vec<Walked>, Exit> {
+    let folder = folder.to_owned();
+    let found = tokio::task::spawn_blocking(move || walk::files(&folder, follow_links));
+    let found = found.await.map_err(std::io::Error::from)?;
+    let mut walked: Vec<_> = found
+        .into_iter()
+        .map(|walk::Found { path, relative, trouble }| {
+            let named = match trouble {
+                Some(why) => Err(format!("{}: {why}", path.display())),
+                None => name_of(&relative),
+            };
+            Walked { path, named }
+        })
+        .collect();
+    walked.sort_by(|one, other| one.named.as_ref().ok().cmp(&other.named.as_ref().ok()));
+    Ok(walked)
+}
+
+fn is_link(path: &Path) -> bool {
+    // With a `/` behind it, the system would look at what it leads to.
+    let path: PathBuf = path.components().collect();
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink())
+}
+
 fn own_name(path: &Path) -> Result<String, Exit> {
     // `.` and `..` have names, too, once they are resolved.
     let resolved = if path.file_name().is_some() { path.to_owned() } else { path.canonicalize()? };
     let name = resolved.file_name().map(Path::new);
     name.map_or(Ok(String::new()), name_of).map_err(Exit::usage)
-}
-
-/// Whether what is copied there would be found again by the listing that it came from.
-fn is_within(from: &storescope::StoreUrl, to: &storescope::StoreUrl) -> bool {
-    from.with_key("") == to.with_key("") && prefix(to.key()).starts_with(&prefix(from.key()))
 }

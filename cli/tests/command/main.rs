@@ -3,6 +3,7 @@
 
 mod bench;
 mod copies;
+mod safety;
 mod signals;
 mod stores;
 mod world;
