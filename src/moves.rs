@@ -41,7 +41,8 @@ impl Store {
     /// Gives an object another name in the same bucket; what it is then.
     ///
     /// OCI renames by one request, which is seen whole or not at all. On S3 it is a copy followed by the removal of the
-    /// source, and not atomic: readers may see both, and a failure between the two leaves both.
+    /// source, and not atomic: readers may see both, and a failure between the two leaves both. The source is removed as
+    /// it was copied (`If-Match`), where the server knows that condition.
     pub async fn rename(&self, from: &str, to: &str, options: RenameOptions) -> Result<ObjectMeta> {
         if from == to {
             return Err(crate::Error::invalid(format!("{from:?} has that name already")));
@@ -50,10 +51,21 @@ impl Store {
             let call = self.begin(Operation::Rename, from, None)?;
             on_runtime!(self.client(), self.rename_call(call, to, options))
         } else {
-            let copying =
-                CopyOptions { mode: options.mode, source: options.source, progress: None };
+            let source = match options.source {
+                Some(known) if known.etag.is_some() => known,
+                _ => self.head(from).await?,
+            };
+            let removing = DeleteOptions { if_match: source.etag.clone() };
+            let copying = CopyOptions { mode: options.mode, source: Some(source), progress: None };
             let meta = self.copy(from, (self, to), copying).await?;
-            match self.delete(from, DeleteOptions::new()).await {
+            let removed = match self.delete(from, removing).await {
+                // A server without conditional removal; others take no notice of the condition.
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    self.delete(from, DeleteOptions::new()).await
+                }
+                removed => removed,
+            };
+            match removed {
                 Err(error) if !error.is_not_found() => {
                     let failure = Failure::new(error.kind())
                         .message(format!("it was copied to {to:?}, but not removed"))

@@ -2,6 +2,7 @@
 //! `mb`, `rb`: buckets.
 
 use crate::Ended;
+use crate::escape;
 use crate::exit::Exit;
 use crate::session::{self, Work};
 use crate::settings::Settings;
@@ -115,16 +116,17 @@ fn would(json: bool, what: &str, url: &StoreUrl) -> Ended {
     let (url, mut out) = (url.to_string(), std::io::stdout().lock());
     if json {
         let result = format!("would_{what}");
-        writeln!(out, "{}", json!({ result: url }))?;
+        writeln!(out, "{}", escape::json(&json!({ result: url })))?;
     } else {
-        writeln!(out, "{what} {url}")?;
+        writeln!(out, "{what} {}", escape::name(&url))?;
     }
     Ok(())
 }
 
 fn told(json: bool, what: &str, url: &StoreUrl) -> Ended {
     if json {
-        writeln!(std::io::stdout(), "{}", json!({ "result": what, "bucket": url.to_string() }))?;
+        let line = json!({ "result": what, "bucket": url.to_string() });
+        writeln!(std::io::stdout(), "{}", escape::json(&line))?;
     }
     Ok(())
 }

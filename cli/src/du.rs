@@ -3,6 +3,7 @@
 
 use crate::Ended;
 use crate::cp::objects;
+use crate::escape;
 use crate::exit::Exit;
 use crate::filter::Filter;
 use crate::place::{prefix, relative, root, url_of};
@@ -115,10 +116,10 @@ impl Du {
         let Amount { bytes, objects } = amount;
         if self.json {
             let line = json!({ "url": url, "bytes": bytes, "objects": objects });
-            return writeln!(out, "{line}");
+            return writeln!(out, "{}", escape::json(&line));
         }
         let bytes = if self.human { size(bytes as f64) } else { bytes.to_string() };
-        writeln!(out, "{bytes:>16}  {objects:>10}  {url}")
+        writeln!(out, "{bytes:>16}  {objects:>10}  {}", escape::name(url))
     }
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How a command ends: a code for scripts, a line for people.
 
+use crate::escape;
 use std::io;
 use std::process::ExitCode;
 use storescope::ErrorKind;
 
-/// A command that did not succeed.
+/// A command that did not succeed. Its message is for a terminal: names, and what a server said, are escaped in it.
 #[derive(Debug)]
 pub(crate) struct Exit {
     code: u8,
@@ -16,17 +17,18 @@ pub(crate) struct Exit {
 impl Exit {
     /// Usage or configuration.
     pub(crate) fn usage(message: impl Into<String>) -> Exit {
-        Exit { code: 2, message: message.into(), kind: None }
+        Exit { code: 2, message: escape::line(&message.into()).into_owned(), kind: None }
     }
 
     /// The work itself failed.
     pub(crate) fn failed(message: impl Into<String>) -> Exit {
-        Exit { code: 1, message: message.into(), kind: None }
+        Exit { code: 1, message: escape::line(&message.into()).into_owned(), kind: None }
     }
 
     /// Nothing is there of what was named.
     pub(crate) fn missing(message: impl Into<String>) -> Exit {
-        Exit { code: 3, message: message.into(), kind: Some(ErrorKind::NotFound) }
+        let message = escape::line(&message.into()).into_owned();
+        Exit { code: 3, message, kind: Some(ErrorKind::NotFound) }
     }
 
     /// Ctrl-C or SIGTERM; what ran has been told.
@@ -41,7 +43,7 @@ impl Exit {
 
     /// Says what it is about, in front.
     pub(crate) fn about(mut self, what: &str) -> Exit {
-        self.message = format!("{what}: {}", self.message);
+        self.message = format!("{}: {}", escape::line(what), self.message);
         self
     }
 
@@ -93,10 +95,10 @@ impl From<storescope::Error> for Exit {
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => 4,
             _ => 1,
         };
-        let mut message = error.to_string();
+        let mut message = escape::line(&error.to_string()).into_owned();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
-            message = format!("{message}\n  caused by: {cause}");
+            message = format!("{message}\n  caused by: {}", escape::line(&cause.to_string()));
             source = cause.source();
         }
         Exit { code, message, kind: Some(error.kind()) }

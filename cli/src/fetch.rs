@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use storescope::{
-    ByteStream, GetOptions, ObjectBody, ObjectMeta, ReadOptions, ReadPolicy, Reader, Result,
-    Scheme, Store,
+    ByteStream, ErrorKind, GetOptions, ObjectBody, ObjectMeta, ReadOptions, ReadPolicy, Reader,
+    Result, Scheme, Store,
 };
 
 /// Objects up to here are one request.
@@ -25,18 +25,27 @@ impl Fetch {
     pub(crate) async fn begin(store: &Store, key: &str, size: Option<u64>) -> Result<Fetch> {
         let mut options = ReadOptions::new().policy(ReadPolicy::Sequential);
         match size {
-            Some(0..=SMALL) => {
-                let got = store.get(key, GetOptions::new()).await?;
-                return Ok(Fetch::Answer(got.meta().clone().into(), got.into_stream()));
-            }
+            Some(0..=SMALL) => return Fetch::whole(store, key).await,
             // The first part tells what there is to know.
             None if store.url().scheme() != Scheme::S3 => {}
             // S3 tells a checksum with no part.
-            _ => options = options.meta(&store.head(key).await?),
+            _ => match store.head(key).await {
+                Ok(meta) => options = options.meta(&meta),
+                // Who may not look may read: one answer holds all of it, and its checksum.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    return Fetch::whole(store, key).await;
+                }
+                Err(error) => return Err(error),
+            },
         }
         let reader = store.reader(key, options);
         let stream = reader.stream(..);
         Ok(Fetch::Parts(reader, stream))
+    }
+
+    async fn whole(store: &Store, key: &str) -> Result<Fetch> {
+        let got = store.get(key, GetOptions::new()).await?;
+        Ok(Fetch::Answer(got.meta().clone().into(), got.into_stream()))
     }
 
     /// The next bytes; `None` at the end, when they were checked.

@@ -8,6 +8,7 @@ mod buckets;
 mod child;
 mod cp;
 mod du;
+mod escape;
 mod exit;
 mod fetch;
 mod filter;

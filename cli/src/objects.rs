@@ -2,6 +2,7 @@
 //! `ls`, `cat`, `stat`.
 
 use crate::Ended;
+use crate::escape::{self, json, json_lines};
 use crate::exit::Exit;
 use crate::fetch::Fetch;
 use crate::filter::Filter;
@@ -26,16 +27,21 @@ use storescope::{
 
 /// List objects whose names begin so, one level deep; or the buckets of `oci://@namespace`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "Examples:
   storescope ls oci://lake@ns/                 one level; folders end in /
   storescope ls oci://lake@ns/2026/ -r -l      all below, with size, time and ETag
   storescope ls oci://@ns                      the buckets
   storescope ls oci://lake@ns/ --json          one JSON object a line
+  storescope ls oci://lake@ns/ -r --print0 | xargs -0 -n1 echo
   storescope ls 's3://lake/2026/*/part-?.csv'  names and folders that match
   storescope ls -r s3://lake/ --include '*.csv' --exclude 'tmp/'
 
 In a pattern, * and ? match within a folder, ** across folders, [a-z] one character. With -r, what
-is below the folders that match is listed, too.")]
+is below the folders that match is listed, too.
+
+Characters of a name that a terminal would act on are escaped as `ls -b` does (\\033, \\n; a \\ is
+\\\\); --print0 and --json tell names as they are.")]
 pub(crate) struct Ls {
     /// A bucket, a prefix of names, a pattern, or a service.
     url: StoreUrl,
@@ -51,6 +57,10 @@ pub(crate) struct Ls {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+
+    /// Names as they are, a NUL behind each.
+    #[arg(long, conflicts_with_all = ["json", "long"])]
+    print0: bool,
 
     #[command(flatten)]
     names: Names,
@@ -106,39 +116,47 @@ impl Ls {
     }
 
     fn write_bucket(&self, out: &mut impl Write, bucket: &Bucket) -> io::Result<()> {
-        match (self.json, self.long) {
-            (true, _) => writeln!(
+        let created = bucket.created.map(rfc3339);
+        if self.json {
+            return writeln!(
                 out,
                 "{}",
-                json!({ "bucket": bucket.name, "created": bucket.created.map(rfc3339) })
-            ),
-            (false, true) => writeln!(
-                out,
-                "{}  {}",
-                bucket.created.map(rfc3339).unwrap_or_default(),
-                bucket.name
-            ),
-            (false, false) => writeln!(out, "{}", bucket.name),
+                json(&json!({ "bucket": bucket.name, "created": created }))
+            );
+        }
+        if self.print0 {
+            return write!(out, "{}\0", bucket.name);
+        }
+        let name = escape::name(&bucket.name);
+        match created {
+            Some(created) if self.long => writeln!(out, "{created}  {name}"),
+            _ if self.long => writeln!(out, "  {name}"),
+            _ => writeln!(out, "{name}"),
         }
     }
 
     fn write_entry(&self, out: &mut impl Write, entry: &ListEntry) -> io::Result<()> {
-        match entry {
-            ListEntry::Prefix(prefix) if self.json => {
-                writeln!(out, "{}", json!({ "prefix": prefix }))
-            }
-            ListEntry::Prefix(prefix) if self.long => {
-                writeln!(out, "{:>14}  {:20}  {prefix}", "-", "")
-            }
-            ListEntry::Prefix(prefix) => writeln!(out, "{prefix}"),
-            ListEntry::Object(meta) if self.json => writeln!(out, "{}", described(meta)),
-            ListEntry::Object(meta) if self.long => {
+        let (name, meta) = match entry {
+            ListEntry::Prefix(prefix) => (prefix, None),
+            ListEntry::Object(meta) => (&meta.key, Some(meta)),
+            _ => return Ok(()),
+        };
+        if self.json {
+            let line = meta.map_or_else(|| json!({ "prefix": name }), described);
+            return writeln!(out, "{}", json(&line));
+        }
+        if self.print0 {
+            return write!(out, "{name}\0");
+        }
+        let name = escape::name(name);
+        match meta {
+            Some(meta) if self.long => {
                 let time = meta.last_modified.map(rfc3339).unwrap_or_default();
-                let etag = meta.etag.as_deref().unwrap_or("-");
-                writeln!(out, "{:>14}  {time:20}  {}  {etag}", meta.size, meta.key)
+                let etag = escape::name(meta.etag.as_deref().unwrap_or("-"));
+                writeln!(out, "{:>14}  {time:20}  {name}  {etag}", meta.size)
             }
-            ListEntry::Object(meta) => writeln!(out, "{}", meta.key),
-            _ => Ok(()),
+            None if self.long => writeln!(out, "{:>14}  {:20}  {name}", "-", ""),
+            _ => writeln!(out, "{name}"),
         }
     }
 }
@@ -147,6 +165,7 @@ impl Work for Ls {
     async fn work(&self, client: &Client, _: &Arc<Tally>) -> Ended {
         // Line by line: other commands of a file may write between them.
         let (mut out, mut line) = (BufWriter::new(io::stdout()), Vec::new());
+        let mut unfit = 0;
         if self.url.bucket().is_none() && self.url.scheme() != Scheme::File {
             let mut buckets = client.buckets(&self.url, StoreOptions::new());
             while let Some(bucket) = buckets.next().await {
@@ -161,12 +180,23 @@ impl Work for Ls {
         } else {
             let mut entries = self.entries(client).await?;
             while let Some(entry) = entries.next().await {
-                self.write_entry(&mut line, &entry?)?;
+                let entry = entry?;
+                if self.print0 && has_nul(&entry) {
+                    unfit += 1;
+                    continue;
+                }
+                self.write_entry(&mut line, &entry)?;
                 out.write_all(&line)?;
                 line.clear();
             }
         }
-        Ok(out.flush()?)
+        out.flush()?;
+        if unfit > 0 {
+            let why =
+                format!("{unfit} names have a NUL in them, and were left out: --json tells them");
+            return Err(Exit::failed(why));
+        }
+        Ok(())
     }
 }
 
@@ -265,24 +295,18 @@ impl Stat {
     fn write(&self, described: &Value, of_many: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            return if of_many {
-                writeln!(out, "{described}")
-            } else {
-                writeln!(out, "{described:#}")
-            };
+            let json = if of_many { json(described) } else { json_lines(described) };
+            return writeln!(out, "{json}");
         }
         for (name, value) in described.as_object().into_iter().flatten() {
             match value {
                 Value::Null => {}
-                Value::String(text) => writeln!(out, "{name:>16}  {text}")?,
+                Value::String(text) => writeln!(out, "{name:>16}  {}", escape::name(text))?,
                 Value::Object(items) => {
                     for (item, value) in items {
-                        writeln!(
-                            out,
-                            "{:>16}  {}",
-                            format!("meta {item}"),
-                            value.as_str().unwrap_or_default()
-                        )?;
+                        let item = format!("meta {}", escape::name(item));
+                        let value = escape::name(value.as_str().unwrap_or_default());
+                        writeln!(out, "{item:>16}  {value}")?;
                     }
                 }
                 other => writeln!(out, "{name:>16}  {other}")?,
@@ -301,6 +325,14 @@ impl Work for Stat {
             self.write(&described(&store.head(&key).await?), of_many)?;
         }
         Ok(())
+    }
+}
+
+fn has_nul(entry: &ListEntry) -> bool {
+    match entry {
+        ListEntry::Object(meta) => meta.key.contains('\0'),
+        ListEntry::Prefix(prefix) => prefix.contains('\0'),
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How far work has got, told on standard error once it takes longer than two seconds.
 
+use crate::escape;
 use std::io::IsTerminal;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -63,10 +64,10 @@ pub(crate) async fn shown<T>(
     }
 }
 
-/// Writes a line to standard error, in place of the progress that stands there.
+/// Writes a line to standard error, in place of the progress that stands there. Names in it are escaped.
 pub(crate) fn note(text: &str) {
     clear();
-    eprintln!("{text}");
+    eprintln!("{}", escape::lines(text));
 }
 
 fn tell(show: Show, text: &str) {

@@ -179,6 +179,7 @@ impl Run {
         let Run { url, size, concurrency, pattern, word, .. } = self;
         let model = self.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
         let size = size.map(|size| format!("{size} bytes a {word}, ")).unwrap_or_default();
+        let url = crate::escape::name(url);
         writeln!(out, "{url}{model}: {size}{pattern}, {concurrency} at a time")?;
         writeln!(out)?;
         writeln!(

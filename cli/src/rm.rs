@@ -3,6 +3,7 @@
 
 use crate::Ended;
 use crate::cp::objects;
+use crate::escape;
 use crate::exit::Exit;
 use crate::filter::Filter;
 use crate::place::{last, prefix, root, url_of};
@@ -134,9 +135,10 @@ impl Rm {
     fn would(&self, store: &Store, key: &str, size: u64) -> Ended {
         let (url, mut out) = (url_of(store, key), std::io::stdout().lock());
         if self.json {
-            writeln!(out, "{}", json!({ "would_remove": url, "size": size }))?;
+            let line = json!({ "would_remove": url, "size": size });
+            writeln!(out, "{}", escape::json(&line))?;
         } else {
-            writeln!(out, "{url}")?;
+            writeln!(out, "{}", escape::name(&url))?;
         }
         Ok(())
     }

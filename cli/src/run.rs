@@ -46,8 +46,8 @@ pub(crate) struct Run {
     file: PathBuf,
 
     /// Run each line with --dry-run: nothing is written.
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long = "dry-run")]
+    rehearse: bool,
 
     /// Lines under way at a time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -82,7 +82,7 @@ impl Run {
         let mut parser = Cli::command();
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            match Line::parse(&mut parser, at + 1, line, self.dry_run) {
+            match Line::parse(&mut parser, at + 1, line, self.rehearse) {
                 Ok(None) => {}
                 Ok(Some(line)) => lines.push(line),
                 Err(why) => {

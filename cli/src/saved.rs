@@ -47,7 +47,7 @@ impl Report {
         let sum = sum.ok_or_else(|| Exit::usage("there is no run"))?;
         let mut stdout = std::io::stdout().lock();
         if self.json {
-            return Ok(writeln!(stdout, "{:#}", sum.to_json())?);
+            return Ok(writeln!(stdout, "{}", crate::escape::json_lines(&sum.to_json()))?);
         }
         let names: Vec<_> = self.runs.iter().map(|run| run.display().to_string()).collect();
         let page = sum.to_html(&self.title.unwrap_or_else(|| names.join(" + ")));
@@ -57,7 +57,7 @@ impl Report {
         }
         std::fs::write(&out, page)
             .map_err(|e| Exit::failed(format!("cannot write {}: {e}", out.display())))?;
-        Ok(writeln!(stdout, "{}", out.display())?)
+        Ok(writeln!(stdout, "{}", crate::escape::path(&out))?)
     }
 }
 

@@ -61,7 +61,7 @@ impl Settings {
         let targets = Targets::new().with_default(level).with_target("s3s", s3s);
         tracing_subscriber::fmt()
             .with_max_level(level)
-            .with_writer(std::io::stderr)
+            .with_writer(|| crate::escape::Stderr)
             .with_target(false)
             .without_time()
             .compact()

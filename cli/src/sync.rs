@@ -7,7 +7,8 @@
 //! ```
 
 use crate::Ended;
-use crate::cp::{Copying, How, Plan, Target, objects};
+use crate::cp::{Compare, Copying, How, Plan, Target, is_partial, objects};
+use crate::escape;
 use crate::exit::Exit;
 use crate::filter::Filter;
 use crate::place::{self, Place, name_of, prefix, relative, root, url_of};
@@ -64,6 +65,14 @@ pub(crate) struct Sync {
     #[arg(long, value_name = "COUNT", requires = "delete")]
     max_delete: Option<usize>,
 
+    /// What has the same size is equal.
+    #[arg(long, conflicts_with = "checksum")]
+    size_only: bool,
+
+    /// Only what has the same checksum is equal; time decides nothing.
+    #[arg(long)]
+    checksum: bool,
+
     /// Print what would be copied and removed, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -91,15 +100,22 @@ impl Sync {
     }
 
     fn copying(&self) -> Copying {
-        let how = How { dry_run: self.dry_run, ..How::default() };
+        let compare = match (self.size_only, self.checksum) {
+            (true, _) => Compare::Size,
+            (_, true) => Compare::Checksum,
+            _ => Compare::ChecksumOrTime,
+        };
         let plan = Plan {
             sources: vec![self.source.clone()],
             target: self.target.clone(),
             recursive: true,
+            follow_links: true,
+            looks: true,
             names: Names::literal(),
             filter: self.filter.clone(),
             of_trees: true,
         };
+        let how = How { compare, dry_run: self.dry_run, ..How::default() };
         Copying { plan, how, concurrency: self.concurrency }
     }
 
@@ -256,22 +272,26 @@ impl Surplus {
     fn tell(&self, tally: &Tally) {
         let one = |name: String, bytes: u64| {
             if !tally.is_json() {
-                tally.print(&format!("remove {name}"));
+                tally.print(&format!("remove {}", escape::name(&name)));
             }
             tally.removed(json!({ "name": name, "bytes": bytes }));
         };
         match self {
             Surplus::Objects(store, names) => {
-                names.iter().for_each(|(key, bytes)| one(url_of(store, key), *bytes));
+                for (key, bytes) in names {
+                    one(url_of(store, key), *bytes);
+                }
             }
             Surplus::Files(files) => {
-                files.iter().for_each(|(path, (bytes, _))| one(path.display().to_string(), *bytes));
+                for (path, (bytes, _)) in files {
+                    one(path.display().to_string(), *bytes);
+                }
             }
         }
     }
 }
 
-/// The files below a folder that a filter takes; links, and what is no file, are left alone.
+/// The files below a folder that a filter takes; links, what is no file, and downloads under way are left alone.
 fn files(top: &Path, filter: &Filter) -> Result<BTreeMap<PathBuf, Seen>, Exit> {
     let mut found = BTreeMap::new();
     let mut folders = vec![top.to_owned()];
@@ -286,7 +306,7 @@ fn files(top: &Path, filter: &Filter) -> Result<BTreeMap<PathBuf, Seen>, Exit> {
             let (path, metadata) = (entry.path(), entry.metadata().map_err(cannot)?);
             if metadata.is_dir() {
                 folders.push(path);
-            } else if metadata.is_file() {
+            } else if metadata.is_file() && !is_partial(&entry.file_name()) {
                 // A name that is not UTF-8 cannot be that of an object: it did not come from a store.
                 let relative = path.strip_prefix(top).map(name_of);
                 if relative.is_ok_and(|name| name.is_ok_and(|name| filter.takes(&name))) {

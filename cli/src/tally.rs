@@ -2,6 +2,7 @@
 //! What a command on many things came to: each thing told as it ends, the sum at the end.
 
 use crate::Ended;
+use crate::escape;
 use crate::exit::Exit;
 use crate::progress::note;
 use serde_json::{Value, json};
@@ -202,7 +203,7 @@ impl Tally {
     }
 
     fn write(&self, line: &Value) {
-        self.print(&line.to_string());
+        self.print(&escape::json(line));
     }
 
     /// Writes a line to standard output. A reader that is gone does not stop the work; it is told at the end.

@@ -2,6 +2,7 @@
 //! `uploads`: writes by parts that were begun and never ended.
 
 use crate::Ended;
+use crate::escape;
 use crate::exit::Exit;
 use crate::objects::rfc3339;
 use crate::place::{root, url_of};
@@ -57,7 +58,10 @@ impl Uploads {
                 if self.abort {
                     match store.abort_upload(&upload).await {
                         Err(error) if !error.is_not_found() => {
-                            crate::progress::note(&format!("storescope: {error}"));
+                            crate::progress::note(&format!(
+                                "storescope: {}",
+                                escape::line(&error.to_string())
+                            ));
                             failed = Some(());
                             continue;
                         }
@@ -88,10 +92,11 @@ impl Uploads {
                 "begun": begun,
                 "aborted": self.abort,
             });
-            return writeln!(out, "{line}");
+            return writeln!(out, "{}", escape::json(&line));
         }
         let aborted = if self.abort { "aborted  " } else { "" };
-        writeln!(out, "{aborted}{:20}  {}  {}", begun.unwrap_or_default(), upload.id, upload.key)
+        let (id, key) = (escape::name(&upload.id), escape::name(&upload.key));
+        writeln!(out, "{aborted}{:20}  {id}  {key}", begun.unwrap_or_default())
     }
 }
 

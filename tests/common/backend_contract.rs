@@ -891,6 +891,18 @@ pub(crate) async fn a_file_goes_up(on: Fixture) {
     let error = store.put_file("shrinks", &path, shrink).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Source, "{error}");
     assert_eq!(whole(&store, "shrinks").await, Err(ErrorKind::NotFound));
+    // One that another writes anew, of the same size: what was there stays.
+    std::fs::write(&path, &long).unwrap();
+    store.put("stays", "old", PutOptions::new()).await.unwrap();
+    let rewritten = path.clone();
+    let rewrite = PutOptions::new().progress(move |_| {
+        let file = std::fs::OpenOptions::new().write(true).open(&rewritten).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"torn", 11 * PART as u64).unwrap();
+    });
+    let error = store.put_file("stays", &path, rewrite).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Source, "{error}");
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
+    assert_eq!(whole(&store, "stays").await.unwrap(), b"old");
     assert!(on.dialect == Dialect::Wrapped || no_uploads(&store).await);
 }
 

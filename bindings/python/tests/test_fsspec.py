@@ -131,6 +131,21 @@ def test_files_go_there_and_back_with_progress(fs, root, tmp_path):
     assert (tmp_path / "empty").read_bytes() == b""
 
 
+def test_a_file_that_changes_on_its_way_up_is_not_stored(fs, root, tmp_path):
+    here = tmp_path / "here"
+    here.write_bytes(DATA * 200)
+
+    class Rewriting(Callback):
+        def relative_update(self, inc=1):
+            with open(here, "r+b") as file:
+                file.write(b"torn")
+
+    fs.pipe_file(f"{root}/k", b"old")
+    with pytest.raises(OSError, match="changed while it was read"):
+        fs.put_file(str(here), f"{root}/k", callback=Rewriting())
+    assert fs.cat_file(f"{root}/k") == b"old"
+
+
 def test_files(fs, root):
     path = f"{root}/k"
     with fs.open(path, "wb") as file:

@@ -234,7 +234,7 @@ impl Bench {
             run.write(out)?;
         }
         if self.json {
-            writeln!(std::io::stdout(), "{:#}", run.json())?;
+            writeln!(std::io::stdout(), "{}", crate::escape::json_lines(&run.json()))?;
         } else {
             run.print_table(&mut std::io::stdout().lock())?;
         }

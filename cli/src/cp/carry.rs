@@ -4,8 +4,13 @@
 //! It promises: a file appears under its name whole and verified, or not at all; an upload that fails or is dropped
 //! leaves no part behind; a source is removed only after its copy is there, and only as it was copied.
 
+use super::cannot;
+use super::equal::{Compare, Comparer, is_refused};
+use super::leaving::Leaving;
 use super::plan::{Job, Source, Target};
-use super::{equal, rehearse};
+use super::rehearse;
+use super::sink::{Arrivals, Sink};
+use crate::escape;
 use crate::exit::Exit;
 use crate::fetch::Fetch;
 use crate::progress::note;
@@ -13,20 +18,18 @@ use crate::tally::Tally;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::json;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use storescope::{
-    CopyOptions, DeleteOptions, ObjectMeta, PutMode, PutOptions, RenameOptions, Scheme, Store,
+    CopyOptions, DeleteOptions, ErrorKind, ObjectMeta, PutMode, PutOptions, RenameOptions, Store,
 };
-use tempfile::TempPath;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// MiB that all uploads under way may hold; one of parts holds five parts of 16 MiB.
-const MEMORY: usize = 256;
+/// MiB that all uploads of the process may hold; one of parts holds five parts of 16 MiB.
+static MEMORY: Semaphore = Semaphore::const_new(256);
 
 /// MiB that one upload may hold.
 const MOST: u64 = 80;
@@ -43,8 +46,8 @@ pub(crate) struct How {
     pub(crate) metadata: Vec<(String, String)>,
     /// What exists is left as it is.
     pub(crate) no_clobber: bool,
-    /// What is equal is copied, too.
-    pub(crate) force: bool,
+    /// What counts as equal, and is not copied.
+    pub(crate) compare: Compare,
     /// The source is removed afterwards.
     pub(crate) moving: bool,
     /// Nothing is written: what would be is printed.
@@ -55,8 +58,9 @@ pub(crate) struct How {
 #[derive(Debug)]
 pub(crate) struct Carrier {
     how: How,
+    comparer: Comparer,
+    arrivals: Arrivals,
     tally: Arc<Tally>,
-    memory: Semaphore,
     hopeless: AtomicBool,
 }
 
@@ -71,9 +75,10 @@ enum Outcome {
 impl Carrier {
     pub(crate) fn new(how: How, tally: &Arc<Tally>) -> Carrier {
         Carrier {
+            comparer: Comparer::new(how.compare),
+            arrivals: Arrivals::default(),
             how,
             tally: Arc::clone(tally),
-            memory: Semaphore::new(MEMORY),
             hopeless: AtomicBool::new(false),
         }
     }
@@ -86,7 +91,14 @@ impl Carrier {
     /// Counts as failed what could not become a job.
     pub(crate) fn refuse(&self, name: &str, exit: Exit) {
         self.hopeless.fetch_or(exit.is_everybodys(), Relaxed);
-        self.tally.failed(exit, json!({ "from": name }));
+        let named = exit.message().contains(name);
+        self.tally.failed(if named { exit } else { exit.about(name) }, json!({ "from": name }));
+    }
+
+    /// Counts what is not copied, and says why.
+    pub(crate) fn pass_over(&self, name: &str, why: &str) {
+        note(&format!("storescope: {} is not copied: {why}", escape::line(name)));
+        self.tally.skipped(why, json!({ "from": name }));
     }
 
     /// Copies, and counts how that ended.
@@ -112,18 +124,20 @@ impl Carrier {
     }
 
     async fn carried(&self, job: &Job) -> Result<Outcome, Exit> {
-        let Job { from, to, known, of_tree } = job;
-        if self.how.no_clobber && equal::exists(to, known).await? {
+        let Job { from, to, known, of_tree, top } = job;
+        if self.how.no_clobber && self.comparer.exists(to, known).await? {
             return Ok(Outcome::Skipped("exists"));
         }
-        let may_skip = *of_tree && !self.how.force && !self.how.moving;
-        if may_skip && equal::is_equal(from, to, known).await? {
+        if *of_tree && self.comparer.is_equal(from, to, known).await? {
             return Ok(Outcome::Skipped("equal"));
         }
         if self.how.dry_run {
             return Ok(Outcome::Would(rehearse::rehearsed(job).await?));
         }
         let bytes = match (from, to) {
+            (Source::File(path), Target::Object(store, key)) if self.how.moving => {
+                self.take(path, top.as_deref(), store, key).await?
+            }
             (Source::File(path), Target::Object(store, key)) => {
                 self.upload(path, store, key).await?
             }
@@ -151,27 +165,44 @@ impl Carrier {
     fn would(&self, from: &str, to: &str, bytes: Option<u64>) {
         if !self.tally.is_json() {
             let verb = if self.how.moving { "move" } else { "copy" };
-            self.tally.print(&format!("{verb} {from} -> {to}"));
+            self.tally.print(&format!("{verb} {} -> {}", escape::name(from), escape::name(to)));
         }
         self.tally.moved(bytes.unwrap_or_default());
         self.tally.done(json!({ "from": from, "to": to, "bytes": bytes }));
     }
 
     async fn upload(&self, path: &Path, store: &Store, key: &str) -> Result<u64, Exit> {
-        let before = path.metadata().map_err(|e| cannot("read", path, &e))?;
+        let metadata = path.metadata().map_err(|e| cannot("read", path, &e))?;
         let name = path.to_string_lossy();
-        if !before.is_file() {
+        if !metadata.is_file() {
             let file = File::open(path).map_err(|e| cannot("read", path, &e))?;
             return self.stream(file, &name, store, key).await;
         }
-        let _memory = self.memory(before.len()).await;
+        let _memory = self.memory(metadata.len()).await;
         let meter = Meter::new(&self.tally);
         let options = self.writing(PutOptions::new(), &name).progress(meter.told());
         let written = store.put_file(key, path, options).await?;
         meter.end(written.size);
-        if self.how.moving {
-            remove_file(path, &before)?;
-        }
+        Ok(written.size)
+    }
+
+    /// Uploads a file, and removes it.
+    async fn take(
+        &self,
+        path: &Path,
+        top: Option<&Path>,
+        store: &Store,
+        key: &str,
+    ) -> Result<u64, Exit> {
+        let (leaving, file) = Leaving::open(path, top)?;
+        let metadata = file.metadata().map_err(|e| cannot("read", path, &e))?;
+        let _memory = self.memory(metadata.len()).await;
+        let meter = Meter::new(&self.tally);
+        let options =
+            self.writing(PutOptions::new(), &path.to_string_lossy()).progress(meter.told());
+        let written = store.put_opened(key, file, path, options).await?;
+        meter.end(written.size);
+        leaving.remove()?;
         Ok(written.size)
     }
 
@@ -221,7 +252,7 @@ impl Carrier {
         // Of one that was not listed nothing is known.
         let size = meta.etag.is_some().then_some(meta.size);
         let mut body = Fetch::begin(store, &meta.key, size).await?;
-        let mut sink = Sink::create(path, of_tree, self.how.no_clobber)?;
+        let mut sink = Sink::create(&self.arrivals, path, of_tree, self.how.no_clobber)?;
         let mut bytes = 0;
         while let Some(piece) = body.next().await {
             let piece = piece?;
@@ -264,15 +295,23 @@ impl Carrier {
             }
             return Ok(from.rename(&meta.key, key, options).await?.size);
         }
-        let source = match meta.etag {
-            Some(_) => meta.clone(),
-            None => from.head(&meta.key).await?,
+        let (source, seen) = match meta.etag {
+            Some(_) => (meta.clone(), true),
+            None => match from.head(&meta.key).await {
+                Ok(source) => (source, true),
+                // Who may not look may read.
+                Err(error) if is_refused(&error) => (meta.clone(), false),
+                Err(error) => return Err(error.into()),
+            },
         };
-        let _memory = self.memory(source.size).await;
+        let _memory = self.memory(if seen { source.size } else { u64::MAX }).await;
         let meter = Meter::new(&self.tally);
         let about_changes = self.how.content_type.is_some() || !self.how.metadata.is_empty();
-        let written = if about_changes {
-            self.through(from, &source, to, key, &meter).await?
+        // Without a look at the target, only the write itself can tell whether it is free.
+        let blind = self.how.no_clobber && self.comparer.was_refused();
+        let written = if about_changes || blind || !seen {
+            let size = seen.then_some(source.size);
+            self.through(from, (&source.key, size), (to, key), &meter).await?
         } else {
             let options =
                 CopyOptions::new().mode(self.mode()).source(source.clone()).progress(meter.told());
@@ -287,12 +326,11 @@ impl Carrier {
     async fn through(
         &self,
         from: &Store,
-        source: &ObjectMeta,
-        to: &Store,
-        key: &str,
+        (name, size): (&str, Option<u64>),
+        (to, key): (&Store, &str),
         meter: &Meter,
     ) -> Result<ObjectMeta, Exit> {
-        let mut body = Fetch::begin(from, &source.key, Some(source.size)).await?;
+        let mut body = Fetch::begin(from, name, size).await?;
         let meta = body.meta().await?;
         let mut options = PutOptions::new().like(meta).size(meta.size);
         if let Some(kind) = &self.how.content_type {
@@ -317,11 +355,17 @@ impl Carrier {
             return Ok(());
         }
         let mut options = DeleteOptions::new();
-        // S3's servers do not all know conditional removal.
-        if let (Some(etag), Scheme::Oci) = (etag, store.url().scheme()) {
+        if let Some(etag) = etag {
             options = options.if_match(etag);
         }
         match store.delete(key, options).await {
+            // A server without conditional removal; others of S3 take no notice of the condition.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let removed = store.delete(key, DeleteOptions::new()).await;
+                removed.map_err(|error| {
+                    Exit::from(error).about("it was copied, but its source is still there")
+                })
+            }
             Err(error) if !error.is_not_found() => {
                 Err(Exit::from(error).about("it was copied, but its source is still there"))
             }
@@ -332,7 +376,7 @@ impl Carrier {
     /// A share of the memory that uploads may hold together.
     async fn memory(&self, bytes: u64) -> SemaphorePermit<'_> {
         let share = (bytes >> 20).clamp(1, MOST) as u32;
-        self.memory.acquire_many(share).await.expect("it is never closed")
+        MEMORY.acquire_many(share).await.expect("it is never closed")
     }
 }
 
@@ -357,86 +401,6 @@ impl Meter {
     }
 }
 
-/// A file that is written beside its place, and takes it when it is whole.
-struct Sink {
-    path: PathBuf,
-    file: Option<File>,
-    /// `None` where the place is a device or a pipe, which is written to as it is.
-    temporary: Option<TempPath>,
-    create: bool,
-    pieces: Vec<Bytes>,
-    held: usize,
-}
-
-impl Sink {
-    fn create(path: &Path, of_tree: bool, create: bool) -> Result<Sink, Exit> {
-        let place = path.metadata().ok();
-        if place.as_ref().is_some_and(Metadata::is_dir) {
-            return Err(Exit::failed(format!("{} is a folder", path.display())));
-        }
-        let mut sink = Sink {
-            path: path.to_owned(),
-            file: None,
-            temporary: None,
-            create,
-            pieces: Vec::new(),
-            held: 0,
-        };
-        if !of_tree && place.as_ref().is_some_and(|place| !place.is_file()) {
-            let opened = File::options().write(true).open(path);
-            sink.file = Some(opened.map_err(|e| cannot("write", path, &e))?);
-            return Ok(sink);
-        }
-        if !of_tree && place.is_some() {
-            // What a link leads to is replaced, not the link.
-            sink.path = path.canonicalize().map_err(|e| cannot("write", path, &e))?;
-        }
-        let folder = match sink.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder).map_err(|e| cannot("make", folder, &e))?;
-        let made = tempfile::Builder::new()
-            .prefix(".storescope-")
-            // What a new file may be, less the umask.
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder);
-        let (file, temporary) = made.map_err(|e| cannot("write", path, &e))?.into_parts();
-        (sink.file, sink.temporary) = (Some(file), Some(temporary));
-        Ok(sink)
-    }
-
-    async fn write(&mut self, piece: Bytes) -> Result<(), Exit> {
-        self.held += piece.len();
-        self.pieces.push(piece);
-        if self.held < CHUNK { Ok(()) } else { self.flush().await }
-    }
-
-    async fn flush(&mut self) -> Result<(), Exit> {
-        let (pieces, file) = (std::mem::take(&mut self.pieces), self.file.take());
-        self.held = 0;
-        let Some(mut file) = file else { return Ok(()) };
-        let written = tokio::task::spawn_blocking(move || {
-            pieces.iter().try_for_each(|piece| file.write_all(piece))?;
-            Ok::<_, io::Error>(file)
-        });
-        let written = written.await.map_err(io::Error::from)?;
-        self.file = Some(written.map_err(|e| cannot("write", &self.path, &e))?);
-        Ok(())
-    }
-
-    async fn finish(mut self) -> Result<(), Exit> {
-        self.flush().await?;
-        let Some(temporary) = self.temporary.take() else { return Ok(()) };
-        let persisted = if self.create {
-            temporary.persist_noclobber(&self.path)
-        } else {
-            temporary.persist(&self.path)
-        };
-        persisted.map_err(|e| cannot("write", &self.path, &e.error))
-    }
-}
-
 /// What a reader gives, piece by piece.
 fn pieces(source: impl Read + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold(source, |mut source| async move {
@@ -447,31 +411,4 @@ fn pieces(source: impl Read + Send + 'static) -> impl Stream<Item = io::Result<B
         });
         read.await.map_err(io::Error::from)?
     })
-}
-
-/// Removes a file that was moved, unless it changed meanwhile.
-fn remove_file(path: &Path, before: &Metadata) -> Result<(), Exit> {
-    let now = path.metadata().map_err(|e| cannot("read", path, &e))?;
-    if (now.len(), now.modified().ok()) != (before.len(), before.modified().ok()) {
-        let why = format!("{} changed while it was copied: it is still there", path.display());
-        return Err(Exit::failed(why));
-    }
-    std::fs::remove_file(path).map_err(|e| cannot("remove", path, &e))
-}
-
-/// Removes the folders of a tree whose files were moved; those that still hold something stay.
-pub(crate) fn remove_emptied(folder: &Path) {
-    let Ok(entries) = folder.read_dir() else { return };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_emptied(&entry.path());
-        }
-    }
-    if let Err(error) = std::fs::remove_dir(folder) {
-        note(&format!("storescope: {} stays: {error}", folder.display()));
-    }
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Exit {
-    Exit::failed(format!("cannot {what} {}: {error}", path.display()))
 }

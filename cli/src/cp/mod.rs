@@ -2,19 +2,26 @@
 //! `cp` and `mv`: into a store, out of one, between stores.
 //!
 //! ```text
-//!  command line ─▶ plan    sources and target ─▶ a stream of jobs (walk: files of a tree; listings: names of a prefix)
+//!  command line ─▶ clash   two sources with one target are refused before anything is copied
+//!               ─▶ plan    sources and target ─▶ a stream of jobs (walk: files of a tree; listings: names of a prefix)
 //!               ─▶ equal   what is there already is skipped
 //!               ─▶ carry   the copy itself, `--concurrency` at a time ─▶ tally
+//!                          (sink: a file that appears when it is whole; leaving: what a move removes)
 //! ```
 
 mod carry;
+mod clash;
 mod equal;
+mod leaving;
 mod plan;
 mod rehearse;
+mod sink;
 mod walk;
 
 pub(crate) use carry::How;
+pub(crate) use equal::Compare;
 pub(crate) use plan::{Plan, Target, objects};
+pub(crate) use sink::is_partial;
 
 use crate::Ended;
 use crate::exit::Exit;
@@ -27,6 +34,8 @@ use crate::wildcard::Names;
 use carry::Carrier;
 use clap::Args;
 use futures_util::StreamExt;
+use plan::Step;
+use std::path::Path;
 use std::sync::Arc;
 use storescope::Client;
 
@@ -41,7 +50,9 @@ use storescope::Client;
   storescope cp -r results oci://lake@ns/runs/17           results/a.csv becomes runs/17/a.csv
   storescope cp -r oci://lake@ns/runs/17 s3://archive/runs/17
   pg_dump db | storescope cp - s3://backup/db.sql          standard input, of any length
-  storescope cp oci://lake@ns/notes.txt - | less")]
+  storescope cp oci://lake@ns/notes.txt - | less
+  storescope cp 's3://lake/2026/*/part-?.csv' down/        becomes down/11/part-0.csv, ...
+  storescope cp -r s3://lake/2026 down --include '*.csv' --dry-run")]
 #[command(after_long_help = "Examples:
   storescope cp table.parquet oci://lake@ns/2026/          becomes 2026/table.parquet
   storescope cp oci://lake@ns/2026/table.parquet .
@@ -49,18 +60,28 @@ use storescope::Client;
   storescope cp -r oci://lake@ns/runs/17 s3://archive/runs/17
   pg_dump db | storescope cp - s3://backup/db.sql          standard input, of any length
   storescope cp oci://lake@ns/notes.txt - | less
+  storescope cp 's3://lake/2026/*/part-?.csv' down/        becomes down/11/part-0.csv, ...
+  storescope cp -r s3://lake/2026 down --include '*.csv' --dry-run
 
-With -r, what is below SOURCE arrives below TARGET; several sources keep their own names there. A file that is there
-already is skipped if its size and checksum (CRC32C or MD5) are those of the source. Where the store tells no checksum
-that can be compared, size and time decide: equal size, and the source no newer than its copy. The rest is copied again
-from its beginning; nothing of a broken upload is resumed, and nothing of it is left behind.
+What a pattern matches keeps its name from the folder of the first wildcard on: * and ? match within
+a folder, ** across folders, [a-z] one character. With -r, folders that match are copied, too.
 
-A file that fails does not stop the others: each failure is told, and the exit code is 1. Names that the file system
-cannot hold, or that lead out of the target (.., //, a leading /), are failures. An empty object `name/` becomes a
-folder; folders without files become nothing in a store.
+With -r, what is below SOURCE arrives below TARGET; several sources keep their own names there. Two sources with one
+target are refused before anything is copied.
 
-A downloaded file takes its name when it is whole and verified. The content type of a file is guessed from its
-extension; between stores, content type and user metadata are kept.")]
+With -r, a file that is there already is skipped if it is equal. Sizes that differ, or a checksum that does, are not equal.
+Equal are those of one checksum: the MD5 of the listing, or the ETag of S3 where it is the MD5; if the listing does not
+decide, the object is asked for its CRC32C. Where there is no checksum to compare, time decides: the source is no newer
+than its copy. --checksum copies such a file; --size-only compares sizes alone; --force compares nothing. A target that
+may be neither listed nor looked at is copied to. What is copied again is copied from its beginning.
+
+A file that fails does not stop the others: each failure is told, and the exit code is 1. A file that changes while it is
+copied is a failure, and its target stays as it was. Links are followed. Names that the file system cannot hold, or that
+lead out of the target (.., //, a leading /), are failures. An empty object `name/` becomes a folder; folders without files
+become nothing in a store.
+
+A downloaded file takes its name when it is whole and verified; until then it is .storescope-*.part, which -r does not copy.
+The content type of a file is guessed from its extension; between stores, content type and user metadata are kept.")]
 pub(crate) struct Cp {
     /// Files, folders (with -r), objects, prefixes (with -r), or - for standard input; then the target, or - for
     /// standard output.
@@ -86,6 +107,14 @@ pub(crate) struct Cp {
     /// With -r: copy also what is equal.
     #[arg(short, long, conflicts_with = "no_clobber")]
     force: bool,
+
+    /// With -r: what has the same size is equal.
+    #[arg(long, conflicts_with_all = ["force", "checksum"])]
+    size_only: bool,
+
+    /// With -r: only what has the same checksum is equal; time decides nothing.
+    #[arg(long, conflicts_with = "force")]
+    checksum: bool,
 
     /// Copies under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
@@ -126,11 +155,16 @@ impl Cp {
             content_type: self.content_type.clone(),
             metadata: self.metadata.clone(),
             no_clobber: self.no_clobber,
-            force: self.force,
+            compare: match (self.force, self.size_only, self.checksum) {
+                (true, _, _) => Compare::Nothing,
+                (_, true, _) => Compare::Size,
+                (_, _, true) => Compare::Checksum,
+                _ => Compare::ChecksumOrTime,
+            },
+            moving: false,
             dry_run: self.dry_run,
-            ..How::default()
         };
-        let plan = plan(&self.places, self.recursive, self.names, &self.filter);
+        let plan = plan(&self.places, self.recursive, &how, self.names, &self.filter);
         Copying { plan, how, concurrency: self.concurrency }
     }
 }
@@ -152,13 +186,16 @@ impl Work for Cp {
 /// Move files and objects: as `cp`, then the sources are removed. Within a bucket an object is renamed: by one request
 /// on OCI, by a copy and a removal on S3.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(override_usage = "storescope mv [OPTIONS] <SOURCE>... <TARGET>")]
 #[command(after_help = "Examples:
   storescope mv oci://lake@ns/new/a.csv oci://lake@ns/done/
   storescope mv -r oci://lake@ns/new oci://lake@ns/2026/11
   storescope mv -r results s3://lake/results               the files are removed once they are there
+  storescope mv 's3://lake/new/*.csv' s3://lake/done/ --dry-run
 
-A source is removed only after its copy is there, and only if it is still what was copied. What exists is replaced.")]
+A source is removed only after its copy is there, and only if it is still what was copied. What exists is replaced.
+Links are not followed: each is a failure, and stays. Two sources with one target are refused before anything is moved.")]
 pub(crate) struct Mv {
     /// Files, folders (with -r), objects, prefixes (with -r); then the target.
     #[arg(required = true, num_args = 2.., value_names = ["SOURCE", "TARGET"], value_parser = place::parser())]
@@ -204,11 +241,12 @@ impl Mv {
     fn copying(&self) -> Copying {
         let how = How {
             no_clobber: self.no_clobber,
+            compare: Compare::Nothing,
             moving: true,
             dry_run: self.dry_run,
             ..How::default()
         };
-        let plan = plan(&self.places, self.recursive, self.names, &self.filter);
+        let plan = plan(&self.places, self.recursive, &how, self.names, &self.filter);
         Copying { plan, how, concurrency: self.concurrency }
     }
 }
@@ -230,10 +268,18 @@ impl Work for Mv {
     }
 }
 
-fn plan(places: &[Place], recursive: bool, names: Names, filter: &Filter) -> Plan {
+fn plan(places: &[Place], recursive: bool, how: &How, names: Names, filter: &Filter) -> Plan {
     let (target, sources) = places.split_last().expect("clap asks for two at least");
-    let (target, sources) = (target.clone(), sources.to_vec());
-    Plan { sources, target, recursive, names, filter: filter.clone(), of_trees: false }
+    Plan {
+        sources: sources.to_vec(),
+        target: target.clone(),
+        recursive,
+        follow_links: !how.moving,
+        looks: how.no_clobber || how.compare != Compare::Nothing,
+        names,
+        filter: filter.clone(),
+        of_trees: false,
+    }
 }
 
 /// What is to be copied, and how.
@@ -271,17 +317,19 @@ impl Copying {
         let Copying { plan, how, concurrency } = self;
         let (moving, dry_run) = (how.moving, how.dry_run);
         let carrier = Carrier::new(how, tally);
+        clash::check(&plan, client).await?;
         // In one task, so that a signal drops all of it at once.
         let jobs = plan.jobs(client).await?;
         let carried = jobs.take_while(|_| std::future::ready(!carrier.is_hopeless())).map(|step| {
-            if let Ok(job) = &step {
+            if let Step::Copy(job) = &step {
                 seen(&job.to);
             }
             let carrier = &carrier;
             async move {
                 match step {
-                    Ok(job) => carrier.carry(job).await,
-                    Err((name, exit)) => carrier.refuse(&name, exit),
+                    Step::Copy(job) => carrier.carry(job).await,
+                    Step::Skip(name, why) => carrier.pass_over(&name, why),
+                    Step::Fail(name, exit) => carrier.refuse(&name, exit),
                 }
             }
         });
@@ -289,12 +337,16 @@ impl Copying {
         if moving && !dry_run && plan.recursive && tally.is_clean() {
             for source in &plan.sources {
                 if let Place::Local(folder) = source {
-                    carry::remove_emptied(folder);
+                    leaving::remove_emptied(folder);
                 }
             }
         }
         Ok(())
     }
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Exit {
+    Exit::failed(format!("cannot {what} {}: {error}", path.display()))
 }
 
 fn parse_item(text: &str) -> Result<(String, String), String> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The files of a tree. Links are followed, but not round in a circle.
+//! The files of a tree. Links are followed, but not round in a circle; or each is told as what cannot be one.
 
+use super::leaving::LINK;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ pub(super) struct Found {
 }
 
 /// Every file below a folder. What cannot be read is among them, with its trouble.
-pub(super) fn files(folder: &Path) -> Vec<Found> {
-    let mut walk = Walk { top: folder, found: Vec::new(), within: Vec::new() };
+pub(super) fn files(folder: &Path, follow_links: bool) -> Vec<Found> {
+    let mut walk = Walk { top: folder, follow_links, found: Vec::new(), within: Vec::new() };
     match folder.metadata() {
         Ok(metadata) => walk.folder(folder, &metadata),
         Err(error) => walk.tell(folder, Some(error.to_string())),
@@ -26,6 +27,7 @@ pub(super) fn files(folder: &Path) -> Vec<Found> {
 
 struct Walk<'a> {
     top: &'a Path,
+    follow_links: bool,
     found: Vec<Found>,
     /// Device and number of the folders that lead here.
     within: Vec<(u64, u64)>,
@@ -52,7 +54,9 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self, path: &Path) {
-        match path.metadata() {
+        let metadata = if self.follow_links { path.metadata() } else { path.symlink_metadata() };
+        match metadata {
+            Ok(metadata) if metadata.is_symlink() => self.tell(path, Some(LINK.to_owned())),
             Ok(metadata) if metadata.is_dir() => self.folder(path, &metadata),
             Ok(metadata) if metadata.is_file() => self.tell(path, None),
             Ok(_) => self.tell(path, Some("is neither a file nor a folder".to_owned())),

@@ -4,6 +4,7 @@
 mod bench;
 mod copies;
 mod runs;
+mod safety;
 mod signals;
 mod stores;
 mod syncs;

@@ -218,6 +218,34 @@ fn what_filters_leave_out_is_neither_copied_nor_removed() {
 }
 
 #[test]
+fn what_counts_as_equal_is_what_cp_says() {
+    by_both(|world| {
+        world.file("t/a", b"one");
+        let site = world.url("site");
+        world.run(&["sync", "t", &site]).well();
+        world.file("t/a", b"two");
+        let ran = world.run(&["sync", "t", &site, "--size-only", "--json"]).well();
+        assert_eq!(ran.sum("copied"), (0, 1, 0));
+        let ran = world.run(&["sync", "t", &site, "--checksum", "--json"]).well();
+        assert_eq!(ran.sum("copied"), (1, 0, 0));
+    });
+}
+
+#[test]
+fn downloads_under_way_are_neither_data_nor_too_much() {
+    by_both(|world| {
+        let partial = ".storescope-abcdefghij0123456789.part";
+        world.file(&format!("t/{partial}"), b"half");
+        world.file("t/a", b"x");
+        world.file(&format!("down/{partial}"), b"half");
+        world.run(&["sync", "t", &world.url("site"), "--delete"]).well();
+        assert_eq!(world.names(), ["site/a"]);
+        world.run(&["sync", &world.url("site"), "down", "--delete"]).well();
+        assert!(world.path(&format!("down/{partial}")).exists());
+    });
+}
+
+#[test]
 fn trees_that_overlap_and_links_are_left_alone() {
     by_both(|world| {
         for name in ["a/b/x", "a/y"] {

@@ -111,6 +111,35 @@ fn copies_keep_their_names_from_the_first_wildcard_on() {
 }
 
 #[test]
+fn two_sources_with_one_target_are_seen_in_patterns_and_not_where_filters_leave_one_out() {
+    by_both(|world| {
+        filled(&world, &["x/a.csv", "x/b.csv", "y/a.csv", "y/c.log"]);
+        let to = world.url_in("other", "to/");
+        let (x, y) = (world.url("x/*.csv"), world.url("y/*"));
+        for args in [&["mv", &x, &y, &to][..], &["mv", "--dry-run", &x, &y, &to]] {
+            let ran = world.run(args).ended(2, "x/a.csv");
+            assert!(ran.err.contains("y/a.csv"), "{ran:?}");
+        }
+        world.run(&["cp", &x, &world.url("y/a.csv"), &to]).ended(2, "would both become");
+        world.run(&["cp", &x, &x, &to]).ended(2, "x/a.csv");
+        assert_eq!(world.names().len(), 4);
+        assert_eq!(world.run(&["ls", &world.url_in("other", "")]).well().out, "");
+        let ran = world.run(&["mv", "--json", &x, &y, &to, "--exclude", "a.csv"]).well();
+        assert_eq!(ran.sum("moved"), (2, 0, 0));
+        let trees = ["cp", "-r", &world.url("x"), &world.url("y"), &to, "--json"];
+        world.run(&[&trees[..], &["--include", "a.*"]].concat()).well();
+        // Another source's names are not written to while they are read.
+        world.object("x/d.csv", b"d");
+        let (names, sub) = (world.url("*/a.csv"), world.url("x/"));
+        let ran = world.run(&["mv", "--json", &world.url("y/*"), &names, &sub]);
+        assert_eq!(ran.sum("moved"), (2, 0, 1));
+        ran.ended(1, "among those that are being copied");
+        assert_eq!(world.cat("x/x/a.csv"), "x/a.csv");
+        assert_eq!(world.cat("x/y/a.csv"), "y/a.csv");
+    });
+}
+
+#[test]
 fn rm_removes_what_matches_and_nothing_else() {
     by_both(|world| {
         filled(&world, &["a/1.csv", "a/2.csv", "a/2.log", "a/x/3.csv", "a1", "b/1.csv"]);

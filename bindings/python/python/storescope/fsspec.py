@@ -35,7 +35,7 @@ from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_b
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import ModuleType
 
     class AsyncFileSystem:
@@ -362,12 +362,14 @@ class StoreFileSystem(AsyncFileSystem):
         callback.set_size(size)
         about = _about(kwargs)
         with open(lpath, "rb") as file:
+            before = _stamp(file)
             if size <= _PIECE:
-                await store.put_async(key, file.read(), mode=mode, **about)
+                data = b"".join(_pieces(file, before))
+                await store.put_async(key, data, mode=mode, **about)
                 callback.relative_update(size)
             else:
                 writer = store.writer(key, mode=mode, size=size, **about)
-                await asyncio.to_thread(_write, writer, iter(lambda: file.read(_PIECE), b""), callback)
+                await asyncio.to_thread(_write, writer, _pieces(file, before), callback)
 
     async def _cp_file(self, path1: str, path2: str, **_: Any) -> None:
         (store, key), (target, name) = self._object(path1), self._object(path2)
@@ -682,6 +684,19 @@ def _about(kwargs: dict[str, Any]) -> dict[str, Any]:
     """What a write says of its object, by our names or those of s3fs."""
     names = {"content_type": "content_type", "ContentType": "content_type", "metadata": "metadata", "Metadata": "metadata"}
     return {names[name]: value for name, value in kwargs.items() if name in names}
+
+
+def _stamp(file: Any) -> tuple[int, int]:
+    """What tells a file from itself after a change."""
+    now = os.fstat(file.fileno())
+    return now.st_size, now.st_mtime_ns
+
+
+def _pieces(file: Any, before: tuple[int, int]) -> Iterator[bytes]:
+    """The bytes of a file, which must be in the end what it was: an error leaves the object as it was."""
+    yield from iter(lambda: file.read(_PIECE), b"")
+    if _stamp(file) != before:
+        raise OSError(f"{file.name} changed while it was read: nothing was written")
 
 
 def _write(writer: Any, pieces: Iterable[Any], callback: Any) -> None:

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Two sources with one target: refused before anything is copied.
+//!
+//! A source lands under its own last name, so only sources of one last name can meet. Those are walked, or listed, once
+//! more beforehand, side by side in the order of their names: nothing is held of them but a name each. What a tree
+//! holds by itself has names of its own; of those, only `a` and `a/b` cannot both be files, which [`Ancestors`] tells.
+
+use super::plan::{Plan, Step};
+use crate::exit::Exit;
+use crate::place::{Place, last, prefix};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use storescope::{Client, StoreUrl};
+
+/// What a source becomes, and which it is.
+type Named = (String, String);
+
+/// Refuses two sources with one target, naming both, and a target that another source is read from.
+pub(super) async fn check(plan: &Plan, client: &Client) -> Result<(), Exit> {
+    if plan.sources.len() < 2 {
+        return Ok(());
+    }
+    check_chains(plan)?;
+    let mut groups: BTreeMap<String, Vec<&Place>> = BTreeMap::new();
+    for source in &plan.sources {
+        // A source without a name is told when its turn comes.
+        let own = if plan.may_match(source) { Ok(String::new()) } else { plan.own_name(source) };
+        let Ok(own) = own else { continue };
+        groups.entry(own).or_default().push(source);
+    }
+    // What a whole bucket holds lands beside all else, as does what a pattern matches.
+    if groups.contains_key("") {
+        let all = groups.into_values().flatten().collect();
+        groups = BTreeMap::from([(String::new(), all)]);
+    }
+    // What is there does not matter yet.
+    let plan = Plan { looks: false, ..plan.clone() };
+    for sources in groups.into_values().filter(|sources| sources.len() > 1) {
+        let mut named = Vec::new();
+        for source in sources {
+            named.push(names(plan.jobs_of(client, source).await?));
+        }
+        check_names(named, matches!(plan.target, Place::Local(_))).await?;
+    }
+    Ok(())
+}
+
+/// What a source's jobs make, in the order of its names.
+fn names(steps: BoxStream<'static, Step>) -> BoxStream<'static, Named> {
+    let named = steps.filter_map(|step| {
+        std::future::ready(match step {
+            Step::Copy(job) => Some((job.to.shown(), job.from.shown())),
+            _ => None,
+        })
+    });
+    named.boxed()
+}
+
+/// Reads the names of several sources side by side.
+async fn check_names(
+    mut sources: Vec<BoxStream<'static, Named>>,
+    are_files: bool,
+) -> Result<(), Exit> {
+    let mut next = BinaryHeap::new();
+    for (at, source) in sources.iter_mut().enumerate() {
+        next.extend(source.next().await.map(|named| Reverse((named, at))));
+    }
+    let mut before: Option<Named> = None;
+    let mut files = Ancestors::default();
+    while let Some(Reverse(((target, shown), at))) = next.pop() {
+        if let Some((_, other)) = before.as_ref().filter(|(before, _)| *before == target) {
+            return Err(one_target(other, &shown, &target));
+        }
+        if are_files && let Some(other) = files.above(&target, &shown) {
+            return Err(Exit::usage(format!(
+                "{shown} to {target}: {other} becomes a file where this needs a folder; nothing was copied: give them \
+                 different targets"
+            )));
+        }
+        before = Some((target, shown));
+        next.extend(sources[at].next().await.map(|named| Reverse((named, at))));
+    }
+    Ok(())
+}
+
+fn one_target(one: &str, other: &str, target: &str) -> Exit {
+    if one == other {
+        return Exit::usage(format!("{one} is named twice, and would become {target} twice"));
+    }
+    Exit::usage(format!(
+        "{one} and {other} would both become {target}; nothing was copied: give them different targets"
+    ))
+}
+
+/// A source whose copy lands where another source is read from: it may be read before or after.
+fn check_chains(plan: &Plan) -> Result<(), Exit> {
+    let Place::Store(target) = &plan.target else { return Ok(()) };
+    let bucket = target.with_key("");
+    let here = |source: &Place| match source {
+        Place::Store(url) if url.with_key("") == bucket => Some(url.clone()),
+        _ => None,
+    };
+    for (at, source) in plan.sources.iter().enumerate() {
+        // What a pattern matches is looked at name by name, as it is listed.
+        if plan.may_match(source) {
+            continue;
+        }
+        let Ok(own) = plan.own_name(source) else { continue };
+        let lands = prefix(target.key()) + &own;
+        for (other, read) in plan.sources.iter().enumerate() {
+            let meet = |url: &StoreUrl| match (plan.names.pattern(url), plan.recursive) {
+                _ if at == other => false,
+                (Ok(Some(pattern)), false) => pattern.takes(&lands, false),
+                (Ok(Some(pattern)), true) => {
+                    is_within(pattern.folder(), &lands) || is_within(&lands, pattern.folder())
+                }
+                (_, false) => url.key() == lands,
+                (_, true) => is_within(url.key(), &lands) || is_within(&lands, url.key()),
+            };
+            if here(read).as_ref().is_some_and(meet) {
+                let landing = bucket.with_key(&lands);
+                return Err(Exit::usage(format!(
+                    "{source} would become {landing}, which is read as {read}; nothing was copied: copy one after the other"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether one name is another's, or that of a folder that it lies in.
+fn is_within(folder: &str, name: &str) -> bool {
+    let folder = prefix(folder);
+    prefix(name).starts_with(&folder)
+}
+
+/// Names that come in their order, of which one may be that of a folder of a later one. Those that begin alike stand
+/// together in the order of names, so few are held.
+#[derive(Debug, Default)]
+pub(super) struct Ancestors(Vec<(String, String)>);
+
+impl Ancestors {
+    /// The earlier object whose name is that of a folder that this one lies in. `name` is held if it is a file's.
+    pub(super) fn above(&mut self, name: &str, shown: &str) -> Option<String> {
+        while self.0.last().is_some_and(|(earlier, _)| !name.starts_with(earlier.as_str())) {
+            self.0.pop();
+        }
+        let above = self.0.iter().find(|(earlier, _)| name[earlier.len()..].starts_with('/'));
+        let above = above.map(|(_, shown)| shown.clone());
+        if above.is_none() && !name.ends_with('/') && !name.is_empty() {
+            self.0.push((name.to_owned(), shown.to_owned()));
+        }
+        above
+    }
+}
+
+/// The last name of a store's URL, as that of a folder or an object.
+pub(super) fn own_of(url: &StoreUrl, recursive: bool) -> Option<&str> {
+    let key = url.key();
+    last(if recursive { key.strip_suffix('/').unwrap_or(key) } else { key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_seen() {
+        let mut names = Ancestors::default();
+        let mut above = |name: &str| names.above(name, name);
+        for free in ["a", "a!", "a-b", "a-b-c"] {
+            assert_eq!(above(free), None, "{free}");
+        }
+        assert_eq!(above("a/b").as_deref(), Some("a"));
+        assert_eq!(above("a/b/c").as_deref(), Some("a"));
+        assert_eq!(above("a0"), None);
+        assert_eq!(above("b/"), None, "a folder's own mark");
+        assert_eq!(above("b/c"), None);
+        assert_eq!(above("b/c/").as_deref(), Some("b/c"));
+        assert_eq!(above("c"), None);
+        assert_eq!(above("c//d").as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn names_within_names() {
+        assert!(is_within("a", "a") && is_within("a", "a/b") && is_within("", "x"));
+        assert!(!is_within("a", "ab") && !is_within("a/b", "a"));
+    }
+}
