@@ -175,9 +175,7 @@ impl Client {
         options: StoreOptions,
     ) -> BoxStream<'static, Result<Bucket>> {
         match self.backend(at, &options) {
-            Ok((backend, _)) => {
-                crate::store::buckets(self.clone(), backend, options.scope.as_ref())
-            }
+            Ok((backend, _)) => crate::listing::buckets(self, &backend, options.scope.as_ref()),
             Err(error) => Box::pin(futures_util::stream::once(std::future::ready(Err(error)))),
         }
     }

@@ -26,7 +26,7 @@ use budget::FREE_RETRIES;
 pub(crate) use hedge::Hedging;
 
 use crate::auth::Again;
-use crate::backend::{Answer, Attempt, Backend};
+use crate::backend::{Answer, Attempt, Backend, Effect, transient};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{
@@ -242,7 +242,8 @@ impl Call {
     /// Waits before another try, or gives the failure back where there is none left.
     pub(crate) async fn back_off(&mut self, failure: Failure) -> Result<(), Failure> {
         self.tries += 1;
-        self.throttled += u32::from(matches!(failure.status, Some(429 | 503)));
+        let throttled = failure.kind == ErrorKind::Throttled || failure.status == Some(503);
+        self.throttled += u32::from(throttled);
         let tries = self.tries;
         if tries >= self.policy.attempts {
             return Err(self.give_up(failure, "no attempt is left (attempts)"));
@@ -363,29 +364,34 @@ impl Call {
     }
 }
 
-/// Whether another try may fare better (contracts §3.1).
+/// Whether another try may fare better (contracts §3.1): the table says it of answers (`backend::transient`).
 pub(crate) fn is_transient(failure: &Failure) -> bool {
-    match (failure.status, failure.code.as_deref()) {
-        (Some(429 | 500 | 502 | 503 | 504), _)
-        | (Some(409), Some("IncorrectState" | "LockConflict")) => true,
-        (Some(status), _) if status >= 300 => false,
-        _ => matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout),
+    if !was_refused(failure) {
+        return matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout);
     }
+    // What a condition decided stays decided, whatever its code.
+    !failure.is_refusal()
+        && transient(failure.status.unwrap_or(0), failure.code.as_deref()).is_some()
 }
 
 /// Whether the store may have acted although the attempt failed: it had the request, and did not say that it refused.
 pub(crate) fn may_have_happened(failure: &Failure) -> bool {
-    match failure.status {
-        Some(500 | 502 | 504) => true,
-        Some(_) => false,
-        None if failure.unsent => false,
-        None => !matches!(
+    if was_refused(failure) {
+        let row = transient(failure.status.unwrap_or(0), failure.code.as_deref());
+        return row.is_some_and(|row| row.effect == Effect::Possible);
+    }
+    !failure.unsent
+        && !matches!(
             failure.kind,
             ErrorKind::Connect
                 | ErrorKind::Tls
                 | ErrorKind::Exhausted
                 | ErrorKind::Config
                 | ErrorKind::InvalidInput
-        ),
-    }
+        )
+}
+
+/// Whether it is the store's own no: a status, or a code inside an answer of 200.
+fn was_refused(failure: &Failure) -> bool {
+    failure.code.is_some() || failure.status.is_some_and(|status| status >= 300)
 }

@@ -269,7 +269,10 @@ impl Plan {
             Place::Store(url) => {
                 let (store, below) = (root(client, url)?, prefix(url.key()) + &own);
                 let kept_out = (store.url() == from_store.url()).then(|| from.clone());
-                let listing = Box::new(Listing::new(&store, &below));
+                let listing = match from_store.lists_in_order() {
+                    true => Box::new(Listing::new(&store, &below)),
+                    false => Box::new(Listing(None)),
+                };
                 Destination::Store { listing, store, below, kept_out }
             }
         };
@@ -310,7 +313,10 @@ enum Destination {
 
 impl Destination {
     async fn target(&mut self, meta: &ObjectMeta, from: &str) -> Result<(Target, Known), Exit> {
-        let name = &meta.key[from.len()..];
+        let name = meta
+            .key
+            .strip_prefix(from)
+            .ok_or_else(|| Exit::failed(format!("the listing of {from:?} names {:?}", meta.key)))?;
         match self {
             Destination::Folder(folder) if name.is_empty() => {
                 Ok((Target::Folder(folder.clone()), Known::Nothing))
@@ -358,7 +364,11 @@ struct Listing(Option<Entries>);
 type Entries = Pin<Box<Peekable<BoxStream<'static, storescope::Result<ObjectMeta>>>>>;
 
 impl Listing {
+    /// Of a store that lists in no order, nothing is known.
     fn new(store: &Store, prefix: &str) -> Listing {
+        if !store.lists_in_order() {
+            return Listing(None);
+        }
         Listing(Some(Box::pin(objects(store, prefix).boxed().peekable())))
     }
 

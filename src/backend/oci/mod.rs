@@ -10,8 +10,10 @@
 //! signed, that `etag` is unquoted, that listings answer `nextStartWith` inclusively.
 
 pub(super) mod answer;
+mod promises;
 mod realm;
 
+use super::promise::Promise;
 use super::{
     Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
     CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
@@ -50,6 +52,8 @@ const ABILITIES: Abilities = Abilities {
     least_part: 1,
     most_part: 50 << 30,
     parts: 10_000,
+    ordered_listings: true,
+    ends_listings: true,
 };
 
 /// Documents (listings, errors) longer than this are refused: 1,000 entries take less than 2 MiB.
@@ -179,10 +183,11 @@ impl Oci {
     fn ask_namespace(&self, timer: &AttemptTimer) -> Answer<'_, String> {
         let attempt = Attempt { timer: timer.another(Operation::GetNamespace), fresh: false };
         Box::pin(async move {
-            let read = |_: &HeaderMap, document: &[u8]| {
-                serde_json::from_slice(document).map_err(|e| answer::malformed("GetNamespace", e))
+            let promise = &promises::GET_NAMESPACE;
+            let read = |headers: &HeaderMap, document: &[u8]| {
+                answer::parsed::<String>(promise, headers, document)
             };
-            self.answered(attempt, Method::GET, Target::Namespace, |_, _| Ok(()), read).await
+            self.answered(attempt, promise, Target::Namespace, |_, _| Ok(()), read).await
         })
     }
 
@@ -357,19 +362,23 @@ impl Oci {
         Exchanging::Sending(sending, presented)
     }
 
-    /// An exchange whose answer is read whole, and made into something by `read`.
+    /// An exchange whose answer is read whole, held against what is promised, and made into something by `read`.
     async fn answered<T>(
         &self,
         attempt: Attempt,
-        method: Method,
+        promise: &'static Promise,
         target: Target<'_>,
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
         read: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
-        let (response, id) = self.exchange(attempt, method, target, fill).await?;
-        let Response { headers, body, .. } = response;
+        let (response, id) = self.exchange(attempt, promise.method.clone(), target, fill).await?;
+        let Response { status, headers, body } = response;
         let document = body.collect(DOCUMENT_LIMIT).await;
-        named(document.and_then(|document| read(&headers, &document)), id)
+        let read = document.and_then(|document| {
+            promise.check_head(status, &headers)?;
+            read(&headers, &document)
+        });
+        named(read, id)
     }
 }
 
@@ -577,10 +586,12 @@ impl Backend for Oci {
             }
             Ok(())
         };
-        let exchange = self.exchange(attempt, Method::GET, Target::Object(&request.key), fill);
+        let promise = &promises::GET_OBJECT;
+        let method = promise.method.clone();
+        let exchange = self.exchange(attempt, method, Target::Object(&request.key), fill);
         Box::pin(exchange.map(|answered| {
             let (response, id) = answered?;
-            named(answer::get(request, response, answer::meta), id)
+            named(answer::get(promise, request, response, answer::meta), id)
         }))
     }
 
@@ -589,8 +600,8 @@ impl Backend for Oci {
             let size = answer::length(headers).ok_or_else(|| answer::lacks("Content-Length"))?;
             Ok(answer::meta(key, size, headers))
         };
-        let target = Target::Object(key);
-        Box::pin(self.answered(attempt, Method::HEAD, target, |_, _| Ok(()), read))
+        let (promise, target) = (&promises::HEAD_OBJECT, Target::Object(key));
+        Box::pin(self.answered(attempt, promise, target, |_, _| Ok(()), read))
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -610,7 +621,7 @@ impl Backend for Oci {
         };
         Box::pin(async move {
             let target = Target::Object(&request.key);
-            let put = self.answered(attempt, Method::PUT, target, fill, read).await;
+            let put = self.answered(attempt, &promises::PUT_OBJECT, target, fill, read).await;
             put.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -627,7 +638,8 @@ impl Backend for Oci {
             }
             Ok(())
         };
-        Box::pin(self.answered(attempt, Method::DELETE, Target::Object(key), fill, |_, _| Ok(())))
+        let (promise, target) = (&promises::DELETE_OBJECT, Target::Object(key));
+        Box::pin(self.answered(attempt, promise, target, fill, |_, _| Ok(())))
     }
 
     fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage> {
@@ -644,8 +656,11 @@ impl Backend for Oci {
             ]);
             Ok(())
         };
-        let read = |_: &HeaderMap, document: &[u8]| answer::list(document);
-        Box::pin(self.answered(attempt, Method::GET, Target::Objects, fill, read))
+        let promise = &promises::LIST_OBJECTS;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            Ok(answer::list(answer::parsed(promise, headers, document)?))
+        };
+        Box::pin(self.answered(attempt, promise, Target::Objects, fill, read))
     }
 
     fn place<'a>(&'a self, timer: &'a AttemptTimer) -> Answer<'a, Place> {
@@ -682,7 +697,8 @@ impl Backend for Oci {
         let read = |headers: &HeaderMap, _: &[u8]| Ok(answer::meta(&request.to, 0, headers));
         Box::pin(async move {
             let target = Target::Action("renameObject");
-            let renamed = self.answered(attempt, Method::POST, target, fill, read).await;
+            let renamed =
+                self.answered(attempt, &promises::RENAME_OBJECT, target, fill, read).await;
             renamed.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -722,7 +738,7 @@ impl Backend for Oci {
             };
             let target = Target::Action("copyObject");
             let read = |headers: &HeaderMap, _: &[u8]| answer::accepted(headers);
-            let copied = self.answered(attempt, Method::POST, target, fill, read).await;
+            let copied = self.answered(attempt, &promises::COPY_OBJECT, target, fill, read).await;
             copied.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -731,14 +747,18 @@ impl Backend for Oci {
         let why = attempt.timer.another(Operation::Copy);
         Box::pin(async move {
             let nothing = |_: &mut Parts, _: &Service| Ok(());
-            let read = |headers: &HeaderMap, document: &[u8]| answer::work(work, headers, document);
+            let promise = &promises::GET_WORK;
+            let read = |headers: &HeaderMap, document: &[u8]| {
+                Ok(answer::work(work, headers, answer::parsed(promise, headers, document)?))
+            };
             let target = Target::Work(work);
-            let Some(copied) = self.answered(attempt, Method::GET, target, nothing, read).await?
-            else {
+            let Some(copied) = self.answered(attempt, promise, target, nothing, read).await? else {
                 let asking = Attempt { timer: why, fresh: false };
-                let target = Target::WorkErrors(work);
-                let read = |_: &HeaderMap, document: &[u8]| Ok(answer::work_failure(document));
-                return Err(self.answered(asking, Method::GET, target, nothing, read).await?);
+                let (promise, target) = (&promises::LIST_WORK_ERRORS, Target::WorkErrors(work));
+                let read = |headers: &HeaderMap, document: &[u8]| {
+                    Ok(answer::work_failure(answer::parsed(promise, headers, document)?))
+                };
+                return Err(self.answered(asking, promise, target, nothing, read).await?);
             };
             why.discard();
             Ok(copied)
@@ -755,9 +775,13 @@ impl Backend for Oci {
             parts.carry(&json!({ "objects": objects, "isSkipDeletedResult": true }));
             Ok(())
         };
-        let read = move |_: &HeaderMap, document: &[u8]| answer::deleted(keys, document);
+        let promise = &promises::BATCH_DELETE;
+        let read = move |headers: &HeaderMap, document: &[u8]| {
+            answer::deleted(keys, answer::parsed(promise, headers, document)?)
+                .ok_or_else(|| promise.lacks_document(headers))
+        };
         let target = Target::Action("batchDeleteObjects");
-        Box::pin(self.answered(attempt, Method::POST, target, fill, read))
+        Box::pin(self.answered(attempt, promise, target, fill, read))
     }
 
     fn begin_upload<'a>(
@@ -784,10 +808,13 @@ impl Backend for Oci {
             parts.carry(&document);
             Ok(())
         };
-        let read = |_: &HeaderMap, document: &[u8]| answer::upload_id(document);
+        let promise = &promises::CREATE_UPLOAD;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            Ok(answer::parsed::<answer::Begun>(promise, headers, document)?.upload_id)
+        };
         Box::pin(async move {
             let target = Target::Uploads;
-            let begun = self.answered(attempt, Method::POST, target, fill, read).await;
+            let begun = self.answered(attempt, promise, target, fill, read).await;
             begun.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -808,7 +835,7 @@ impl Backend for Oci {
             Ok(request.stored(etag))
         };
         let target = Target::Upload(&request.upload.key);
-        Box::pin(self.answered(attempt, Method::PUT, target, fill, read))
+        Box::pin(self.answered(attempt, &promises::UPLOAD_PART, target, fill, read))
     }
 
     fn commit_upload<'a>(
@@ -835,7 +862,7 @@ impl Backend for Oci {
         };
         Box::pin(async move {
             let target = Target::Upload(&upload.key);
-            let made = self.answered(attempt, Method::POST, target, fill, read).await;
+            let made = self.answered(attempt, &promises::COMMIT_UPLOAD, target, fill, read).await;
             made.map_err(|failure| exists(failure, mode))
         })
     }
@@ -845,8 +872,8 @@ impl Backend for Oci {
             parts.query = query(&[("uploadId", Some(&upload.id))]);
             Ok(())
         };
-        let target = Target::Upload(&upload.key);
-        Box::pin(self.answered(attempt, Method::DELETE, target, fill, |_, _| Ok(())))
+        let (promise, target) = (&promises::ABORT_UPLOAD, Target::Upload(&upload.key));
+        Box::pin(self.answered(attempt, promise, target, fill, |_, _| Ok(())))
     }
 
     fn list_uploads<'a>(
@@ -859,13 +886,14 @@ impl Backend for Oci {
             parts.query = query(&[("page", page)]);
             Ok(())
         };
+        let promise = &promises::LIST_UPLOADS;
         // The service knows no prefix here.
         let read = move |headers: &HeaderMap, document: &[u8]| {
-            let mut page = answer::uploads(document, headers)?;
+            let mut page = answer::uploads(answer::parsed(promise, headers, document)?, headers);
             page.uploads.retain(|upload| upload.key.starts_with(prefix));
             Ok(page)
         };
-        Box::pin(self.answered(attempt, Method::GET, Target::Uploads, fill, read))
+        Box::pin(self.answered(attempt, promise, Target::Uploads, fill, read))
     }
 
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
@@ -874,9 +902,19 @@ impl Backend for Oci {
                 .carry(&json!({ "name": self.bucket()?, "compartmentId": service.compartment()? }));
             Ok(())
         };
+        let promise = &promises::CREATE_BUCKET;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            let made: answer::Made = answer::parsed(promise, headers, document)?;
+            match self.url.bucket() {
+                Some(bucket) if bucket != made.name => Err(answer::misread(format!(
+                    "the service answers that it made the bucket {:?}",
+                    made.name
+                ))),
+                _ => Ok(()),
+            }
+        };
         Box::pin(async move {
-            let created =
-                self.answered(attempt, Method::POST, Target::Buckets, fill, |_, _| Ok(())).await;
+            let created = self.answered(attempt, promise, Target::Buckets, fill, read).await;
             created.map_err(|mut failure| {
                 if failure.code.as_deref() == Some("BucketAlreadyExists") {
                     failure.kind = ErrorKind::AlreadyExists;
@@ -887,8 +925,8 @@ impl Backend for Oci {
     }
 
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
-        let target = Target::Bucket;
-        Box::pin(self.answered(attempt, Method::DELETE, target, |_, _| Ok(()), |_, _| Ok(())))
+        let (promise, target) = (&promises::DELETE_BUCKET, Target::Bucket);
+        Box::pin(self.answered(attempt, promise, target, |_, _| Ok(()), |_, _| Ok(())))
     }
 
     fn list_buckets<'a>(
@@ -900,8 +938,11 @@ impl Backend for Oci {
             parts.query = query(&[("compartmentId", Some(service.compartment()?)), ("page", page)]);
             Ok(())
         };
-        let read = |headers: &HeaderMap, document: &[u8]| answer::buckets(document, headers);
-        Box::pin(self.answered(attempt, Method::GET, Target::Buckets, fill, read))
+        let promise = &promises::LIST_BUCKETS;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            Ok(answer::buckets(answer::parsed(promise, headers, document)?, headers))
+        };
+        Box::pin(self.answered(attempt, promise, Target::Buckets, fill, read))
     }
 }
 
