@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+mod ini;
 mod profile;
 
 pub(crate) use profile::{Profile, Source};
