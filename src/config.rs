@@ -144,10 +144,10 @@ settings! {
     store part_size: u64 = 16 << 20, [], "The bytes of a part of a write by parts; smaller writes go by one request. Writes of unknown length grow it: twice as large after each thousand parts.";
     store part_concurrency: u32 = 4, [], "Parts of one write that are sent at once. A write holds at most one part more than these in memory.";
     store copy_part_size: u64 = 1 << 30, [], "On S3, larger objects are copied inside the service by parts of this size, at most 5 GiB.";
-    client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE"], "A PEM file of certificate authorities to trust instead of the platform's.";
+    client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"], "Certificates to trust instead of the platform's: a file of any number in PEM or of one in DER, or a folder of such PEM files. Each is trusted as an authority; a server's own certificate that is among them is trusted for its names until it expires, whoever signed it. Without it, those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, else the platform's.";
     client_secret http_proxy: Option<Secret> = None, ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with http: `http://host:port` (CONNECT) or `socks5://host:port`, with `user:password@` where it asks for them. 127.0.0.1, ::1, localhost and 169.254.169.254 are never proxied.";
     client_secret https_proxy: Option<Secret> = None, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with https.";
-    client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts, domains and networks that are not proxied, with commas between.";
+    client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts (`store.example`, which means the names below it, too, as `.store.example` and `*.store.example` do), addresses and networks (`10.0.0.0/8`) that are not proxied, each with `:port` for that port alone, with commas or spaces between. `*` means all.";
     client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
     client stall_timeout: Duration = Duration::from_secs(30), [], "Time without a byte while a body is received and the caller wants it, or is sent.";
@@ -203,7 +203,7 @@ impl Config {
     }
 
     /// The environment variable that gave a setting.
-    fn variable_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable_of(&self, name: &str) -> Option<&str> {
         let given = self.variables.iter().find(|(given, _)| *given == name);
         given.map(|(_, variable)| variable.as_str())
     }
