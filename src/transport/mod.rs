@@ -21,15 +21,17 @@ mod body;
 mod connect;
 mod dns;
 mod io;
+mod origin;
 mod pool;
 mod proxy;
 mod tls;
 
 pub(crate) use body::{Body, RequestBody};
+pub(crate) use origin::{BaseUrl, Origin};
 
 use crate::client::Face;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::error::{ErrorKind, Failure};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
@@ -65,76 +67,6 @@ struct Limits {
     idle: Duration,
     patience: Duration,
     max_connections: u32,
-}
-
-/// Scheme, host and port of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    https: bool,
-    /// Without brackets, where it is an IPv6 literal.
-    host: String,
-    port: u16,
-    /// The Host header: brackets where they are due, the port when the URL has one.
-    authority: String,
-}
-
-impl Origin {
-    /// Parses `http[s]://host[:port]`; a path is refused.
-    pub(crate) fn parse(url: &str) -> Result<Origin> {
-        let refused = |why: &str| {
-            Error::config(format!(
-                "the endpoint {url:?} {why}; expected https://host or http://host:port"
-            ))
-        };
-        let uri: hyper::Uri = url.parse().map_err(|_| refused("is no URL"))?;
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(refused("is neither http nor https")),
-        };
-        let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(refused("holds user information"));
-        }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(refused("has a path"));
-        }
-        Ok(Origin {
-            https,
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: match authority.port_u16() {
-                Some(port) => port,
-                None if authority.as_str() == authority.host() => {
-                    if https {
-                        443
-                    } else {
-                        80
-                    }
-                }
-                None => return Err(refused("has no port that there is")),
-            },
-            authority: authority.as_str().to_owned(),
-        })
-    }
-
-    /// As a URL, with its port.
-    fn uri(&self) -> Option<hyper::Uri> {
-        let scheme = if self.https { "https" } else { "http" };
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{scheme}://{host}:{}/", self.port).parse().ok()
-    }
-
-    /// The Host header: as the URL has it, so with the port when there is one.
-    pub(crate) fn authority(&self) -> &str {
-        &self.authority
-    }
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.authority)
-    }
 }
 
 /// A server, with a pool for each runtime that asks it. A connection belongs to the runtime it was made on, so that one
@@ -374,24 +306,4 @@ fn broken(error: hyper::Error, when: &str) -> Failure {
     // The connection's task was gone before it took the request.
     failure.unsent = error.is_canceled();
     failure.source(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins() {
-        let parse = |url| Origin::parse(url).unwrap();
-        let v6 = parse("http://[::1]:8080");
-        assert_eq!((v6.host.as_str(), v6.port, v6.authority()), ("::1", 8080, "[::1]:8080"));
-        let named = parse("https://objectstorage.us-ashburn-1.oraclecloud.com/");
-        assert_eq!((named.port, named.https), (443, true));
-        assert_eq!(parse("http://h:80").authority(), "h:80");
-        for bad in
-            ["h:80", "ftp://h", "http://u:p@h", "http://h/path", "http://h?q", "http://h:99999"]
-        {
-            assert_eq!(Origin::parse(bad).unwrap_err().kind(), ErrorKind::Config, "{bad}");
-        }
-    }
 }
