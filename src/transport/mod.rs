@@ -32,6 +32,7 @@ pub(crate) use origin::{BaseUrl, Origin};
 use crate::client::Face;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
+use crate::limiter::{Limiter, Pace};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
@@ -54,6 +55,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("opc-request-id");
 pub(crate) struct Transport {
     connector: Arc<Connector>,
     limits: Limits,
+    /// Of bodies sent, and received.
+    sends: Option<Arc<Limiter>>,
+    receives: Option<Arc<Limiter>>,
     /// What each request says it comes from.
     user_agent: HeaderValue,
     gauges: Arc<Gauges>,
@@ -63,7 +67,7 @@ pub(crate) struct Transport {
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     first_byte: Duration,
-    stall: Duration,
+    pace: Pace,
     idle: Duration,
     patience: Duration,
     max_connections: u32,
@@ -92,11 +96,13 @@ impl Transport {
             connector: Arc::new(Connector::new(config)),
             limits: Limits {
                 first_byte: config.first_byte_timeout,
-                stall: config.stall_timeout,
+                pace: Pace::new(config),
                 idle: config.idle_timeout,
                 patience: config.call_timeout,
                 max_connections: config.max_connections.max(1),
             },
+            sends: Limiter::new(config.bwlimit),
+            receives: Limiter::new(config.bwlimit),
             gauges: Arc::clone(gauges),
             endpoints: Mutex::default(),
         }
@@ -161,11 +167,15 @@ impl Transport {
         lease.times().begin();
         timer.watch(lease.times());
         lease.uploads(request.body().size_hint().exact().unwrap_or(0));
+        if let Some(limiter) = &self.sends {
+            request.body_mut().limit(limiter, lease.times());
+        }
         let since = timer.mark();
         let drained = is_drained(request.method(), request.headers().get(RANGE));
         let answer: Answer = Box::pin(lease.sender().send_request(request));
         let exchange = Some(Exchange { answer, lease, timer });
-        Sent { since, limits: self.limits, drained, exchange }
+        let receives = self.receives.clone();
+        Sent { since, written: 0, limits: self.limits, receives, drained, exchange }
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
@@ -198,7 +208,10 @@ pub(crate) enum Sending<'a> {
 pub(crate) struct Sent {
     /// When it was sent, or when the last of it was written; 0 where timing is off and nobody has asked yet.
     since: u64,
+    /// Bytes written by then.
+    written: u64,
     limits: Limits,
+    receives: Option<Arc<Limiter>>,
     /// Whether its answer is small enough to be read to its end where nobody wants it any more.
     drained: bool,
     /// Until it ends.
@@ -255,8 +268,8 @@ impl Sent {
                 // To compare a dozen names is less than to hash this one.
                 let request_id = head.headers.iter().find(|(name, _)| **name == REQUEST_ID);
                 let request_id = request_id.map(|(_, value)| value.clone());
-                let body =
-                    Body::new(incoming, lease, timer, outcome, self.limits.stall, request_id);
+                let body = Body::new(incoming, lease, timer, outcome, self.limits.pace, request_id)
+                    .limited(self.receives.as_ref());
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
             Err(mut failure) => {
@@ -278,23 +291,31 @@ impl Sent {
         }
         loop {
             let sent = lease.is_uploaded();
-            let limit = if sent { self.limits.first_byte } else { self.limits.stall };
+            let limit = if sent { self.limits.first_byte } else { self.limits.pace.within };
             ready!(lease.guard().poll_passed(cx, after(self.since, limit)));
-            match lease.times().last_write() {
-                Some(written) if written > self.since => self.since = written,
-                _ => return Poll::Ready(self.limits.nothing(sent)),
-            }
+            let times = lease.times();
+            let taken = times.written() - self.written;
+            let moved = sent || taken >= self.limits.pace.bytes;
+            self.since = match times.last_write() {
+                // A body that a limit of ours holds back has not stalled.
+                _ if !sent && times.held() > self.since => times.held(),
+                Some(written) if written > self.since && moved => written,
+                _ => return Poll::Ready(self.limits.nothing(sent, taken)),
+            };
+            self.written = times.written();
         }
     }
 }
 
 impl Limits {
-    fn nothing(&self, sent: bool) -> Failure {
-        let Limits { first_byte, stall, .. } = self;
-        Failure::new(ErrorKind::Timeout).message(if sent {
-            format!("no byte of an answer within {first_byte:?} (first_byte_timeout)")
-        } else {
-            format!("no byte of the upload was taken for {stall:?} (stall_timeout)")
+    fn nothing(&self, sent: bool, taken: u64) -> Failure {
+        let Limits { first_byte, pace: Pace { within, bytes }, .. } = self;
+        Failure::new(ErrorKind::Timeout).message(match (sent, taken) {
+            (true, _) => format!("no byte of an answer within {first_byte:?} (first_byte_timeout)"),
+            (false, 0) => format!("no byte of the upload was taken for {within:?} (stall_timeout)"),
+            (false, few) => format!(
+                "only {few} bytes of the upload were taken within {within:?}, less than {bytes} (stall_timeout, stall_rate)"
+            ),
         })
     }
 }
