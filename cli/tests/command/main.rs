@@ -4,6 +4,7 @@
 mod answers;
 mod bench;
 mod copies;
+mod endpoints;
 mod signals;
 mod stores;
 mod world;
