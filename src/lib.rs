@@ -49,6 +49,8 @@ pub mod blocking;
 mod client;
 pub mod config;
 mod error;
+mod limiter;
+mod listing;
 mod moves;
 mod options;
 mod payload;

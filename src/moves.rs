@@ -18,13 +18,13 @@ use crate::backend::{
 };
 use crate::client::entered;
 use crate::error::{ErrorKind, Failure, Result};
+use crate::listing;
 use crate::options::{CopyOptions, DeleteOptions, GetOptions, PutOptions, RenameOptions};
 use crate::store::{Store, on_runtime, unsettled_by};
 use crate::timing::{AttemptTimer, Operation};
 use crate::write::{self, Pending};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,7 +212,8 @@ impl Store {
             match bytes {
                 Ok(bytes) => writer.write(bytes).await?,
                 Err(error) => {
-                    writer.abort().await?;
+                    // A failed abort is logged.
+                    let _ = writer.abort().await;
                     return Err(error);
                 }
             }
@@ -278,9 +279,15 @@ impl Store {
         source: &ObjectMeta,
     ) -> Result<ObjectMeta, Failure> {
         let (backend, target) = (self.backend(), &request.target);
+        // Over whatever is there, a copy may be made twice. What stands there is no proof of it: an older object may
+        // look the same.
+        let repeat = match request.mode {
+            PutMode::Overwrite => Repeat::Freely,
+            _ => Repeat::IfUndone,
+        };
         let mut unsettled = false;
         loop {
-            let copied = call.run(Repeat::IfUndone, |attempt| backend.copy(request, attempt)).await;
+            let copied = call.run(repeat, |attempt| backend.copy(request, attempt)).await;
             let failure = match copied {
                 Ok(Copied::Done(etag)) => {
                     return Ok(ObjectMeta {
@@ -300,14 +307,17 @@ impl Store {
                 },
                 Err(failure) => failure,
             };
-            let lost = is_transient(&failure) && may_have_happened(&failure);
+            let lost =
+                repeat == Repeat::IfUndone && is_transient(&failure) && may_have_happened(&failure);
             let maybe_ours = lost || (unsettled && failure.is_refusal());
             if !maybe_ours {
                 return Err(failure);
             }
             let head = call.run(Repeat::Freely, |attempt| target.head(&request.to, attempt)).await;
             match head {
-                Ok(meta) if is_same(&meta, source) => return Ok(meta),
+                Ok(meta) if !is_as_before(&meta, &request.mode) && is_same(&meta, source) => {
+                    return Ok(meta);
+                }
                 Err(unseen) if unseen.kind != ErrorKind::NotFound => {
                     return Err(unsettled_by(failure, unseen));
                 }
@@ -411,7 +421,8 @@ impl Store {
             let part = match joined {
                 Ok(Ok(part)) => part,
                 Ok(Err(error)) => {
-                    pending.abort().await?;
+                    // A failed abort is logged.
+                    let _ = pending.abort().await;
                     return Err(error);
                 }
                 Err(e) => return Err(Failure::new(ErrorKind::Misuse).source(e).into()),
@@ -483,7 +494,7 @@ impl Store {
                 .await;
             let trouble = match deleted {
                 Ok(answers) => {
-                    let mut trouble = None;
+                    let (mut trouble, mut lost) = (None, false);
                     let mut again = Vec::new();
                     for (index, answer) in left.into_iter().zip(answers) {
                         results[index] = Some(match answer {
@@ -491,13 +502,14 @@ impl Store {
                             Err(gone) if unsettled && gone.kind == ErrorKind::NotFound => Ok(()),
                             Err(failure) if is_transient(&failure) => {
                                 again.push(index);
+                                lost |= may_have_happened(&failure);
                                 trouble = Some(failure.clone());
                                 Err(failure)
                             }
                             answer => answer,
                         });
                     }
-                    left = again;
+                    (left, unsettled) = (again, unsettled | lost);
                     trouble
                 }
                 Err(failure) if failure.kind == ErrorKind::Unsupported => {
@@ -531,42 +543,7 @@ impl Store {
     /// Writes by parts below `prefix` that were begun and neither ended nor aborted: what a process that was killed
     /// leaves. Their parts are stored, and cost, until they are aborted.
     pub fn uploads(&self, prefix: &str) -> BoxStream<'static, Result<Upload>> {
-        let (this, prefix) = (self.clone(), self.full(prefix));
-        let begin = (VecDeque::<Upload>::new(), Some(None::<String>));
-        Box::pin(stream::try_unfold(begin, move |(mut found, mut next)| {
-            let (this, prefix) = (this.clone(), Arc::clone(&prefix));
-            async move {
-                loop {
-                    if let Some(upload) = found.pop_front() {
-                        return Ok(Some((upload, (found, next))));
-                    }
-                    let Some(page) = next.take() else { return Ok(None) };
-                    let call = this.begin(Operation::ListUploads, "", None)?;
-                    let listed = this.uploads_page(call, &prefix, page.as_deref());
-                    let (uploads, later) = this.client().run(listed).await?;
-                    found = uploads;
-                    next = later.map(Some);
-                }
-            }
-        }))
-    }
-
-    async fn uploads_page(
-        &self,
-        mut call: Box<Call>,
-        prefix: &str,
-        page: Option<&str>,
-    ) -> Result<(VecDeque<Upload>, Option<String>)> {
-        let list =
-            call.run(Repeat::Freely, |attempt| self.backend().list_uploads(prefix, page, attempt));
-        let listed = list.await;
-        let page = call.end(listed)?;
-        let below = self.url().key().len();
-        let uploads = page.uploads.into_iter().map(|mut upload| {
-            upload.key.drain(..below);
-            upload
-        });
-        Ok((uploads.collect(), page.next))
+        listing::uploads(self, prefix)
     }
 
     /// Aborts a write by parts that was left, and frees its parts. One that is gone is `NotFound`.
@@ -595,6 +572,11 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether an object is still the one that was to be replaced.
+fn is_as_before(meta: &ObjectMeta, mode: &PutMode) -> bool {
+    matches!(mode, PutMode::Update(before) if meta.etag.as_ref() == Some(before))
 }
 
 /// Whether an object holds the bytes of another, as far as can be told from outside.

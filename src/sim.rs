@@ -401,6 +401,8 @@ impl Backend for SimBackend {
             least_part: 1,
             most_part: u64::MAX,
             parts: 1,
+            ordered_listings: true,
+            ends_listings: true,
         }
     }
 

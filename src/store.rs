@@ -2,13 +2,11 @@
 //! One bucket and prefix: reads, writes, listings. Each method is one call: timed, retried, and told in one error.
 
 use crate::attempt::{Call, ObjectBody, Repeat, is_transient, may_have_happened};
-use crate::backend::{
-    Backend, Bucket, GetRange, GetReply, GetRequest, LazyMeta, ListPage, ListRequest, Next,
-    ObjectMeta,
-};
+use crate::backend::{Backend, GetRange, GetReply, GetRequest, LazyMeta, ListRequest, ObjectMeta};
 use crate::client::{Client, entered};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure, Result};
+use crate::listing;
 use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
 use crate::payload::Payload;
 use crate::read::{Origin, ReadOptions, Reader};
@@ -17,8 +15,6 @@ use crate::url::StoreUrl;
 use crate::write::{self, Writer};
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use futures_util::stream;
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -169,7 +165,11 @@ impl Store {
         Reader::new(origin, options)
     }
 
-    /// The objects whose names begin with `prefix`, in byte order of their names, page by page.
+    /// The objects whose names begin with `prefix`, in byte order of their names, page by page. In no order where
+    /// [`lists_in_order`](Store::lists_in_order) says so.
+    ///
+    /// Each page is held against what was asked: a name that lies outside, comes twice or out of order, a page that says
+    /// there is more and not where, and pages without end are errors of kind `Protocol`.
     pub fn list(
         &self,
         prefix: &str,
@@ -184,7 +184,12 @@ impl Store {
             token: None,
             page_size: options.page_size,
         };
-        Box::pin(stream::try_unfold(Listing::new(self.clone(), request), Listing::step))
+        listing::objects(self, request)
+    }
+
+    /// Whether listings come in byte order of names. Those of S3's directory buckets (S3 Express) do not.
+    pub fn lists_in_order(&self) -> bool {
+        self.0.backend.abilities().ordered_listings
     }
 
     /// Writes an object by one request; [`writer`](Store::writer) is for bytes that come piece by piece, or are many.
@@ -405,142 +410,4 @@ fn unreadable(range: &GetRange) -> Option<String> {
         GetRange::Last(0) => Some("the last 0 bytes are none".to_owned()),
         _ => None,
     }
-}
-
-/// A listing under way.
-struct Listing {
-    store: Store,
-    request: Option<ListRequest>,
-    page: VecDeque<ListEntry>,
-    /// The last prefix given out: a page that begins inside a rolled-up prefix names it again.
-    last_prefix: Option<String>,
-}
-
-impl Listing {
-    fn new(store: Store, request: ListRequest) -> Listing {
-        Listing { store, request: Some(request), page: VecDeque::new(), last_prefix: None }
-    }
-
-    async fn step(mut self) -> Result<Option<(ListEntry, Listing)>> {
-        loop {
-            if let Some(entry) = self.page.pop_front() {
-                return Ok(Some((entry, self)));
-            }
-            let Some(request) = self.request.take() else { return Ok(None) };
-            self.next_page(request).await?;
-        }
-    }
-
-    async fn next_page(&mut self, mut request: ListRequest) -> Result<()> {
-        let Shared { client, backend, url, sink, .. } = &*self.store.0;
-        client.check_open()?;
-        let mut call = Call::begin(
-            backend,
-            client.policy(),
-            sink,
-            Operation::List,
-            request.prefix.as_str().into(),
-            None,
-        );
-        let prefix = &mut self.last_prefix;
-        let run = async {
-            let page = call.run(Repeat::Freely, |attempt| backend.list(&request, attempt)).await;
-            let read = page.and_then(|page| {
-                let next = page.next.clone();
-                let stuck = match &next {
-                    Some(Next::Name(name)) => request.start.as_ref() >= Some(name),
-                    Some(Next::Token(token)) => request.token.as_ref() == Some(token),
-                    None => false,
-                };
-                if stuck {
-                    return Err(misread(format!("the listing does not get past {next:?}")));
-                }
-                Ok((merged(page, url.key(), prefix)?, next))
-            });
-            call.end(read)
-        };
-        let (page, next) = client.run(run).await?;
-        self.page = page;
-        self.request = next.map(|next| {
-            match next {
-                Next::Name(name) => (request.start, request.start_after) = (Some(name), None),
-                Next::Token(token) => request.token = Some(token),
-            }
-            request
-        });
-        Ok(())
-    }
-}
-
-fn misread(why: String) -> Failure {
-    Failure::new(ErrorKind::Protocol).message(why)
-}
-
-/// Objects and prefixes of a page in one order, names relative to the store's prefix.
-fn merged(
-    page: ListPage,
-    below: &str,
-    last_prefix: &mut Option<String>,
-) -> Result<VecDeque<ListEntry>, Failure> {
-    let relative = |name: &str| match name.strip_prefix(below) {
-        Some(rest) => Ok(rest.to_owned()),
-        None => Err(misread(format!("the listing of {below:?} names {name:?}"))),
-    };
-    let mut entries = Vec::with_capacity(page.objects.len() + page.prefixes.len());
-    for prefix in &page.prefixes {
-        if last_prefix.as_ref() != Some(prefix) {
-            entries.push((prefix.clone(), ListEntry::Prefix(relative(prefix)?)));
-        }
-    }
-    if let Some(newest) = page.prefixes.into_iter().max() {
-        *last_prefix = Some(newest);
-    }
-    for mut object in page.objects {
-        let name = std::mem::take(&mut object.key);
-        object.key = relative(&name)?;
-        entries.push((name, ListEntry::Object(object)));
-    }
-    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
-}
-
-/// The buckets of a service, page by page.
-pub(crate) fn buckets(
-    client: Client,
-    backend: Arc<dyn Backend>,
-    scope: Option<&Scope>,
-) -> BoxStream<'static, Result<Bucket>> {
-    let sink = sink(&client, scope);
-    let begin = (VecDeque::<Bucket>::new(), Some(None::<String>));
-    Box::pin(stream::try_unfold(begin, move |(mut buckets, mut next)| {
-        let (client, backend, sink) = (client.clone(), Arc::clone(&backend), sink.clone());
-        async move {
-            loop {
-                if let Some(bucket) = buckets.pop_front() {
-                    return Ok(Some((bucket, (buckets, next))));
-                }
-                let Some(page) = next.take() else { return Ok(None) };
-                client.check_open()?;
-                let mut call = Call::begin(
-                    &backend,
-                    client.policy(),
-                    &sink,
-                    Operation::ListBuckets,
-                    "".into(),
-                    None,
-                );
-                let run = async {
-                    let page = call
-                        .run(Repeat::Freely, |attempt| {
-                            backend.list_buckets(page.as_deref(), attempt)
-                        })
-                        .await;
-                    call.end(page)
-                };
-                let page = client.run(run).await?;
-                buckets = page.buckets.into();
-                next = page.next.map(Some);
-            }
-        }
-    }))
 }

@@ -13,6 +13,7 @@ use clap::Args;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use glob::MatchOptions;
+use std::collections::BTreeSet;
 use std::future::ready;
 use storescope::{Client, ListEntry, ListOptions, ObjectMeta, Store, StoreUrl};
 
@@ -122,15 +123,19 @@ impl Pattern {
         Ok(Pattern { text: text.to_owned(), glob: Glob::new(text)?, literal })
     }
 
-    /// What every name that matches begins with: the prefix to list.
-    pub(crate) fn literal(&self) -> &str {
+    /// What every name that matches begins with.
+    fn literal(&self) -> &str {
         &self.text[..self.literal]
     }
 
     /// The folder in which the first wildcard stands; names are told, and copied, relative to it.
     pub(crate) fn folder(&self) -> &str {
-        let literal = self.literal();
-        &literal[..literal.rfind('/').map_or(0, |slash| slash + 1)]
+        folder_of(self.literal())
+    }
+
+    /// The prefix to list: S3's directory buckets take none but folders.
+    fn listed<'a>(&'a self, store: &Store) -> &'a str {
+        if store.lists_in_order() { self.literal() } else { self.folder() }
     }
 
     /// Whether it may match names anywhere in the bucket.
@@ -165,7 +170,7 @@ impl Pattern {
         let pattern = self.clone();
         let wanted = move |meta: &ObjectMeta| pattern.takes(&meta.key, recursive);
         if !recursive && self.is_of_one_level() {
-            let listed = store.list(self.literal(), ListOptions::new().delimiter(true));
+            let listed = store.list(self.listed(store), ListOptions::new().delimiter(true));
             let objects = listed.try_filter_map(move |entry| {
                 ready(Ok(match entry {
                     ListEntry::Object(meta) if wanted(&meta) => Some(meta),
@@ -174,7 +179,7 @@ impl Pattern {
             });
             return objects.boxed();
         }
-        objects(store, self.literal()).try_filter(move |meta| ready(wanted(meta))).boxed()
+        objects(store, self.listed(store)).try_filter(move |meta| ready(wanted(meta))).boxed()
     }
 
     /// The objects that match, those that a filter does not take left out; an error if no name matches at all.
@@ -209,8 +214,8 @@ impl Pattern {
         store: &Store,
     ) -> BoxStream<'static, storescope::Result<ListEntry>> {
         let (pattern, flat) = (self.clone(), !self.is_of_one_level());
-        let listed = store.list(self.literal(), ListOptions::new().delimiter(!flat));
-        let mut last = String::new();
+        let listed = store.list(self.listed(store), ListOptions::new().delimiter(!flat));
+        let mut told = BTreeSet::new();
         let entries = listed.try_filter_map(move |entry| {
             let entry = match entry {
                 ListEntry::Object(meta) if pattern.glob.is_match(&meta.key) => {
@@ -246,16 +251,31 @@ impl Pattern {
 
 /// Whether the name is that of an object, or (`recursive`) of a folder with something in it.
 async fn is_there(store: &Store, key: &str, recursive: bool) -> Result<bool, Exit> {
-    let first = |from: String| {
-        let mut listed = store.list(&from, ListOptions::new().page_size(1));
-        async move { listed.try_next().await }
+    // In order, the name itself comes first of those that begin with it. Else its folder is read.
+    let ordered = store.lists_in_order();
+    let mut named = if ordered {
+        store.list(key, ListOptions::new().page_size(1))
+    } else {
+        store.list(folder_of(key), ListOptions::new().delimiter(true))
     };
-    if let Some(ListEntry::Object(meta)) = first(key.to_owned()).await?
-        && meta.key == key
-    {
-        return Ok(true);
+    while let Some(entry) = named.try_next().await? {
+        if matches!(&entry, ListEntry::Object(meta) if meta.key == key) {
+            return Ok(true);
+        }
+        if ordered {
+            break;
+        }
     }
-    Ok(recursive && first(prefix(key)).await?.is_some())
+    if !recursive {
+        return Ok(false);
+    }
+    let mut below = store.list(&prefix(key), ListOptions::new().page_size(1));
+    Ok(below.try_next().await?.is_some())
+}
+
+/// What stands up to the last `/` of a name.
+fn folder_of(name: &str) -> &str {
+    &name[..name.rfind('/').map_or(0, |slash| slash + 1)]
 }
 
 fn ambiguous(url: &StoreUrl, other: &str) -> Exit {

@@ -26,9 +26,10 @@ use budget::FREE_RETRIES;
 pub(crate) use hedge::Hedging;
 
 use crate::auth::Again;
-use crate::backend::{Answer, Attempt, Backend};
+use crate::backend::{Answer, Attempt, Backend, Effect, transient};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::limiter::Pace;
 use crate::timing::{
     AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, RequestId, Sink, after,
     instant_at, now_ns,
@@ -46,6 +47,8 @@ pub(crate) struct Policy {
     pub(crate) backoff_cap: Duration,
     /// A call that gets nowhere for so long ends.
     pub(crate) patience: Duration,
+    /// The bytes of a read that count as progress.
+    pub(crate) progress: u64,
     pub(crate) budget: Arc<Budget>,
     pub(crate) hedges: Arc<Budget>,
     pub(crate) gauges: Arc<Gauges>,
@@ -58,6 +61,7 @@ impl Policy {
             backoff_base: config.backoff_base,
             backoff_cap: config.backoff_cap,
             patience: config.call_timeout,
+            progress: Pace::new(config).bytes,
             budget: Arc::new(Budget::new(config.retry_budget, FREE_RETRIES)),
             hedges: Arc::new(Budget::new(config.hedge_budget, 0)),
             gauges: Arc::clone(gauges),
@@ -86,6 +90,8 @@ pub(crate) struct Call {
     begun: u64,
     /// When the call last got somewhere.
     progress: u64,
+    /// Bytes since then, of bodies that broke.
+    gained: u64,
     deadline: Option<u64>,
     attempts: u32,
     /// Failures that were answered by another try, since the call last got somewhere.
@@ -118,6 +124,7 @@ impl Call {
             sink: sink.clone(),
             begun,
             progress: begun,
+            gained: 0,
             deadline: deadline.map(|deadline| after(begun, deadline)),
             attempts: 0,
             tries: 0,
@@ -146,6 +153,7 @@ impl Call {
             sink: sink.clone(),
             begun,
             progress: now,
+            gained: 0,
             deadline: None,
             attempts: 0,
             tries: 0,
@@ -242,7 +250,8 @@ impl Call {
     /// Waits before another try, or gives the failure back where there is none left.
     pub(crate) async fn back_off(&mut self, failure: Failure) -> Result<(), Failure> {
         self.tries += 1;
-        self.throttled += u32::from(matches!(failure.status, Some(429 | 503)));
+        let throttled = failure.kind == ErrorKind::Throttled || failure.status == Some(503);
+        self.throttled += u32::from(throttled);
         let tries = self.tries;
         if tries >= self.policy.attempts {
             return Err(self.give_up(failure, "no attempt is left (attempts)"));
@@ -288,10 +297,22 @@ impl Call {
         failure
     }
 
-    /// The call got somewhere: patience begins anew.
+    /// The call made progress: it has all its attempts and its time again.
     pub(crate) fn progressed(&mut self) {
         self.progress = now_ns();
+        self.gained = 0;
         self.tries = 0;
+    }
+
+    /// A body broke by `failure` after so many bytes. They are progress once they come to enough; the last of a body that
+    /// stalled were too few for their time, and are none.
+    pub(crate) fn gained(&mut self, bytes: u64, failure: &Failure) {
+        let least = self.policy.progress;
+        let stalled = failure.kind == ErrorKind::Timeout;
+        self.gained += if stalled { bytes.saturating_sub(least - 1) } else { bytes };
+        if self.gained >= least {
+            self.progressed();
+        }
     }
 
     async fn within_deadline<T>(&self, tried: Answer<'_, T>, id: RequestId) -> Result<T, Failure> {
@@ -363,29 +384,34 @@ impl Call {
     }
 }
 
-/// Whether another try may fare better (contracts §3.1).
+/// Whether another try may fare better (contracts §3.1): the table says it of answers (`backend::transient`).
 pub(crate) fn is_transient(failure: &Failure) -> bool {
-    match (failure.status, failure.code.as_deref()) {
-        (Some(429 | 500 | 502 | 503 | 504), _)
-        | (Some(409), Some("IncorrectState" | "LockConflict")) => true,
-        (Some(status), _) if status >= 300 => false,
-        _ => matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout),
+    if !was_refused(failure) {
+        return matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout);
     }
+    // What a condition decided stays decided, whatever its code.
+    !failure.is_refusal()
+        && transient(failure.status.unwrap_or(0), failure.code.as_deref()).is_some()
 }
 
 /// Whether the store may have acted although the attempt failed: it had the request, and did not say that it refused.
 pub(crate) fn may_have_happened(failure: &Failure) -> bool {
-    match failure.status {
-        Some(500 | 502 | 504) => true,
-        Some(_) => false,
-        None if failure.unsent => false,
-        None => !matches!(
+    if was_refused(failure) {
+        let row = transient(failure.status.unwrap_or(0), failure.code.as_deref());
+        return row.is_some_and(|row| row.effect == Effect::Possible);
+    }
+    !failure.unsent
+        && !matches!(
             failure.kind,
             ErrorKind::Connect
                 | ErrorKind::Tls
                 | ErrorKind::Exhausted
                 | ErrorKind::Config
                 | ErrorKind::InvalidInput
-        ),
-    }
+        )
+}
+
+/// Whether it is the store's own no: a status, or a code inside an answer of 200.
+fn was_refused(failure: &Failure) -> bool {
+    failure.code.is_some() || failure.status.is_some_and(|status| status >= 300)
 }

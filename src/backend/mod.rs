@@ -8,8 +8,10 @@
 #[cfg(feature = "object-store")]
 pub(crate) mod object_store;
 pub(crate) mod oci;
+mod promise;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
+mod transient;
 
 use crate::auth::Again;
 use crate::error::{ErrorKind, Failure};
@@ -23,6 +25,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
+pub(crate) use transient::{Effect, transient};
 
 /// One try at an operation.
 #[derive(Debug)]
@@ -194,6 +197,10 @@ pub(crate) struct Abilities {
     pub(crate) most_part: u64,
     /// The most parts.
     pub(crate) parts: u32,
+    /// Listings come in the byte order of names. Those of S3's directory buckets do not.
+    pub(crate) ordered_listings: bool,
+    /// Listings know an `end`. S3's do not.
+    pub(crate) ends_listings: bool,
 }
 
 /// Which service a backend speaks to.
@@ -537,7 +544,7 @@ impl Upload {
 #[derive(Debug, Default)]
 pub(crate) struct UploadPage {
     pub(crate) uploads: Vec<Upload>,
-    pub(crate) next: Option<String>,
+    pub(crate) next: Option<Next>,
 }
 
 /// A change of name.
@@ -581,7 +588,7 @@ pub enum PutMode {
     Update(String),
 }
 
-/// One page of a listing.
+/// One page of a listing. What comes back is checked by `listing`, not by the backends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ListRequest {
     pub(crate) prefix: String,
@@ -611,8 +618,10 @@ pub(crate) enum Next {
     /// At this name, inclusive.
     Name(String),
     /// What the service calls it.
-    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "made by the s3 backend"))]
     Token(String),
+    /// Nowhere, although the service says that there is more.
+    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "made by the s3 backend"))]
+    Missing,
 }
 
 /// A bucket of a namespace.
@@ -628,5 +637,5 @@ pub struct Bucket {
 #[derive(Debug, Default)]
 pub(crate) struct BucketPage {
     pub(crate) buckets: Vec<Bucket>,
-    pub(crate) next: Option<String>,
+    pub(crate) next: Option<Next>,
 }

@@ -34,6 +34,8 @@ const ABILITIES: Abilities = Abilities {
     least_part: 5 << 20,
     most_part: 5 << 30,
     parts: 10_000,
+    ordered_listings: true,
+    ends_listings: true,
 };
 
 #[derive(Debug)]

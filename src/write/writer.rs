@@ -426,6 +426,8 @@ mod tests {
         least_part: 5 << 20,
         most_part: 5 << 30,
         parts: 10_000,
+        ordered_listings: true,
+        ends_listings: true,
     };
 
     fn part(number: u32, bytes: &[u8]) -> Part {

@@ -7,9 +7,9 @@
 
 use super::plan::{Plan, Step};
 use crate::exit::Exit;
-use crate::place::{Place, last, prefix};
+use crate::place::{Place, last, prefix, root};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use storescope::{Client, StoreUrl};
@@ -40,7 +40,8 @@ pub(super) async fn check(plan: &Plan, client: &Client) -> Result<(), Exit> {
     for sources in groups.into_values().filter(|sources| sources.len() > 1) {
         let mut named = Vec::new();
         for source in sources {
-            named.push(names(plan.jobs_of(client, source).await?));
+            let found = names(plan.jobs_of(client, source).await?);
+            named.push(if lists_in_order(client, source)? { found } else { sorted(found).await });
         }
         check_names(named, matches!(plan.target, Place::Local(_))).await?;
     }
@@ -56,6 +57,20 @@ fn names(steps: BoxStream<'static, Step>) -> BoxStream<'static, Named> {
         })
     });
     named.boxed()
+}
+
+/// Whether the names of a source come in their order.
+fn lists_in_order(client: &Client, source: &Place) -> Result<bool, Exit> {
+    Ok(match source {
+        Place::Store(url) => root(client, url)?.lists_in_order(),
+        _ => true,
+    })
+}
+
+async fn sorted(named: BoxStream<'static, Named>) -> BoxStream<'static, Named> {
+    let mut all: Vec<_> = named.collect().await;
+    all.sort();
+    stream::iter(all).boxed()
 }
 
 /// Reads the names of several sources side by side.

@@ -9,7 +9,7 @@ use super::{leaving, sink, walk};
 use crate::escape;
 use crate::exit::Exit;
 use crate::filter::Filter;
-use crate::place::{Place, last, name_of, path_below, prefix, root, url_of};
+use crate::place::{Place, last, name_of, path_below, prefix, relative, root, url_of};
 use crate::progress::note;
 use crate::wildcard::{Meant, Names, Pattern};
 use futures_util::stream::{self, BoxStream, Peekable};
@@ -414,7 +414,12 @@ impl Plan {
                 } else {
                     Vec::new()
                 };
-                let listing = Box::new(self.listing(&store, &below));
+                // Only names that come in their order can be looked up beside a listing.
+                let listing = Box::new(if from.lists_in_order() {
+                    self.listing(&store, &below)
+                } else {
+                    Listing(None)
+                });
                 Destination::Store { listing, store, below, kept_out }
             }
         })
@@ -507,7 +512,7 @@ impl Destination {
         from: &str,
         shown: &str,
     ) -> Result<(Target, Known), Exit> {
-        let name = meta.key.get(from.len()..).unwrap_or(&meta.key);
+        let name = relative(&meta.key, from)?;
         match self {
             Destination::Folder(folder, _) if name.is_empty() => {
                 Ok((Target::Folder(folder.clone()), Known::Nothing))
@@ -560,7 +565,11 @@ struct Listing(Option<Entries>);
 type Entries = Pin<Box<Peekable<BoxStream<'static, storescope::Result<ObjectMeta>>>>>;
 
 impl Listing {
+    /// Of a store that lists in no order, nothing is known.
     fn new(store: &Store, prefix: &str) -> Listing {
+        if !store.lists_in_order() {
+            return Listing(None);
+        }
         Listing(Some(Box::pin(objects(store, prefix).boxed().peekable())))
     }
 

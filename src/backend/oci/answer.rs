@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers of the service, checked: never wrong or short bytes, never a listing that does not parse.
 
+use crate::backend::promise::{Promise, mark_redirect};
 use crate::backend::{
     Bucket, BucketPage, Checksum, Copied, GetReply, GetRequest, LazyMeta, ListPage, Next,
-    ObjectMeta, Upload, UploadPage,
+    ObjectMeta, Upload, UploadPage, transient,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{self, AsHeaderName, HeaderMap, HeaderValue};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -53,10 +54,17 @@ pub(in crate::backend) fn lacks(header: &str) -> Failure {
     Failure::new(ErrorKind::Protocol).message(format!("the answer lacks {header}"))
 }
 
-pub(super) fn malformed(what: &str, error: serde_json::Error) -> Failure {
-    Failure::new(ErrorKind::Protocol)
-        .message(format!("the answer to {what} does not parse"))
-        .source(error)
+pub(super) fn misread(why: impl Into<String>) -> Failure {
+    Failure::new(ErrorKind::Protocol).message(why)
+}
+
+/// The JSON that an answer is promised to hold.
+pub(super) fn parsed<'a, T: Deserialize<'a>>(
+    promise: &Promise,
+    headers: &HeaderMap,
+    document: &'a [u8],
+) -> Result<T, Failure> {
+    serde_json::from_slice(document).map_err(|e| promise.lacks_document(headers).source(e))
 }
 
 pub(in crate::backend) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
@@ -93,6 +101,7 @@ pub(super) async fn refusal(response: Response) -> Failure {
         failure.server_date =
             text(&headers, "date").and_then(|date| httpdate::parse_http_date(date).ok());
     }
+    mark_redirect(&mut failure, status, &headers);
     failure
 }
 
@@ -107,10 +116,12 @@ fn kind(status: StatusCode, code: Option<&str>) -> ErrorKind {
         (404, _) => ErrorKind::NotFound,
         (304 | 412, _) => ErrorKind::Precondition,
         (416, _) => ErrorKind::InvalidRange,
-        (429, _) | (503, Some("SlowDown" | "TooManyRequests")) => ErrorKind::Throttled,
         (501, _) => ErrorKind::Unsupported,
-        (500.., _) => ErrorKind::Server,
-        _ => ErrorKind::Rejected,
+        (status, code) => match transient(status, code) {
+            Some(transient) => transient.kind,
+            None if status >= 500 => ErrorKind::Server,
+            None => ErrorKind::Rejected,
+        },
     }
 }
 
@@ -124,11 +135,15 @@ pub(in crate::backend) fn retry_after(text: &str) -> Option<Duration> {
 
 /// Checks status, Content-Range, length and ETag of a read (contracts §4.2).
 pub(in crate::backend) fn get(
+    promise: &Promise,
     request: &GetRequest,
     response: Response,
     meta: fn(&str, u64, &HeaderMap) -> ObjectMeta,
 ) -> Result<Box<GetReply>, Failure> {
     let Response { status, headers, mut body } = response;
+    if let Err(failure) = promise.check_head(status, &headers) {
+        return Err(body.fail(failure));
+    }
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
             let etag = text(&headers, header::ETAG).map(str::to_owned);
@@ -280,26 +295,26 @@ pub(super) fn check_stored(checksum: Option<Checksum>, headers: &HeaderMap) -> R
     }
 }
 
-pub(super) fn list(document: &[u8]) -> Result<ListPage, Failure> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Document {
-        objects: Vec<Summary>,
-        #[serde(default)]
-        prefixes: Vec<String>,
-        next_start_with: Option<String>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Summary {
-        name: String,
-        size: Option<u64>,
-        etag: Option<String>,
-        md5: Option<String>,
-        time_modified: Option<jiff::Timestamp>,
-    }
-    let page: Document =
-        serde_json::from_slice(document).map_err(|e| malformed("ListObjects", e))?;
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Listed {
+    objects: Vec<Summary>,
+    #[serde(default)]
+    prefixes: Vec<String>,
+    next_start_with: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    name: String,
+    size: Option<u64>,
+    etag: Option<String>,
+    md5: Option<String>,
+    time_modified: Option<jiff::Timestamp>,
+}
+
+pub(super) fn list(page: Listed) -> ListPage {
     let objects = page.objects.into_iter().map(|object| ObjectMeta {
         key: object.name,
         size: object.size.unwrap_or(0),
@@ -313,7 +328,7 @@ pub(super) fn list(document: &[u8]) -> Result<ListPage, Failure> {
         ..ObjectMeta::default()
     });
     let next = page.next_start_with.map(Next::Name);
-    Ok(ListPage { objects: objects.collect(), prefixes: page.prefixes, next })
+    ListPage { objects: objects.collect(), prefixes: page.prefixes, next }
 }
 
 pub(in crate::backend) fn etag(headers: &HeaderMap) -> Option<String> {
@@ -332,60 +347,62 @@ pub(super) fn camel_case(header: &str) -> String {
     name
 }
 
-pub(super) fn upload_id(document: &[u8]) -> Result<String, Failure> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Document {
-        upload_id: String,
-    }
-    let begun: Document =
-        serde_json::from_slice(document).map_err(|e| malformed("CreateMultipartUpload", e))?;
-    Ok(begun.upload_id)
+/// An upload that was begun.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Begun {
+    pub(super) upload_id: String,
 }
 
-pub(super) fn uploads(document: &[u8], headers: &HeaderMap) -> Result<UploadPage, Failure> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Summary {
-        object: String,
-        upload_id: String,
-        time_created: Option<jiff::Timestamp>,
-    }
-    let page: Vec<Summary> =
-        serde_json::from_slice(document).map_err(|e| malformed("ListMultipartUploads", e))?;
+/// A bucket that was made.
+#[derive(Deserialize)]
+pub(super) struct Made {
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Pending {
+    object: String,
+    upload_id: String,
+    time_created: Option<jiff::Timestamp>,
+}
+
+pub(super) fn uploads(page: Vec<Pending>, headers: &HeaderMap) -> UploadPage {
     let uploads = page.into_iter().map(|upload| Upload {
         key: upload.object,
         id: upload.upload_id,
         begun: upload.time_created.map(SystemTime::from),
     });
-    Ok(UploadPage {
-        uploads: uploads.collect(),
-        next: text(headers, "opc-next-page").map(str::to_owned),
-    })
+    UploadPage { uploads: uploads.collect(), next: next_page(headers) }
 }
 
-/// A result for each key; the answer names those that failed.
-pub(super) fn deleted(
-    keys: &[String],
-    document: &[u8],
-) -> Result<Vec<Result<(), Failure>>, Failure> {
-    #[derive(Deserialize)]
-    struct Document {
-        #[serde(default)]
-        failed: Vec<Failed>,
+fn next_page(headers: &HeaderMap) -> Option<Next> {
+    text(headers, "opc-next-page").map(|page| Next::Token(page.to_owned()))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Deleted {
+    deleted: Option<serde::de::IgnoredAny>,
+    failed: Option<Vec<Failed>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Failed {
+    object_name: String,
+    #[serde(default)]
+    status_code: serde_json::Value,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+/// A result for each key; the answer names those that failed. `None` where it says nothing, or speaks of another key.
+pub(super) fn deleted(keys: &[String], answer: Deleted) -> Option<Vec<Result<(), Failure>>> {
+    if answer.deleted.is_none() && answer.failed.is_none() {
+        return None;
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Failed {
-        object_name: String,
-        #[serde(default)]
-        status_code: serde_json::Value,
-        error_code: Option<String>,
-        error_message: Option<String>,
-    }
-    let answer: Document =
-        serde_json::from_slice(document).map_err(|e| malformed("BatchDeleteObjects", e))?;
-    let failures = answer.failed.into_iter().map(|failed| {
+    let failures = answer.failed.unwrap_or_default().into_iter().map(|failed| {
         // A number, or its digits: clients disagree.
         let status = match &failed.status_code {
             serde_json::Value::String(digits) => digits.parse().ok(),
@@ -400,8 +417,17 @@ pub(super) fn deleted(
         failure.message = failed.error_message.unwrap_or_default();
         (failed.object_name, failure)
     });
-    let failures: HashMap<String, Failure> = failures.collect();
-    Ok(keys.iter().map(|key| failures.get(key).cloned().map_or(Ok(()), Err)).collect())
+    one_each(keys, failures.collect())
+}
+
+/// A result for each key; `None` where a failure is of none of them.
+pub(in crate::backend) fn one_each(
+    keys: &[String],
+    failures: HashMap<String, Failure>,
+) -> Option<Vec<Result<(), Failure>>> {
+    let asked: HashSet<&str> = keys.iter().map(String::as_str).collect();
+    let known = failures.keys().all(|key| asked.contains(key.as_str()));
+    known.then(|| keys.iter().map(|key| failures.get(key).cloned().map_or(Ok(()), Err)).collect())
 }
 
 /// The work request of a copy that was accepted.
@@ -410,36 +436,31 @@ pub(super) fn accepted(headers: &HeaderMap) -> Result<Copied, Failure> {
     Ok(Copied::Accepted(work.to_owned(), None))
 }
 
+#[derive(Deserialize)]
+pub(super) struct Work {
+    status: String,
+}
+
 /// How far a work request is; `None` where it failed.
-pub(super) fn work(
-    id: &str,
-    headers: &HeaderMap,
-    document: &[u8],
-) -> Result<Option<Copied>, Failure> {
-    #[derive(Deserialize)]
-    struct Document {
-        status: String,
-    }
-    let work: Document =
-        serde_json::from_slice(document).map_err(|e| malformed("GetWorkRequest", e))?;
-    Ok(match work.status.as_str() {
+pub(super) fn work(id: &str, headers: &HeaderMap, work: Work) -> Option<Copied> {
+    match work.status.as_str() {
         "COMPLETED" => Some(Copied::Done(None)),
         "FAILED" | "CANCELED" | "CANCELING" => None,
         _ => {
             let wait = text(headers, "retry-after").and_then(retry_after);
             Some(Copied::Accepted(id.to_owned(), wait))
         }
-    })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Cause {
+    code: Option<String>,
+    message: Option<String>,
 }
 
 /// What the errors of a work request come to.
-pub(super) fn work_failure(document: &[u8]) -> Failure {
-    #[derive(Deserialize)]
-    struct Cause {
-        code: Option<String>,
-        message: Option<String>,
-    }
-    let causes: Vec<Cause> = serde_json::from_slice(document).unwrap_or_default();
+pub(super) fn work_failure(causes: Vec<Cause>) -> Failure {
     let Some(Cause { code, message }) = causes.into_iter().next() else {
         return Failure::new(ErrorKind::Rejected)
             .message("the service gave the copy up and does not say why");
@@ -455,29 +476,26 @@ pub(super) fn work_failure(document: &[u8]) -> Failure {
     failure
 }
 
-pub(super) fn buckets(document: &[u8], headers: &HeaderMap) -> Result<BucketPage, Failure> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Summary {
-        name: String,
-        time_created: Option<jiff::Timestamp>,
-    }
-    let page: Vec<Summary> =
-        serde_json::from_slice(document).map_err(|e| malformed("ListBuckets", e))?;
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Owned {
+    name: String,
+    time_created: Option<jiff::Timestamp>,
+}
+
+pub(super) fn buckets(page: Vec<Owned>, headers: &HeaderMap) -> BucketPage {
     let buckets = page.into_iter().map(|bucket| Bucket {
         name: bucket.name,
         created: bucket.time_created.map(SystemTime::from),
     });
-    Ok(BucketPage {
-        buckets: buckets.collect(),
-        next: text(headers, "opc-next-page").map(str::to_owned),
-    })
+    BucketPage { buckets: buckets.collect(), next: next_page(headers) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backend::GetRange;
+    use crate::backend::oci::promises;
     use proptest::prelude::*;
 
     fn ask(
@@ -532,16 +550,49 @@ mod tests {
         assert!(ask(None, 206, &whole).is_err());
     }
 
+    #[test]
+    fn a_bare_success_is_none_of_any_operation() {
+        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        let headers = HeaderMap::from_iter([content_type]);
+        for promise in promises::ALL {
+            for document in [&b"<html><body>Please log in</body></html>"[..], b""] {
+                let head = promise.check_head(StatusCode::OK, &headers);
+                let told =
+                    head.and_then(|()| parsed::<serde_json::Value>(promise, &headers, document));
+                let told = told.unwrap_err().message.clone();
+                let named = format!("not an object store's answer to {}: it", promise.name);
+                assert!(told.starts_with(&named), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_answered_for_each_of_its_keys_and_no_other() {
+        let keys = ["a".to_owned(), "b".to_owned()];
+        let asked = |document: &str| deleted(&keys, serde_json::from_str(document).unwrap());
+        let failed =
+            r#"{"failed":[{"objectName":"b","statusCode":404,"errorCode":"ObjectNotFound"}]}"#;
+        let results = asked(failed).unwrap();
+        assert!(results[0].is_ok());
+        assert_eq!(results[1].as_ref().unwrap_err().kind, ErrorKind::NotFound);
+        assert!(asked(r#"{"deleted":[]}"#).is_some());
+        assert!(asked(r#"{"failed":[{"objectName":"c"}]}"#).is_none());
+        assert!(asked("{}").is_none());
+    }
+
     proptest! {
         #[test]
         fn no_header_or_document_panics(text in "\\PC{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = parse_content_range(text.as_bytes());
             let _ = retry_after(&text);
-            let _ = list(&bytes);
-            let _ = buckets(&bytes, &HeaderMap::new());
-            let _ = uploads(&bytes, &HeaderMap::new());
-            let _ = (upload_id(&bytes), deleted(&[text], &bytes), work_failure(&bytes));
-            let _ = work("id", &HeaderMap::new(), &bytes);
+            let none = HeaderMap::new();
+            let _ = parsed(&promises::LIST_OBJECTS, &none, &bytes).map(list);
+            let _ = parsed(&promises::LIST_BUCKETS, &none, &bytes).map(|page| buckets(page, &none));
+            let _ = parsed(&promises::LIST_UPLOADS, &none, &bytes).map(|page| uploads(page, &none));
+            let _ = parsed::<Begun>(&promises::CREATE_UPLOAD, &none, &bytes);
+            let _ = parsed(&promises::BATCH_DELETE, &none, &bytes).map(|page| deleted(&[text], page));
+            let _ = parsed(&promises::LIST_WORK_ERRORS, &none, &bytes).map(work_failure);
+            let _ = parsed(&promises::GET_WORK, &none, &bytes).map(|page| work("id", &none, page));
         }
 
         #[test]

@@ -10,8 +10,10 @@
 //! signed, that `etag` is unquoted, that listings answer `nextStartWith` inclusively.
 
 pub(super) mod answer;
+mod promises;
 mod realm;
 
+use super::promise::Promise;
 use super::{
     Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
     CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
@@ -23,8 +25,8 @@ use crate::config::{Auth, Config, Profile};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
-use crate::transport::{Endpoint, Origin, RequestBody, Response, Sending, Transport};
-use crate::url::{StoreUrl, encode_into};
+use crate::transport::{BaseUrl, Endpoint, RequestBody, Response, Sending, Transport};
+use crate::url::{Scheme, StoreUrl, encode_into};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -50,12 +52,13 @@ const ABILITIES: Abilities = Abilities {
     least_part: 1,
     most_part: 50 << 30,
     parts: 10_000,
+    ordered_listings: true,
+    ends_listings: true,
 };
 
 /// Documents (listings, errors) longer than this are refused: 1,000 entries take less than 2 MiB.
 const DOCUMENT_LIMIT: usize = 16 << 20;
 
-#[derive(Debug)]
 pub(crate) struct Oci {
     url: StoreUrl,
     config: Config,
@@ -63,7 +66,7 @@ pub(crate) struct Oci {
     service: OnceCell<Service>,
     /// Asked of the service, where the URL does not say it.
     namespace: OnceCell<String>,
-    /// `/n/{namespace}/b/{bucket}/o/`, encoded.
+    /// `/n/{namespace}/b/{bucket}/o/`, encoded, below the endpoint's path.
     objects: OnceCell<String>,
 }
 
@@ -71,6 +74,8 @@ pub(crate) struct Oci {
 #[derive(Debug)]
 struct Service {
     endpoint: Arc<Endpoint>,
+    /// The endpoint's path, which all targets lie below.
+    base: String,
     host: HeaderValue,
     /// None signs nothing.
     signer: Option<Signer>,
@@ -126,6 +131,13 @@ impl Parts {
     }
 }
 
+impl std::fmt::Debug for Oci {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A path may hold the token of a pre-authenticated request.
+        f.debug_struct("Oci").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 impl Oci {
     pub(crate) fn new(url: &StoreUrl, config: Config, transport: &Arc<Transport>) -> Oci {
         Oci {
@@ -146,7 +158,7 @@ impl Oci {
             // Files are read, and a key may have to be decrypted.
             let mut config = self.config.clone();
             if let Some(origin) = self.url.origin() {
-                config.endpoint = Some(origin.to_owned());
+                config = config.oci_endpoint(origin.to_owned());
             }
             if self.url.token().is_some() {
                 config.auth = Auth::None;
@@ -154,14 +166,15 @@ impl Oci {
             let namespace = self.url.namespace().map(str::to_owned);
             let loaded =
                 tokio::task::spawn_blocking(move || load(&config, namespace.as_deref())).await;
-            let Loaded { origin, principal, compartment, region } =
+            let Loaded { url, principal, compartment, region } =
                 loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
+            let (origin, base) = (url.origin(), url.path().to_owned());
             let signer =
                 principal.map(|principal| Signer::new(principal, origin.authority(), &self.config));
             let host = HeaderValue::from_str(origin.authority())
                 .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
-            let endpoint = self.transport.endpoint(&origin);
-            Ok(Service { endpoint, host, signer, compartment, region })
+            let endpoint = self.transport.endpoint(origin);
+            Ok(Service { endpoint, base, host, signer, compartment, region })
         });
         Box::pin(made).await
     }
@@ -179,15 +192,21 @@ impl Oci {
     fn ask_namespace(&self, timer: &AttemptTimer) -> Answer<'_, String> {
         let attempt = Attempt { timer: timer.another(Operation::GetNamespace), fresh: false };
         Box::pin(async move {
-            let read = |_: &HeaderMap, document: &[u8]| {
-                serde_json::from_slice(document).map_err(|e| answer::malformed("GetNamespace", e))
+            let promise = &promises::GET_NAMESPACE;
+            let read = |headers: &HeaderMap, document: &[u8]| {
+                answer::parsed::<String>(promise, headers, document)
             };
-            self.answered(attempt, Method::GET, Target::Namespace, |_, _| Ok(()), read).await
+            self.answered(attempt, promise, Target::Namespace, |_, _| Ok(()), read).await
         })
     }
 
     /// The request target, path only, as it is signed and sent.
-    async fn target(&self, target: Target<'_>, timer: &AttemptTimer) -> Result<String, Failure> {
+    async fn target(
+        &self,
+        service: &Service,
+        target: Target<'_>,
+        timer: &AttemptTimer,
+    ) -> Result<String, Failure> {
         if let (Target::Object(key), Some(objects)) = (target, self.objects.get()) {
             answer::check_name(key)?;
             let mut path = String::with_capacity(objects.len() + key.len() + 32);
@@ -195,10 +214,14 @@ impl Oci {
             encode_into(&mut path, key);
             return Ok(path);
         }
+        let mut path = service.base.clone();
         match target {
-            Target::Namespace => return Ok("/n/".to_owned()),
+            Target::Namespace => {
+                path.push_str("/n/");
+                return Ok(path);
+            }
             Target::Work(id) | Target::WorkErrors(id) => {
-                let mut path = "/workRequests/".to_owned();
+                path.push_str("/workRequests/");
                 encode_into(&mut path, id);
                 if let Target::WorkErrors(_) = target {
                     path.push_str("/errors");
@@ -207,7 +230,6 @@ impl Oci {
             }
             _ => {}
         }
-        let mut path = String::new();
         if let Some(token) = self.url.token() {
             path.extend(["/p/", token]);
         }
@@ -314,7 +336,7 @@ impl Oci {
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
     ) -> Result<(&Service, Prepared), Failure> {
         let service = self.service().await?;
-        let mut path = self.target(target, timer).await?;
+        let mut path = self.target(service, target, timer).await?;
         let mut parts = Parts::new();
         fill(&mut parts, service)?;
         path.push_str(&parts.query);
@@ -357,19 +379,23 @@ impl Oci {
         Exchanging::Sending(sending, presented)
     }
 
-    /// An exchange whose answer is read whole, and made into something by `read`.
+    /// An exchange whose answer is read whole, held against what is promised, and made into something by `read`.
     async fn answered<T>(
         &self,
         attempt: Attempt,
-        method: Method,
+        promise: &'static Promise,
         target: Target<'_>,
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
         read: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
-        let (response, id) = self.exchange(attempt, method, target, fill).await?;
-        let Response { headers, body, .. } = response;
+        let (response, id) = self.exchange(attempt, promise.method.clone(), target, fill).await?;
+        let Response { status, headers, body } = response;
         let document = body.collect(DOCUMENT_LIMIT).await;
-        named(document.and_then(|document| read(&headers, &document)), id)
+        let read = document.and_then(|document| {
+            promise.check_head(status, &headers)?;
+            read(&headers, &document)
+        });
+        named(read, id)
     }
 }
 
@@ -508,7 +534,7 @@ fn request(method: Method, uri: Uri, parts: Parts, id: RequestId) -> Request<Req
 }
 
 struct Loaded {
-    origin: Origin,
+    url: BaseUrl,
     /// Nobody, where requests go unsigned.
     principal: Option<Box<dyn auth::Principal>>,
     compartment: Option<String>,
@@ -521,9 +547,10 @@ fn load(config: &Config, namespace: Option<&str>) -> Result<Loaded, Error> {
         Auth::None => None,
         _ => Some(auth::load(config, &profile)?),
     };
-    let region = config.region.as_deref().or_else(|| profile.get("region")).map(realm::region);
-    let endpoint = match (&config.endpoint, &region) {
-        (Some(endpoint), _) => endpoint.clone(),
+    let region = config.region_of(Scheme::Oci).or_else(|| profile.get("region"));
+    let region = region.map(realm::region);
+    let endpoint = match (config.endpoint_of(Scheme::Oci), &region) {
+        (Some(endpoint), _) => endpoint.to_owned(),
         (None, Some(region)) if config.realm_endpoint => realm::own_endpoint(region, namespace),
         (None, Some(region)) => realm::endpoint(region),
         (None, None) => {
@@ -533,7 +560,7 @@ fn load(config: &Config, namespace: Option<&str>) -> Result<Loaded, Error> {
     };
     let compartment =
         config.compartment.clone().or_else(|| profile.get("tenancy").map(str::to_owned));
-    Ok(Loaded { origin: Origin::parse(&endpoint)?, principal, compartment, region })
+    Ok(Loaded { url: BaseUrl::parse(&endpoint)?, principal, compartment, region })
 }
 
 impl Backend for Oci {
@@ -542,7 +569,8 @@ impl Backend for Oci {
     }
 
     fn service(&self) -> ServiceId {
-        ServiceId::Oci(self.config.endpoint.clone())
+        let endpoint = self.url.origin().or_else(|| self.config.endpoint_of(Scheme::Oci));
+        ServiceId::Oci(endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned()))
     }
 
     fn url(&self, key: &str) -> String {
@@ -577,10 +605,12 @@ impl Backend for Oci {
             }
             Ok(())
         };
-        let exchange = self.exchange(attempt, Method::GET, Target::Object(&request.key), fill);
+        let promise = &promises::GET_OBJECT;
+        let method = promise.method.clone();
+        let exchange = self.exchange(attempt, method, Target::Object(&request.key), fill);
         Box::pin(exchange.map(|answered| {
             let (response, id) = answered?;
-            named(answer::get(request, response, answer::meta), id)
+            named(answer::get(promise, request, response, answer::meta), id)
         }))
     }
 
@@ -589,8 +619,8 @@ impl Backend for Oci {
             let size = answer::length(headers).ok_or_else(|| answer::lacks("Content-Length"))?;
             Ok(answer::meta(key, size, headers))
         };
-        let target = Target::Object(key);
-        Box::pin(self.answered(attempt, Method::HEAD, target, |_, _| Ok(()), read))
+        let (promise, target) = (&promises::HEAD_OBJECT, Target::Object(key));
+        Box::pin(self.answered(attempt, promise, target, |_, _| Ok(()), read))
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -610,7 +640,7 @@ impl Backend for Oci {
         };
         Box::pin(async move {
             let target = Target::Object(&request.key);
-            let put = self.answered(attempt, Method::PUT, target, fill, read).await;
+            let put = self.answered(attempt, &promises::PUT_OBJECT, target, fill, read).await;
             put.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -627,7 +657,8 @@ impl Backend for Oci {
             }
             Ok(())
         };
-        Box::pin(self.answered(attempt, Method::DELETE, Target::Object(key), fill, |_, _| Ok(())))
+        let (promise, target) = (&promises::DELETE_OBJECT, Target::Object(key));
+        Box::pin(self.answered(attempt, promise, target, fill, |_, _| Ok(())))
     }
 
     fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage> {
@@ -644,8 +675,11 @@ impl Backend for Oci {
             ]);
             Ok(())
         };
-        let read = |_: &HeaderMap, document: &[u8]| answer::list(document);
-        Box::pin(self.answered(attempt, Method::GET, Target::Objects, fill, read))
+        let promise = &promises::LIST_OBJECTS;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            Ok(answer::list(answer::parsed(promise, headers, document)?))
+        };
+        Box::pin(self.answered(attempt, promise, Target::Objects, fill, read))
     }
 
     fn place<'a>(&'a self, timer: &'a AttemptTimer) -> Answer<'a, Place> {
@@ -682,7 +716,8 @@ impl Backend for Oci {
         let read = |headers: &HeaderMap, _: &[u8]| Ok(answer::meta(&request.to, 0, headers));
         Box::pin(async move {
             let target = Target::Action("renameObject");
-            let renamed = self.answered(attempt, Method::POST, target, fill, read).await;
+            let renamed =
+                self.answered(attempt, &promises::RENAME_OBJECT, target, fill, read).await;
             renamed.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -722,7 +757,7 @@ impl Backend for Oci {
             };
             let target = Target::Action("copyObject");
             let read = |headers: &HeaderMap, _: &[u8]| answer::accepted(headers);
-            let copied = self.answered(attempt, Method::POST, target, fill, read).await;
+            let copied = self.answered(attempt, &promises::COPY_OBJECT, target, fill, read).await;
             copied.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -731,14 +766,18 @@ impl Backend for Oci {
         let why = attempt.timer.another(Operation::Copy);
         Box::pin(async move {
             let nothing = |_: &mut Parts, _: &Service| Ok(());
-            let read = |headers: &HeaderMap, document: &[u8]| answer::work(work, headers, document);
+            let promise = &promises::GET_WORK;
+            let read = |headers: &HeaderMap, document: &[u8]| {
+                Ok(answer::work(work, headers, answer::parsed(promise, headers, document)?))
+            };
             let target = Target::Work(work);
-            let Some(copied) = self.answered(attempt, Method::GET, target, nothing, read).await?
-            else {
+            let Some(copied) = self.answered(attempt, promise, target, nothing, read).await? else {
                 let asking = Attempt { timer: why, fresh: false };
-                let target = Target::WorkErrors(work);
-                let read = |_: &HeaderMap, document: &[u8]| Ok(answer::work_failure(document));
-                return Err(self.answered(asking, Method::GET, target, nothing, read).await?);
+                let (promise, target) = (&promises::LIST_WORK_ERRORS, Target::WorkErrors(work));
+                let read = |headers: &HeaderMap, document: &[u8]| {
+                    Ok(answer::work_failure(answer::parsed(promise, headers, document)?))
+                };
+                return Err(self.answered(asking, promise, target, nothing, read).await?);
             };
             why.discard();
             Ok(copied)
@@ -755,9 +794,13 @@ impl Backend for Oci {
             parts.carry(&json!({ "objects": objects, "isSkipDeletedResult": true }));
             Ok(())
         };
-        let read = move |_: &HeaderMap, document: &[u8]| answer::deleted(keys, document);
+        let promise = &promises::BATCH_DELETE;
+        let read = move |headers: &HeaderMap, document: &[u8]| {
+            answer::deleted(keys, answer::parsed(promise, headers, document)?)
+                .ok_or_else(|| promise.lacks_document(headers))
+        };
         let target = Target::Action("batchDeleteObjects");
-        Box::pin(self.answered(attempt, Method::POST, target, fill, read))
+        Box::pin(self.answered(attempt, promise, target, fill, read))
     }
 
     fn begin_upload<'a>(
@@ -784,10 +827,13 @@ impl Backend for Oci {
             parts.carry(&document);
             Ok(())
         };
-        let read = |_: &HeaderMap, document: &[u8]| answer::upload_id(document);
+        let promise = &promises::CREATE_UPLOAD;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            Ok(answer::parsed::<answer::Begun>(promise, headers, document)?.upload_id)
+        };
         Box::pin(async move {
             let target = Target::Uploads;
-            let begun = self.answered(attempt, Method::POST, target, fill, read).await;
+            let begun = self.answered(attempt, promise, target, fill, read).await;
             begun.map_err(|failure| exists(failure, &request.mode))
         })
     }
@@ -808,7 +854,7 @@ impl Backend for Oci {
             Ok(request.stored(etag))
         };
         let target = Target::Upload(&request.upload.key);
-        Box::pin(self.answered(attempt, Method::PUT, target, fill, read))
+        Box::pin(self.answered(attempt, &promises::UPLOAD_PART, target, fill, read))
     }
 
     fn commit_upload<'a>(
@@ -835,7 +881,7 @@ impl Backend for Oci {
         };
         Box::pin(async move {
             let target = Target::Upload(&upload.key);
-            let made = self.answered(attempt, Method::POST, target, fill, read).await;
+            let made = self.answered(attempt, &promises::COMMIT_UPLOAD, target, fill, read).await;
             made.map_err(|failure| exists(failure, mode))
         })
     }
@@ -845,8 +891,8 @@ impl Backend for Oci {
             parts.query = query(&[("uploadId", Some(&upload.id))]);
             Ok(())
         };
-        let target = Target::Upload(&upload.key);
-        Box::pin(self.answered(attempt, Method::DELETE, target, fill, |_, _| Ok(())))
+        let (promise, target) = (&promises::ABORT_UPLOAD, Target::Upload(&upload.key));
+        Box::pin(self.answered(attempt, promise, target, fill, |_, _| Ok(())))
     }
 
     fn list_uploads<'a>(
@@ -859,13 +905,14 @@ impl Backend for Oci {
             parts.query = query(&[("page", page)]);
             Ok(())
         };
+        let promise = &promises::LIST_UPLOADS;
         // The service knows no prefix here.
         let read = move |headers: &HeaderMap, document: &[u8]| {
-            let mut page = answer::uploads(document, headers)?;
+            let mut page = answer::uploads(answer::parsed(promise, headers, document)?, headers);
             page.uploads.retain(|upload| upload.key.starts_with(prefix));
             Ok(page)
         };
-        Box::pin(self.answered(attempt, Method::GET, Target::Uploads, fill, read))
+        Box::pin(self.answered(attempt, promise, Target::Uploads, fill, read))
     }
 
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
@@ -874,9 +921,19 @@ impl Backend for Oci {
                 .carry(&json!({ "name": self.bucket()?, "compartmentId": service.compartment()? }));
             Ok(())
         };
+        let promise = &promises::CREATE_BUCKET;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            let made: answer::Made = answer::parsed(promise, headers, document)?;
+            match self.url.bucket() {
+                Some(bucket) if bucket != made.name => Err(answer::misread(format!(
+                    "the service answers that it made the bucket {:?}",
+                    made.name
+                ))),
+                _ => Ok(()),
+            }
+        };
         Box::pin(async move {
-            let created =
-                self.answered(attempt, Method::POST, Target::Buckets, fill, |_, _| Ok(())).await;
+            let created = self.answered(attempt, promise, Target::Buckets, fill, read).await;
             created.map_err(|mut failure| {
                 if failure.code.as_deref() == Some("BucketAlreadyExists") {
                     failure.kind = ErrorKind::AlreadyExists;
@@ -887,8 +944,8 @@ impl Backend for Oci {
     }
 
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
-        let target = Target::Bucket;
-        Box::pin(self.answered(attempt, Method::DELETE, target, |_, _| Ok(()), |_, _| Ok(())))
+        let (promise, target) = (&promises::DELETE_BUCKET, Target::Bucket);
+        Box::pin(self.answered(attempt, promise, target, |_, _| Ok(()), |_, _| Ok(())))
     }
 
     fn list_buckets<'a>(
@@ -900,8 +957,11 @@ impl Backend for Oci {
             parts.query = query(&[("compartmentId", Some(service.compartment()?)), ("page", page)]);
             Ok(())
         };
-        let read = |headers: &HeaderMap, document: &[u8]| answer::buckets(document, headers);
-        Box::pin(self.answered(attempt, Method::GET, Target::Buckets, fill, read))
+        let promise = &promises::LIST_BUCKETS;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            Ok(answer::buckets(answer::parsed(promise, headers, document)?, headers))
+        };
+        Box::pin(self.answered(attempt, promise, Target::Buckets, fill, read))
     }
 }
 

@@ -2,12 +2,14 @@
 //! Answers of S3, checked, and its errors as ours.
 
 use crate::backend::oci::answer::{described, length, retry_after, text};
-use crate::backend::{Checksum, ObjectMeta};
+use crate::backend::promise::{Carries, Promise, mark_redirect};
+use crate::backend::{Checksum, ObjectMeta, transient};
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
+use aws_smithy_xml::decode::Document;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, StatusCode};
 
 /// Documents longer than this are refused: a page of 1,000 names takes less than 2 MiB.
 pub(super) const DOCUMENT_LIMIT: usize = 16 << 20;
@@ -23,8 +25,83 @@ pub(super) const CRC32C: &str = "x-amz-checksum-crc32c";
 pub(super) async fn refusal(response: Response) -> Failure {
     let Response { status, headers, body } = response;
     let document = body.collect(DOCUMENT_LIMIT).await.unwrap_or_default();
-    let (code, message) = read_error(&document);
-    failure(status.as_u16(), code, message, |name| text(&headers, name))
+    refused(status, &headers, &document)
+}
+
+/// Likewise, where the document is there.
+pub(super) fn refused(status: StatusCode, headers: &HeaderMap, document: &[u8]) -> Failure {
+    let (code, message) = read_error(document);
+    let mut failure = failure(status.as_u16(), code, message, |name| text(headers, name));
+    mark_redirect(&mut failure, status, headers);
+    failure
+}
+
+/// Holds an answer whose body is a document against what is promised. Operations that take long send their head before
+/// they know how they end: then an error stands inside a 200.
+pub(super) fn check(
+    promise: &Promise,
+    status: StatusCode,
+    headers: &HeaderMap,
+    document: &[u8],
+) -> Result<(), Failure> {
+    if !status.is_success() {
+        return Err(refused(status, headers, document));
+    }
+    let root = root_of(document);
+    if root.as_deref() == Some("Error") {
+        let (code, message) = read_error(document);
+        return Err(failure_inside(status.as_u16(), code, message));
+    }
+    promise.check_head(status, headers)?;
+    match promise.body {
+        Carries::Xml(promised) if root.as_deref() != Some(promised) => {
+            Err(promise.lacks_document(headers))
+        }
+        Carries::Xml(promised) if !is_closed(document, promised) => {
+            Err(promise.lacks(&format!("the end of its document </{promised}>"), headers))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name of a document's root element.
+fn root_of(document: &[u8]) -> Option<String> {
+    let mut document = Document::try_from(document).ok()?;
+    let root = document.root_element().ok()?;
+    Some(root.start_el().local().to_owned())
+}
+
+/// Whether a document ends with its root element. The SDK's parser takes one that was cut for a short one.
+fn is_closed(document: &[u8], root: &str) -> bool {
+    let text = String::from_utf8_lossy(document.trim_ascii_end());
+    let Some(text) = text.strip_suffix('>') else { return false };
+    // `</root>`, `</prefix:root >`, or an empty root: `<root xmlns="…"/>`.
+    let last = text.rsplit('<').next().unwrap_or_default();
+    let tag = match last.strip_prefix('/') {
+        Some(tag) => tag.trim_end(),
+        None if last.ends_with('/') => {
+            last.split([' ', '\t', '\r', '\n', '/']).next().unwrap_or_default()
+        }
+        None => return false,
+    };
+    tag.rsplit(':').next() == Some(root)
+}
+
+/// An error that stands inside a success, or speaks of one object of many: its code alone says what it means.
+pub(super) fn failure_inside(
+    status: u16,
+    code: Option<String>,
+    message: Option<String>,
+) -> Failure {
+    let usual = match code.as_deref() {
+        Some("AccessDenied") => 403,
+        Some("NoSuchBucket" | "NoSuchKey" | "NoSuchUpload") => 404,
+        Some("PreconditionFailed") => 412,
+        _ => status,
+    };
+    let mut failure = failure(usual, code, message, |_| None);
+    failure.status = Some(status);
+    failure
 }
 
 /// Code and message of an error's document.
@@ -35,7 +112,7 @@ fn read_error(document: &[u8]) -> (Option<String>, Option<String>) {
         return (None, None);
     };
     let of = |tag: &str| {
-        let node = parsed.descendants().find(|node| node.has_tag_name(tag))?;
+        let node = parsed.descendants().find(|node| node.tag_name().name() == tag)?;
         Some(node.text()?.to_owned())
     };
     (of("Code"), of("Message"))
@@ -89,10 +166,12 @@ pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
         (_, Some("BucketAlreadyExists" | "BucketAlreadyOwnedByYou")) => ErrorKind::AlreadyExists,
         (304 | 412, _) => ErrorKind::Precondition,
         (416, _) => ErrorKind::InvalidRange,
-        (429, _) | (503, Some("SlowDown" | "TooManyRequests")) => ErrorKind::Throttled,
         (501, _) => ErrorKind::Unsupported,
-        (500.., _) => ErrorKind::Server,
-        _ => ErrorKind::Rejected,
+        (status, code) => match transient(status, code) {
+            Some(transient) => transient.kind,
+            None if status >= 500 => ErrorKind::Server,
+            None => ErrorKind::Rejected,
+        },
     }
 }
 
@@ -149,8 +228,21 @@ pub(super) fn check_stored(ours: Option<u32>, theirs: Option<&str>) -> Result<()
     }
 }
 
+/// A name in a listing: encoded where the answer says so. A server that does not know `encoding-type` ignores it.
+pub(super) fn name(text: String, encoded: bool) -> Result<String, Failure> {
+    if encoded { decoded(&text) } else { Ok(text) }
+}
+
+/// An upload that lost against a conditional write is gone: to complete it again would only tell that.
+pub(super) fn conflicted(mut failure: Failure) -> Failure {
+    if failure.code.as_deref() == Some("ConditionalRequestConflict") {
+        failure.kind = ErrorKind::Precondition;
+    }
+    failure
+}
+
 /// What stands percent-encoded in a listing that was asked for with `encoding-type=url`: `+` is a space there.
-pub(super) fn decoded(text: &str) -> Result<String, Failure> {
+fn decoded(text: &str) -> Result<String, Failure> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     let malformed = || {
@@ -175,6 +267,7 @@ pub(super) fn decoded(text: &str) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::promises;
     use super::*;
     use proptest::prelude::*;
 
@@ -190,6 +283,73 @@ mod tests {
             b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>gone</Message></Error>";
         assert_eq!(read_error(document), (Some("NoSuchKey".to_owned()), Some("gone".to_owned())));
         assert_eq!(read_error(b"<html>"), (None, None));
+    }
+
+    fn page() -> HeaderMap {
+        HeaderMap::from_iter([(hyper::header::CONTENT_TYPE, "text/html".parse().unwrap())])
+    }
+
+    #[test]
+    fn a_bare_success_is_none_of_any_operation() {
+        for promise in promises::ALL {
+            for document in [&b"<html><body>Please log in</body></html>"[..], b"", b"<html>"] {
+                let told = check(promise, StatusCode::OK, &page(), document).unwrap_err().message;
+                let named = format!("not an object store's answer to {}: it", promise.name);
+                assert!(told.starts_with(&named), "{told}");
+                assert!(told.ends_with("(Content-Type \"text/html\")"), "{told}");
+            }
+            for status in [StatusCode::ACCEPTED, StatusCode::RESET_CONTENT] {
+                assert!(check(promise, status, &page(), b"").is_err(), "{}", promise.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_document_is_whole() {
+        let list = &promises::LIST_OBJECTS;
+        let asked = |document: &str| {
+            check(list, StatusCode::OK, &HeaderMap::new(), document.as_bytes())
+                .map_err(|failure| failure.message.clone())
+        };
+        for whole in [
+            "<ListBucketResult/>",
+            "<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"x\" />\n",
+            "<ListBucketResult><Contents/></ListBucketResult>\n",
+            "<s3:ListBucketResult xmlns:s3=\"x\"></s3:ListBucketResult >",
+        ] {
+            assert_eq!(asked(whole), Ok(()), "{whole}");
+        }
+        for cut in [
+            "<ListBucketResult>",
+            "<ListBucketResult><IsTruncated>false</IsTruncated>",
+            "<ListBucketResult><Contents/>",
+            "<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketRes",
+        ] {
+            assert!(asked(cut).unwrap_err().contains("lacks the end of its document"), "{cut}");
+        }
+        assert!(asked("<ListVersionsResult/>").unwrap_err().contains("<ListBucketResult>"));
+    }
+
+    #[test]
+    fn an_error_inside_a_success_is_that_error() {
+        let inside = |code: &str| {
+            let document = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
+            let promise = &promises::COMPLETE_UPLOAD;
+            check(promise, StatusCode::OK, &HeaderMap::new(), document.as_bytes()).unwrap_err()
+        };
+        for (code, kind) in [
+            ("InternalError", ErrorKind::Server),
+            ("ServiceUnavailable", ErrorKind::Server),
+            ("SlowDown", ErrorKind::Throttled),
+            ("NoSuchUpload", ErrorKind::NotFound),
+            ("AccessDenied", ErrorKind::PermissionDenied),
+            ("PreconditionFailed", ErrorKind::Precondition),
+            ("EntityTooSmall", ErrorKind::Rejected),
+        ] {
+            let failure = inside(code);
+            assert_eq!((failure.kind, failure.status), (kind, Some(200)), "{code}");
+            assert_eq!((failure.code.as_deref(), &*failure.message), (Some(code), "m"));
+        }
     }
 
     #[test]
@@ -216,6 +376,7 @@ mod tests {
         fn nothing_that_is_read_panics(text in "\\PC{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = decoded(&text);
             let _ = read_error(&bytes);
+            let _ = (root_of(&bytes), is_closed(&bytes, &text), is_closed(text.as_bytes(), "a"));
             let _ = read_crc32c(&text);
         }
     }

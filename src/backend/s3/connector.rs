@@ -2,6 +2,7 @@
 //! aws-sdk-s3 on our transport: its requests leave by our pool, timed like every other.
 
 use super::answer;
+use crate::backend::promise::Promise;
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId, Sink};
@@ -30,12 +31,15 @@ pub(super) struct Slot(Arc<Mutex<Slotted>>);
 struct Slotted {
     timer: Option<Box<AttemptTimer>>,
     fresh: bool,
+    /// What the answer must hold; nothing for requests of the SDK's own.
+    promise: Option<&'static Promise>,
     failure: Option<Failure>,
 }
 
 impl Slot {
-    pub(super) fn new(timer: Box<AttemptTimer>, fresh: bool) -> Slot {
-        Slot(Arc::new(Mutex::new(Slotted { timer: Some(timer), fresh, failure: None })))
+    pub(super) fn new(timer: Box<AttemptTimer>, fresh: bool, promise: &'static Promise) -> Slot {
+        let (timer, promise) = (Some(timer), Some(promise));
+        Slot(Arc::new(Mutex::new(Slotted { timer, fresh, promise, failure: None })))
     }
 
     /// The timer, where no request took it.
@@ -43,7 +47,7 @@ impl Slot {
         self.with(|slotted| slotted.timer.take())
     }
 
-    /// What the transport failed with.
+    /// What the transport failed with, or the answer.
     pub(super) fn failure(&self) -> Option<Failure> {
         self.with(|slotted| slotted.failure.take())
     }
@@ -59,7 +63,8 @@ impl Connector {
     }
 
     async fn send(&self, request: HttpRequest, slot: &Slot) -> Result<HttpResponse, Failure> {
-        let (timer, fresh) = slot.with(|slotted| (slotted.timer.take(), slotted.fresh));
+        let (timer, fresh, promise) =
+            slot.with(|slotted| (slotted.timer.take(), slotted.fresh, slotted.promise));
         // A request of the SDK's own, for credentials, belongs to no attempt.
         let mut timer = timer.unwrap_or_else(|| AttemptTimer::start(&Sink::off(), Operation::Get));
         let id = timer.client_request_id();
@@ -74,6 +79,11 @@ impl Connector {
         let endpoint = self.0.endpoint(&origin);
         let response = self.0.send(&endpoint, request, timer, fresh).await?;
         let document = response.body.collect(answer::DOCUMENT_LIMIT).await?;
+        // What keeps a connection alive until the answer is known.
+        let document = document.slice_ref(document.trim_ascii_start());
+        if let Some(promise) = promise {
+            answer::check(promise, response.status, &response.headers, &document)?;
+        }
         answered(response.status, &response.headers, document)
     }
 }

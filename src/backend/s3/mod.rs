@@ -15,10 +15,12 @@
 
 mod answer;
 mod connector;
+mod promises;
 mod service;
 mod signer;
 
-use super::oci::answer::{etag, get, lacks, value};
+use super::oci::answer::{etag, get, lacks, one_each, value};
+use super::promise::Promise;
 use super::{
     Abilities, About, Answer, Attempt, Backend, Bucket, BucketPage, Checksum, CommitRequest,
     Copied, CopyPartRequest, CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest,
@@ -31,8 +33,8 @@ use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Phase, RequestId};
 use crate::transport::{RequestBody, Response, Transport};
-use crate::url::{StoreUrl, encode_into, encode_path_into};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use crate::url::{Scheme, StoreUrl, encode_into, encode_path_into};
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload,
@@ -67,7 +69,12 @@ const ABILITIES: Abilities = Abilities {
     least_part: 5 << 20,
     most_part: 5 << 30,
     parts: 10_000,
+    ordered_listings: true,
+    ends_listings: false,
 };
+
+/// What the names of directory buckets (S3 Express) end in. Their listings come in no order and know no `start-after`.
+const DIRECTORY: &str = "--x-s3";
 
 /// The attempt's name, as on OCI, whose S3 API knows it, too.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
@@ -107,6 +114,10 @@ impl S3 {
         })
     }
 
+    fn is_directory(&self) -> bool {
+        self.url.bucket().is_some_and(|bucket| bucket.ends_with(DIRECTORY))
+    }
+
     /// Signs and sends one of our own requests; an answer that is not a success becomes a failure with what the service
     /// said. Each way out records the attempt. The client request id of the answer stands beside it.
     async fn exchange(
@@ -142,7 +153,8 @@ impl S3 {
         ours: Ours<'_>,
         id: RequestId,
     ) -> Result<(&Service, Request<RequestBody>), Failure> {
-        let Ours { method, key, query, signed, unsigned, body } = ours;
+        let Ours { promise, key, query, signed, unsigned, body } = ours;
+        let method = promise.method.clone();
         let service = self.service().await?;
         check_name(key)?;
         let mut headers = unsigned;
@@ -222,32 +234,37 @@ impl S3 {
         Ok(uri)
     }
 
-    /// An exchange whose answer's body says nothing.
+    /// An exchange whose answer's head says everything; it is held against what is promised.
     async fn headed<T>(
         &self,
         attempt: Attempt,
         ours: Ours<'_>,
         read: impl FnOnce(&HeaderMap) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
+        let promise = ours.promise;
         let (response, id) = self.exchange(attempt, ours).await?;
-        let Response { headers, body, .. } = response;
+        let Response { status, headers, body } = response;
         let ended = body.collect(answer::DOCUMENT_LIMIT).await;
-        named(ended.and_then(|_| read(&headers)), id)
+        named(
+            ended.and_then(|_| promise.check_head(status, &headers)).and_then(|()| read(&headers)),
+            id,
+        )
     }
 
     /// Sends a request of the SDK's, in the attempt's name.
     async fn asked<T, E, S>(
         &self,
         attempt: Attempt,
+        promise: &'static Promise,
         send: impl FnOnce(&Service, &str, Named) -> S + Send,
     ) -> Result<T, Failure>
     where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        E: std::error::Error + Send + Sync + 'static,
         S: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
         let Attempt { timer, fresh } = attempt;
         let id = timer.client_request_id().to_string();
-        let slot = Slot::new(timer, fresh);
+        let slot = Slot::new(timer, fresh, promise);
         let answered = async {
             let service = self.service().await?;
             let travelling = slot.clone();
@@ -271,7 +288,7 @@ type Named = Box<dyn Fn(&mut HttpRequest) + Send + Sync>;
 
 /// One of our own requests.
 struct Ours<'a> {
-    method: Method,
+    promise: &'static Promise,
     key: &'a str,
     /// With its `?`.
     query: String,
@@ -282,9 +299,9 @@ struct Ours<'a> {
 }
 
 impl<'a> Ours<'a> {
-    fn new(method: Method, key: &'a str) -> Ours<'a> {
+    fn new(promise: &'static Promise, key: &'a str) -> Ours<'a> {
         Ours {
-            method,
+            promise,
             key,
             query: String::new(),
             signed: HeaderMap::new(),
@@ -367,28 +384,18 @@ fn check_name(key: &str) -> Result<(), Failure> {
     Err(Failure::new(ErrorKind::InvalidInput).message(why))
 }
 
-/// What an SDK's request failed with.
+/// What an SDK's request failed with. What the transport or the answer says is in the slot; the SDK sees no refusal.
 fn refused<E>(error: SdkError<E, HttpResponse>, slot: &Slot) -> Failure
 where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: std::error::Error + Send + Sync + 'static,
 {
     if let Some(failure) = slot.failure() {
         return failure;
     }
     match error {
-        SdkError::ServiceError(refusal) => {
-            let (raw, meta) = (refusal.raw(), refusal.err().meta());
-            let header = |name: &'static str| raw.headers().get(name);
-            answer::failure(
-                raw.status().as_u16(),
-                meta.code().map(str::to_owned),
-                meta.message().map(str::to_owned),
-                header,
-            )
+        unread @ (SdkError::ResponseError(_) | SdkError::ServiceError(_)) => {
+            Failure::new(ErrorKind::Protocol).message("the answer does not parse").source(unread)
         }
-        SdkError::ResponseError(e) => Failure::new(ErrorKind::Protocol)
-            .message("the answer does not parse")
-            .source(SdkError::<E, HttpResponse>::ResponseError(e)),
         // Credentials that cannot be had, a region that is missing, a name that is none.
         other => Failure::new(ErrorKind::Config)
             .message(format!("the request could not be made: {}", causes(&other))),
@@ -407,11 +414,12 @@ fn system_time(time: &DateTime) -> SystemTime {
 
 impl Backend for S3 {
     fn abilities(&self) -> Abilities {
-        ABILITIES
+        Abilities { ordered_listings: !self.is_directory(), ..ABILITIES }
     }
 
     fn service(&self) -> ServiceId {
-        ServiceId::S3(self.config.endpoint.clone())
+        let endpoint = self.config.endpoint_of(Scheme::S3);
+        ServiceId::S3(endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned()))
     }
 
     fn url(&self, key: &str) -> String {
@@ -434,7 +442,7 @@ impl Backend for S3 {
             attempt.timer.asked(asked);
         }
         Box::pin(async move {
-            let mut ours = Ours::new(Method::GET, &request.key);
+            let mut ours = Ours::new(&promises::GET_OBJECT, &request.key);
             match &request.range {
                 Some(range) => {
                     ours.unsigned.insert(header::RANGE, range.header());
@@ -448,12 +456,12 @@ impl Backend for S3 {
                 ours.unsigned.insert(header::IF_MATCH, etag);
             }
             let (response, id) = self.exchange(attempt, ours).await?;
-            named(get(request, response, answer::meta), id)
+            named(get(&promises::GET_OBJECT, request, response, answer::meta), id)
         })
     }
 
     fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> Answer<'a, ObjectMeta> {
-        let mut ours = Ours::new(Method::HEAD, key);
+        let mut ours = Ours::new(&promises::HEAD_OBJECT, key);
         if self.config.verify {
             ours.checked();
         }
@@ -466,7 +474,7 @@ impl Backend for S3 {
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
         attempt.timer.uploads(request.body.len());
         Box::pin(async move {
-            let mut ours = Ours::new(Method::PUT, &request.key);
+            let mut ours = Ours::new(&promises::PUT_OBJECT, &request.key);
             let filled = ours
                 .condition(&request.mode)
                 .and_then(|()| ours.checksum(request.checksum))
@@ -491,7 +499,7 @@ impl Backend for S3 {
         attempt: Attempt,
     ) -> Answer<'a, ()> {
         Box::pin(async move {
-            let mut ours = Ours::new(Method::DELETE, key);
+            let mut ours = Ours::new(&promises::DELETE_OBJECT, key);
             let filled = match if_match {
                 Some(etag) => ours.condition(&PutMode::Update(etag.to_owned())),
                 None => Ok(()),
@@ -503,8 +511,9 @@ impl Backend for S3 {
 
     fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage> {
         Box::pin(async move {
+            let start_after = request.start_after.clone().filter(|_| !self.is_directory());
             let listed = self
-                .asked(attempt, |service, bucket, named| {
+                .asked(attempt, &promises::LIST_OBJECTS, |service, bucket, named| {
                     service
                         .client
                         .list_objects_v2()
@@ -512,7 +521,7 @@ impl Backend for S3 {
                         .encoding_type(EncodingType::Url)
                         .set_prefix((!request.prefix.is_empty()).then(|| request.prefix.clone()))
                         .set_delimiter(request.delimiter.then(|| "/".to_owned()))
-                        .set_start_after(request.start_after.clone())
+                        .set_start_after(start_after.clone())
                         .set_continuation_token(request.token.clone())
                         .set_max_keys(request.page_size.map(|size| size as i32))
                         .customize()
@@ -520,7 +529,7 @@ impl Backend for S3 {
                         .send()
                 })
                 .await?;
-            page(listed, request.end.as_deref())
+            page(listed)
         })
     }
 
@@ -544,7 +553,7 @@ impl Backend for S3 {
                 Err(failure) => return Err(unsent(failure, attempt)),
             };
             let (if_match, if_none_match) = conditions(&request.mode);
-            let copied = self.asked(attempt, |service, _, named| {
+            let copied = self.asked(attempt, &promises::COPY_OBJECT, |service, _, named| {
                 let operation = service
                     .client
                     .copy_object()
@@ -563,7 +572,9 @@ impl Backend for S3 {
             });
             let copied = copied.await.map_err(|failure| exists(failure, &request.mode))?;
             let etag = copied.copy_object_result.and_then(|result| result.e_tag);
-            Ok(Copied::Done(etag.as_deref().map(answer::quoted)))
+            let etag =
+                etag.ok_or_else(|| promises::COPY_OBJECT.lacks("ETag", &HeaderMap::new()))?;
+            Ok(Copied::Done(Some(answer::quoted(&etag))))
         })
     }
 
@@ -586,7 +597,7 @@ impl Backend for S3 {
             };
             // The SDK's own choice, crc32, is refused by OCI's S3 API even under when_required (spec §4.5).
             let deleted = self
-                .asked(attempt, |service, bucket, named| {
+                .asked(attempt, &promises::DELETE_OBJECTS, |service, bucket, named| {
                     service
                         .client
                         .delete_objects()
@@ -598,13 +609,14 @@ impl Backend for S3 {
                         .send()
                 })
                 .await?;
-            let failures: std::collections::HashMap<String, Failure> = deleted
-                .errors
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|error| Some((error.key?, not_deleted(error.code, error.message))))
-                .collect();
-            Ok(keys.iter().map(|key| failures.get(key).cloned().map_or(Ok(()), Err)).collect())
+            let failures = deleted.errors.unwrap_or_default().into_iter().map(|error| {
+                let failure = not_deleted(error.code, error.message);
+                (error.key.unwrap_or_default(), failure)
+            });
+            one_each(keys, failures.collect()).ok_or_else(|| {
+                Failure::new(ErrorKind::Protocol)
+                    .message("the answer to DeleteObjects tells of an object that was not named")
+            })
         })
     }
 
@@ -620,7 +632,7 @@ impl Backend for S3 {
             let metadata = about.metadata.clone().into_iter().chain(mark).collect();
             let (algorithm, kind) = (ChecksumAlgorithm::Crc32C, ChecksumType::FullObject);
             let begun = self
-                .asked(attempt, |service, bucket, named| {
+                .asked(attempt, &promises::CREATE_UPLOAD, |service, bucket, named| {
                     service
                         .client
                         .create_multipart_upload()
@@ -639,14 +651,15 @@ impl Backend for S3 {
                         .send()
                 })
                 .await?;
-            begun.upload_id.ok_or_else(|| lacks("UploadId"))
+            let lacking = || promises::CREATE_UPLOAD.lacks("UploadId", &HeaderMap::new());
+            begun.upload_id.filter(|id| !id.is_empty()).ok_or_else(lacking)
         })
     }
 
     fn put_part<'a>(&'a self, request: &'a PartRequest, mut attempt: Attempt) -> Answer<'a, Part> {
         attempt.timer.uploads(request.body.len());
         Box::pin(async move {
-            let mut ours = Ours::new(Method::PUT, &request.upload.key);
+            let mut ours = Ours::new(&promises::UPLOAD_PART, &request.upload.key);
             let attempt = sendable(ours.checksum(request.checksum), attempt)?;
             ours.query = format!("?partNumber={}&uploadId=", request.number);
             encode_into(&mut ours.query, &request.upload.id);
@@ -663,7 +676,7 @@ impl Backend for S3 {
         Box::pin(async move {
             let CopyPartRequest { upload, number, from_bucket, from, from_etag, range } = request;
             let copied = self
-                .asked(attempt, |service, bucket, named| {
+                .asked(attempt, &promises::COPY_PART, |service, bucket, named| {
                     service
                         .client
                         .upload_part_copy()
@@ -682,7 +695,7 @@ impl Backend for S3 {
             let etag = copied
                 .copy_part_result
                 .and_then(|result| result.e_tag)
-                .ok_or_else(|| lacks("ETag"))?;
+                .ok_or_else(|| promises::COPY_PART.lacks("ETag", &HeaderMap::new()))?;
             Ok(Part { number: *number, etag, crc32c: None, size: range.end - range.start })
         })
     }
@@ -704,7 +717,8 @@ impl Backend for S3 {
                 CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
             let (if_match, if_none_match) = conditions(&request.mode);
             let whole = request.crc32c;
-            let committed = self.asked(attempt, |service, bucket, named| {
+            let promise = &promises::COMPLETE_UPLOAD;
+            let committed = self.asked(attempt, promise, |service, bucket, named| {
                 service
                     .client
                     .complete_multipart_upload()
@@ -720,13 +734,16 @@ impl Backend for S3 {
                     .mutate_request(named)
                     .send()
             });
-            let made = committed.await.map_err(|failure| exists(failure, &request.mode))?;
+            let made = committed
+                .await
+                .map_err(|failure| exists(answer::conflicted(failure), &request.mode))?;
             answer::check_stored(whole, made.checksum_crc32_c())?;
+            let etag = made.e_tag.ok_or_else(|| promise.lacks("ETag", &HeaderMap::new()))?;
             Ok(ObjectMeta {
                 key: request.upload.key.clone(),
                 size: request.size(),
                 checksum: whole.map(Checksum::Crc32c),
-                etag: made.e_tag.as_deref().map(answer::quoted),
+                etag: Some(answer::quoted(&etag)),
                 version: made.version_id,
                 ..ObjectMeta::default()
             })
@@ -735,7 +752,7 @@ impl Backend for S3 {
 
     fn abort_upload<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, ()> {
         Box::pin(async move {
-            let aborted = self.asked(attempt, |service, bucket, named| {
+            let aborted = self.asked(attempt, &promises::ABORT_UPLOAD, |service, bucket, named| {
                 let abort = service.client.abort_multipart_upload().bucket(bucket);
                 abort
                     .key(&upload.key)
@@ -758,7 +775,7 @@ impl Backend for S3 {
             // The two marks of the next page, in one text: no name holds NUL in XML.
             let marks = page.and_then(|page| page.split_once('\0'));
             let listed = self
-                .asked(attempt, |service, bucket, named| {
+                .asked(attempt, &promises::LIST_UPLOADS, |service, bucket, named| {
                     service
                         .client
                         .list_multipart_uploads()
@@ -766,49 +783,57 @@ impl Backend for S3 {
                         .encoding_type(EncodingType::Url)
                         .set_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
                         .set_key_marker(marks.map(|(key, _)| key.to_owned()))
-                        .set_upload_id_marker(marks.map(|(_, id)| id.to_owned()))
+                        .set_upload_id_marker(
+                            marks.map(|(_, id)| id.to_owned()).filter(|id| !id.is_empty()),
+                        )
                         .customize()
                         .mutate_request(named)
                         .send()
                 })
                 .await?;
-            let next = listed
-                .next_key_marker
-                .zip(listed.next_upload_id_marker)
-                .filter(|_| listed.is_truncated == Some(true));
-            let uploads = listed.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
-                let key = answer::decoded(&upload.key?);
-                let (id, begun) = (upload.upload_id?, upload.initiated.as_ref().map(system_time));
-                Some(key.map(|key| Upload { key, id, begun }))
+            let encoded = listed.encoding_type == Some(EncodingType::Url);
+            let name = |text: String| answer::name(text, encoded);
+            let uploads = listed.uploads.unwrap_or_default().into_iter().map(|upload| {
+                let lacking =
+                    || promises::LIST_UPLOADS.lacks("an upload's name", &HeaderMap::new());
+                let (key, id) = upload.key.zip(upload.upload_id).ok_or_else(lacking)?;
+                let begun = upload.initiated.as_ref().map(system_time);
+                Ok(Upload { key: name(key)?, id, begun })
             });
-            Ok(UploadPage {
-                uploads: uploads.collect::<Result<_, _>>()?,
-                next: next
-                    .map(|(key, id)| answer::decoded(&key).map(|key| format!("{key}\0{id}")))
-                    .transpose()?,
-            })
+            let uploads = uploads.collect::<Result<_, Failure>>()?;
+            let mark = listed.next_key_marker.filter(|mark| !mark.is_empty());
+            let next = match (listed.is_truncated, mark) {
+                (Some(true), None) => Some(Next::Missing),
+                (Some(true), Some(key)) => {
+                    let id = listed.next_upload_id_marker.unwrap_or_default();
+                    Some(Next::Token(format!("{}\0{id}", name(key)?)))
+                }
+                _ => None,
+            };
+            Ok(UploadPage { uploads, next })
         })
     }
 
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         Box::pin(async move {
             let attempt = sendable(self.bucket().map(|_| ()), attempt)?;
-            let created = self.asked(attempt, |service, bucket, named| {
-                // us-east-1 is where a bucket goes that names none, and must not be named.
-                let place = (service.region != "us-east-1").then(|| {
-                    CreateBucketConfiguration::builder()
-                        .location_constraint(BucketLocationConstraint::from(
-                            service.region.as_str(),
-                        ))
-                        .build()
+            let created =
+                self.asked(attempt, &promises::CREATE_BUCKET, |service, bucket, named| {
+                    // us-east-1 is where a bucket goes that names none, and must not be named.
+                    let place = (service.region != "us-east-1").then(|| {
+                        CreateBucketConfiguration::builder()
+                            .location_constraint(BucketLocationConstraint::from(
+                                service.region.as_str(),
+                            ))
+                            .build()
+                    });
+                    let create = service.client.create_bucket().bucket(bucket);
+                    create
+                        .set_create_bucket_configuration(place)
+                        .customize()
+                        .mutate_request(named)
+                        .send()
                 });
-                let create = service.client.create_bucket().bucket(bucket);
-                create
-                    .set_create_bucket_configuration(place)
-                    .customize()
-                    .mutate_request(named)
-                    .send()
-            });
             created.await.map(|_| ())
         })
     }
@@ -816,15 +841,16 @@ impl Backend for S3 {
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         Box::pin(async move {
             let attempt = sendable(self.bucket().map(|_| ()), attempt)?;
-            let deleted = self.asked(attempt, |service, bucket, named| {
-                service
-                    .client
-                    .delete_bucket()
-                    .bucket(bucket)
-                    .customize()
-                    .mutate_request(named)
-                    .send()
-            });
+            let deleted =
+                self.asked(attempt, &promises::DELETE_BUCKET, |service, bucket, named| {
+                    service
+                        .client
+                        .delete_bucket()
+                        .bucket(bucket)
+                        .customize()
+                        .mutate_request(named)
+                        .send()
+                });
             deleted.await.map(|_| ())
         })
     }
@@ -836,7 +862,7 @@ impl Backend for S3 {
     ) -> Answer<'a, BucketPage> {
         Box::pin(async move {
             let listed = self
-                .asked(attempt, |service, _, named| {
+                .asked(attempt, &promises::LIST_BUCKETS, |service, _, named| {
                     let list = service.client.list_buckets();
                     list.set_continuation_token(page.map(str::to_owned))
                         .customize()
@@ -844,11 +870,16 @@ impl Backend for S3 {
                         .send()
                 })
                 .await?;
-            let buckets = listed.buckets.unwrap_or_default().into_iter().filter_map(|bucket| {
+            let buckets = listed.buckets.unwrap_or_default().into_iter().map(|bucket| {
+                let lacking = || promises::LIST_BUCKETS.lacks("a bucket's name", &HeaderMap::new());
                 let created = bucket.creation_date.as_ref().map(system_time);
-                Some(Bucket { name: bucket.name?, created })
+                Ok(Bucket { name: bucket.name.ok_or_else(lacking)?, created })
             });
-            Ok(BucketPage { buckets: buckets.collect(), next: listed.continuation_token })
+            let token = listed.continuation_token.filter(|token| !token.is_empty());
+            Ok(BucketPage {
+                buckets: buckets.collect::<Result<_, Failure>>()?,
+                next: token.map(Next::Token),
+            })
         })
     }
 }
@@ -889,50 +920,35 @@ fn source(bucket: &str, key: &str) -> String {
 }
 
 fn not_deleted(code: Option<String>, message: Option<String>) -> Failure {
-    let status = match code.as_deref() {
-        Some("AccessDenied") => 403,
-        Some("NoSuchBucket" | "NoSuchKey") => 404,
-        Some("SlowDown" | "ServiceUnavailable") => 503,
-        Some("InternalError") => 500,
-        _ => 400,
-    };
-    answer::failure(status, code, message, |_| None)
+    answer::failure_inside(400, code, message)
 }
 
-/// A page of a listing, names decoded, cut at `end`.
+/// A page of a listing, names decoded.
 fn page(
     listed: aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output,
-    end: Option<&str>,
 ) -> Result<ListPage, Failure> {
-    let before_end = |name: &String| end.is_none_or(|end| name.as_str() < end);
-    let mut cut = false;
-    let mut objects = Vec::new();
-    for object in listed.contents.unwrap_or_default() {
-        let Some(key) = object.key else { continue };
-        let key = answer::decoded(&key)?;
-        if !before_end(&key) {
-            cut = true;
-            continue;
-        }
-        objects.push(ObjectMeta {
-            key,
+    let encoded = listed.encoding_type == Some(EncodingType::Url);
+    let named = |name: Option<String>| {
+        let lacking = || promises::LIST_OBJECTS.lacks("an object's name", &HeaderMap::new());
+        answer::name(name.ok_or_else(lacking)?, encoded)
+    };
+    let objects = listed.contents.unwrap_or_default().into_iter().map(|object| {
+        Ok(ObjectMeta {
+            key: named(object.key)?,
             size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             etag: object.e_tag.as_deref().map(answer::quoted),
             last_modified: object.last_modified.as_ref().map(system_time),
             ..ObjectMeta::default()
-        });
-    }
-    let mut prefixes = Vec::new();
-    for prefix in listed.common_prefixes.unwrap_or_default() {
-        let Some(prefix) = prefix.prefix else { continue };
-        let prefix = answer::decoded(&prefix)?;
-        if before_end(&prefix) {
-            prefixes.push(prefix);
-        } else {
-            cut = true;
-        }
-    }
-    let more = listed.is_truncated == Some(true) && !cut;
-    let next = listed.next_continuation_token.filter(|_| more).map(Next::Token);
-    Ok(ListPage { objects, prefixes, next })
+        })
+    });
+    let objects = objects.collect::<Result<_, Failure>>()?;
+    let prefixes = listed.common_prefixes.unwrap_or_default();
+    let prefixes = prefixes.into_iter().map(|prefix| named(prefix.prefix));
+    let token = listed.next_continuation_token.filter(|token| !token.is_empty());
+    let next = match (listed.is_truncated, token) {
+        (Some(true), None) => Some(Next::Missing),
+        (Some(true) | None, token) => token.map(Next::Token),
+        (Some(false), _) => None,
+    };
+    Ok(ListPage { objects, prefixes: prefixes.collect::<Result<_, _>>()?, next })
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the S3 API promises in each success (API reference of 2006-03-01), as far as every server of it keeps it: AWS,
+//! OCI's S3 API, Ceph, MinIO, moto, rclone. `x-amz-request-id` is none of it: moto and rclone send none.
+//!
+//! Checksums are compared where an answer has them; few servers but AWS send any.
+
+use crate::backend::promise::Carries::{Bytes, Xml};
+use crate::backend::promise::promises;
+
+const ETAG: &[&str] = &["etag"];
+
+/// A bucket's creation has no document. AWS, MinIO, moto and rclone tell its place, Ceph names the request.
+const MADE: &[&str] = &["location", "x-amz-request-id", "opc-request-id"];
+
+promises! {
+    LIST_BUCKETS    = "ListBuckets"             GET    [200]      []                          Xml("ListAllMyBucketsResult");
+    CREATE_BUCKET   = "CreateBucket"            PUT    [200]      [MADE]                      Bytes;
+    DELETE_BUCKET   = "DeleteBucket"            DELETE [204]      []                          Bytes;
+    LIST_OBJECTS    = "ListObjectsV2"           GET    [200]      []                          Xml("ListBucketResult");
+    // A Range that the server ignores is answered by 200; `answer::get` judges that.
+    GET_OBJECT      = "GetObject"               GET    [200, 206] [ETAG]                      Bytes;
+    HEAD_OBJECT     = "HeadObject"              HEAD   [200]      [ETAG, &["content-length"]] Bytes;
+    PUT_OBJECT      = "PutObject"               PUT    [200]      [ETAG]                      Bytes;
+    DELETE_OBJECT   = "DeleteObject"            DELETE [204]      []                          Bytes;
+    // The ETags of copies and of what is completed stand in their documents.
+    COPY_OBJECT     = "CopyObject"              PUT    [200]      []                          Xml("CopyObjectResult");
+    DELETE_OBJECTS  = "DeleteObjects"           POST   [200]      []                          Xml("DeleteResult");
+    CREATE_UPLOAD   = "CreateMultipartUpload"   POST   [200]      []                          Xml("InitiateMultipartUploadResult");
+    UPLOAD_PART     = "UploadPart"              PUT    [200]      [ETAG]                      Bytes;
+    COPY_PART       = "UploadPartCopy"          PUT    [200]      []                          Xml("CopyPartResult");
+    COMPLETE_UPLOAD = "CompleteMultipartUpload" POST   [200]      []                          Xml("CompleteMultipartUploadResult");
+    ABORT_UPLOAD    = "AbortMultipartUpload"    DELETE [204]      []                          Bytes;
+    LIST_UPLOADS    = "ListMultipartUploads"    GET    [200]      []                          Xml("ListMultipartUploadsResult");
+}
