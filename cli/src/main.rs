@@ -150,14 +150,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells that the command line is not one, or helps. clap shows the value it refuses, which may be a URL with a password.
-fn refuse(mut error: clap::Error) -> ! {
+/// Tells that the command line is not one, or helps.
+fn refuse(error: clap::Error) -> ! {
+    redacted(error).exit()
+}
+
+/// clap shows the value it refuses, which may be a URL with a password.
+pub(crate) fn redacted(mut error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind, ContextValue};
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
         let shown = StoreUrl::redacted(value);
         error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
     }
-    error.exit()
+    error
 }
 
 /// What a command ends with.

@@ -12,7 +12,7 @@ use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::sync::Sync;
 use crate::tally::Tally;
-use crate::{Cli, Command, Ended};
+use crate::{Cli, Command, Ended, redacted};
 use clap::{Args, CommandFactory, FromArgMatches};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -131,7 +131,9 @@ impl Line {
         let words = words.into_iter().map(OsString::from_vec);
         let words = [OsString::from("storescope")].into_iter().chain(words);
         let parsed = parser.try_get_matches_from_mut(words);
-        let cli = parsed.and_then(|it| Cli::from_arg_matches(&it)).map_err(|error| said(&error))?;
+        let cli = parsed
+            .and_then(|it| Cli::from_arg_matches(&it))
+            .map_err(|error| said(&redacted(error)))?;
         if !cli.settings.is_empty() {
             return Err("settings are those of `run`, for all lines alike".to_owned());
         }

@@ -63,7 +63,7 @@ impl Names {
 
     /// The pattern that a URL's name is, if it is one. Pre-authenticated requests name one object, percent-encoded.
     pub(crate) fn pattern(self, url: &StoreUrl) -> Result<Option<Pattern>, Exit> {
-        if self.raw || !has_wildcard(url.key()) || url.to_string().starts_with("http") {
+        if self.raw || !has_wildcard(url.key()) || is_of_the_web(url) {
             return Ok(None);
         }
         Pattern::new(url.key()).map(Some).map_err(|why| {
@@ -97,6 +97,11 @@ impl Names {
         }
         Ok(Meant::Name)
     }
+}
+
+/// Whether a URL is one of the web, in which names are percent-encoded.
+fn is_of_the_web(url: &StoreUrl) -> bool {
+    url.to_string().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
 }
 
 /// What a URL on the command line stands for.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `run`: a file of commands.
 
-use crate::world::{Api, World, by_both};
+use crate::world::{Api, World, by_both, pattern};
+use std::time::{Duration, Instant};
 
 fn connections(world: &World) -> usize {
     let record = world.emulator.record();
@@ -109,6 +110,28 @@ fn a_rehearsal_writes_nothing() {
         }
         assert_eq!(world.names(), ["old/1"]);
         assert!(world.path("t/x").exists());
+    });
+}
+
+#[test]
+fn a_limit_of_bandwidth_and_two_endpoints_are_options_of_cp() {
+    by_both(|world| {
+        let bytes = pattern(600_000);
+        let file = world.file("large", &bytes);
+        // A limit is a bound from below on the time; how fast it goes without one is not told here.
+        let limited = |args: &[&str]| {
+            let begun = Instant::now();
+            world.run(&[args, &["--bwlimit", "1MB"]].concat()).well();
+            assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+        };
+        limited(&["cp", &file, &world.url("large")]);
+        limited(&["cp", &world.url("large"), "down"]);
+        assert_eq!(world.read("down"), bytes);
+        world.run(&["cp", &file, &world.url("x"), "--bwlimit", "fast"]).ended(2, "bwlimit");
+        let help = world.run(&["cp", "--help"]).well().out;
+        for option in ["bwlimit", "oci-endpoint", "s3-endpoint", "s3-region"] {
+            assert!(help.contains(&format!("\n      --{option} <")), "{option} in {help}");
+        }
     });
 }
 

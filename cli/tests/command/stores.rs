@@ -112,6 +112,13 @@ fn a_pre_authenticated_request_is_a_url_like_any_other() {
     assert!(no_settings(&["stat", &url]).out.contains("in/a b.txt"));
     assert_eq!(no_settings(&["ls", "-r", &base]).out, "in/a b.txt\n");
     no_settings(&["cp", &url, "down.txt"]);
+    // It names one object, whatever characters that has.
+    world.literal("in/a*b", "*");
+    world.literal("in/axb", "x");
+    assert_eq!(no_settings(&["cat", &format!("{base}in/a*b")]).out, "*");
+    no_settings(&["rm", &format!("{base}in/a%2Ab")]);
+    no_settings(&["stat", &format!("{base}in/axb")]);
+    no_settings(&["rm", &format!("{base}in/axb")]);
     let up = format!("{base}up.txt");
     let told = no_settings(&["cp", "down.txt", &up, "--json"]).out;
     assert!(
