@@ -69,7 +69,7 @@ impl Connector {
         Connector {
             dialer: Arc::new(Dialer(Dns::new(config.dns_ttl))),
             proxies: Proxies::new(config),
-            tls: Tls::new(config.ca_bundle.clone()),
+            tls: Tls::new(config),
             timeout: config.connect_timeout,
         }
     }

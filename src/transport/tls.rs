@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! TLS by rustls, its provider given here and never installed process-wide.
 
+use crate::config::{Certificates, Config};
 use crate::error::{ErrorKind, Failure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -15,12 +16,17 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug)]
 pub(super) struct Tls {
     ca_bundle: Option<PathBuf>,
+    given: Option<Certificates>,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Tls {
-    pub(super) fn new(ca_bundle: Option<PathBuf>) -> Tls {
-        Tls { ca_bundle, config: OnceLock::new() }
+    pub(super) fn new(config: &Config) -> Tls {
+        Tls {
+            ca_bundle: config.ca_bundle.clone(),
+            given: config.certificates.clone(),
+            config: OnceLock::new(),
+        }
     }
 
     pub(super) async fn handshake(
@@ -42,10 +48,11 @@ impl Tls {
             return Ok(Arc::clone(config));
         }
         // The platform's store is some hundred files on disk.
-        let ca_bundle = self.ca_bundle.clone();
-        let roots = tokio::task::spawn_blocking(move || match ca_bundle {
-            Some(file) => bundle(&file),
-            None => platform(),
+        let (ca_bundle, given) = (self.ca_bundle.clone(), self.given.clone());
+        let roots = tokio::task::spawn_blocking(move || match (ca_bundle, given) {
+            (Some(file), _) => bundle(&file),
+            (None, Some(given)) => those(&given),
+            (None, None) => platform(),
         });
         let roots = roots.await.map_err(|e| Failure::new(ErrorKind::Tls).source(e))??;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -73,6 +80,18 @@ fn bundle(file: &Path) -> Result<RootCertStore, Failure> {
             .map_err(|e| unusable("holds a certificate that does not parse").source(e))?;
     }
     if roots.is_empty() { Err(unusable("holds no certificate")) } else { Ok(roots) }
+}
+
+/// A collection of somebody else's may hold certificates that do not parse here: they are left out.
+fn those(given: &Certificates) -> Result<RootCertStore, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(given.iter().map(CertificateDer::from));
+    if roots.is_empty() {
+        return Err(Failure::new(ErrorKind::Config)
+            .message("none of the certificates that were given to the client can be used")
+            .hint("set ca_bundle"));
+    }
+    Ok(roots)
 }
 
 fn platform() -> Result<RootCertStore, Failure> {
