@@ -125,6 +125,10 @@ impl Store {
             let renamed =
                 call.run(Repeat::IfUndone, |attempt| backend.rename(request, attempt)).await;
             let failure = match renamed {
+                Err(failure) if is_conflict(&failure) => {
+                    call.back_off(failure).await?;
+                    continue;
+                }
                 Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
                 Err(failure)
                     if unsettled
@@ -286,6 +290,10 @@ impl Store {
                     }
                     Err(failure) => exists(failure, &request.mode),
                 },
+                Err(failure) if is_conflict(&failure) => {
+                    call.back_off(failure).await?;
+                    continue;
+                }
                 Err(failure) => failure,
             };
             let lost = is_transient(&failure) && may_have_happened(&failure);
@@ -583,6 +591,18 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether the store refused because another request was changing the same name. Nothing happened: another try meets
+/// what that request left, and its conditions decide then.
+fn is_conflict(failure: &Failure) -> bool {
+    matches!(
+        (failure.status, failure.code.as_deref()),
+        (
+            Some(409),
+            Some("ConcurrentObjectUpdate" | "ConditionalRequestConflict" | "OperationAborted")
+        )
+    )
 }
 
 /// Whether an object holds the bytes of another, as far as can be told from outside.

@@ -67,7 +67,7 @@ final class StoreInputStream extends FSInputStream
     this.path = path;
     this.size = size;
     this.statistics = statistics;
-    this.reader = new Reader(Native.openReader(store.handle(), key, size, etag, policy));
+    this.reader = new Reader(store.openReader(key, size, etag, policy));
     // A stream that is dropped unclosed frees what it holds.
     this.cleanable = Abandoned.watch(this, reader);
     this.counted = StreamStatistics.ofReads(() -> Native.statistics(reader.handle));
