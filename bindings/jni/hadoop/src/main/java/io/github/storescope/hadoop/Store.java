@@ -144,6 +144,12 @@ final class Store implements AutoCloseable {
     return head(key, Keys.isColumnar(key) && !written.remove(key) ? settings.statusTail() : 0);
   }
 
+  /** The same, whatever status is kept. */
+  Entries headAnew(String key) throws IOException {
+    statuses.forget(key);
+    return head(key);
+  }
+
   private Entries head(String key, int tail) throws IOException {
     long store = handle();
     Entries known = statuses.get(key);

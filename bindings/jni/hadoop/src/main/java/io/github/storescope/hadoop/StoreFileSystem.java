@@ -264,7 +264,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   @Override
   public FSDataInputStream open(Path path, int bufferSize) throws IOException {
     String key = beginRead(OP_OPEN, path);
-    return open(path, key, file(path, key), policy(null, key));
+    return open(path, key, policy(null, key));
   }
 
   @Override
@@ -288,8 +288,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (status == null) {
       long length = length(options.getTrimmed(OPEN_LENGTH));
       return length < 0
-          ? open(path, key, file(path, key), policy)
-          : stream(path, key, length, null, policy);
+          ? open(path, key, policy)
+          : new FSDataInputStream(stream(path, key, length, null, policy));
     }
     if (!status.getPath().getName().equals(path.getName())) {
       throw new IllegalArgumentException("the status given is of " + status.getPath() + ", not of " + path);
@@ -298,7 +298,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       throw new FileNotFoundException(path + " is a directory");
     }
     String etag = status instanceof EtagSource ? ((EtagSource) status).getEtag() : null;
-    return stream(path, key, status.getLen(), etag, policy);
+    return new FSDataInputStream(stream(path, key, status.getLen(), etag, policy));
   }
 
   private int policy(String names, String key) {
@@ -329,13 +329,14 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     return file;
   }
 
-  private FSDataInputStream open(Path path, String key, Entries file, int policy) throws IOException {
-    return stream(path, key, file.sizes[0], file.etags[0], policy);
+  /** The file that is there when it is first read. */
+  private FSDataInputStream open(Path path, String key, int policy) throws IOException {
+    Entries file = file(path, key);
+    return new FSDataInputStream(stream(path, key, file.sizes[0], file.etags[0], policy).ofAnyVersion());
   }
 
-  private FSDataInputStream stream(Path path, String key, long size, String etag, int policy) throws IOException {
-    return new FSDataInputStream(
-        new StoreInputStream(store, makeQualified(path), key, size, etag, policy, statistics));
+  private StoreInputStream stream(Path path, String key, long size, String etag, int policy) throws IOException {
+    return new StoreInputStream(store, makeQualified(path), key, size, etag, policy, statistics);
   }
 
   @Override
@@ -365,7 +366,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (of.etag != null && !of.etag.equals(file.etags[0])) {
       throw new InvalidPathHandleException(path + " was replaced since its handle was made");
     }
-    return open(path, key, file, policy(null, key));
+    StoreInputStream in = stream(path, key, file.sizes[0], file.etags[0], policy(null, key));
+    return new FSDataInputStream(of.etag == null ? in.ofAnyVersion() : in);
   }
 
   // Writing.

@@ -15,6 +15,7 @@ import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileContext;
@@ -88,26 +89,17 @@ class InheritedTest extends OnABucket {
   /** Hadoop's reads the whole directory before it answers the first entry. */
   @Test
   void aListingOfAFileContextGoesPageByPage() throws Exception {
-    for (int number = 0; number < 2100; number += 700) {
-      List<Path> none = new ArrayList<>();
-      for (int file = number; file < number + 700; file++) {
-        none.add(new Path("/dir/" + file));
-      }
-      none.parallelStream()
-          .forEach(
-              path -> {
-                try {
-                  Server.createFast(fs, path.toString()).close();
-                } catch (java.io.IOException e) {
-                  throw new java.io.UncheckedIOException(e);
-                }
-              });
+    for (int number = 0; number < 40; number++) {
+      Server.createFast(fs, "/dir/" + number).close();
     }
+    Configuration conf = server.configuration();
+    conf.set("fs.oci.dir.recursive.list.fetch.size", "5");
+    FileContext small = FileContext.getFileContext(server.uri(bucket), conf);
     // One page is read, and one is asked for ahead.
     List<String> kinds =
         server.kinds(
             () -> {
-              RemoteIterator<FileStatus> files = context.listStatus(at("/dir"));
+              RemoteIterator<FileStatus> files = small.listStatus(at("/dir"));
               assertTrue(files.hasNext());
               files.next();
               ((java.io.Closeable) files).close();

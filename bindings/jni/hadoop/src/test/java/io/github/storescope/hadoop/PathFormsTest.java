@@ -73,7 +73,7 @@ class PathFormsTest extends OnABucket {
       for (FileStatus file : there.listStatus(task)) {
         assertTrue(there.rename(file.getPath(), new Path(qualified, file.getPath().getName())));
       }
-      assertTrue(there.delete(new Path(qualified, "_temporary"), true));
+      there.delete(new Path(qualified, "_temporary"), true);
       write(there, new Path(qualified, "_SUCCESS"));
       assertEquals(2, there.listStatus(output).length);
       assertEquals(output.toUri().getAuthority(), there.getUri().getAuthority());
