@@ -125,6 +125,10 @@ impl Store {
             let renamed =
                 call.run(Repeat::IfUndone, |attempt| backend.rename(request, attempt)).await;
             let failure = match renamed {
+                Err(failure) if is_conflict(&failure) => {
+                    call.back_off(failure).await?;
+                    continue;
+                }
                 Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
                 Err(failure)
                     if unsettled
@@ -286,8 +290,15 @@ impl Store {
                     }
                     Err(failure) => exists(failure, &request.mode),
                 },
+                Err(failure) if is_conflict(&failure) => {
+                    call.back_off(failure).await?;
+                    continue;
+                }
                 Err(failure) => failure,
             };
+            if failure.kind == ErrorKind::AlreadyExists && !unsettled {
+                return Err(self.which_condition(call, request, failure).await);
+            }
             let lost = is_transient(&failure) && may_have_happened(&failure);
             let maybe_ours = lost || (unsettled && failure.is_refusal());
             if !maybe_ours {
@@ -305,6 +316,24 @@ impl Store {
             unsettled = true;
             call.back_off(failure).await?;
         }
+    }
+
+    /// A copy has conditions on its source and on its target, and S3 does not say which of them failed: the target does.
+    async fn which_condition(
+        &self,
+        call: &mut Call,
+        request: &CopyRequest,
+        mut refusal: Failure,
+    ) -> Failure {
+        if request.from_etag.is_some() {
+            let target = call
+                .run(Repeat::Freely, |attempt| request.target.head(&request.to, attempt))
+                .await;
+            if target.is_err_and(|failure| failure.kind == ErrorKind::NotFound) {
+                refusal.kind = ErrorKind::Precondition;
+            }
+        }
+        refusal
     }
 
     /// Asks how far a copy is until it has ended.
@@ -583,6 +612,18 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether the store refused because another request was changing the same name. Nothing happened: another try meets
+/// what that request left, and its conditions decide then.
+fn is_conflict(failure: &Failure) -> bool {
+    matches!(
+        (failure.status, failure.code.as_deref()),
+        (
+            Some(409),
+            Some("ConcurrentObjectUpdate" | "ConditionalRequestConflict" | "OperationAborted")
+        )
+    )
 }
 
 /// Whether an object holds the bytes of another, as far as can be told from outside.
