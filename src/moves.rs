@@ -326,9 +326,8 @@ impl Store {
         mut refusal: Failure,
     ) -> Failure {
         if request.from_etag.is_some() {
-            let target = call
-                .run(Repeat::Freely, |attempt| request.target.head(&request.to, attempt))
-                .await;
+            let target =
+                call.run(Repeat::Freely, |attempt| request.target.head(&request.to, attempt)).await;
             if target.is_err_and(|failure| failure.kind == ErrorKind::NotFound) {
                 refusal.kind = ErrorKind::Precondition;
             }

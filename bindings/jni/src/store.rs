@@ -4,8 +4,8 @@
 use crate::process::Process;
 use crate::raised::{Raised, Result};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use storescope::timing::Scope;
 use storescope::{
     DeleteOptions, Error, ErrorKind, ListEntry, ListOptions, ObjectMeta, PutMode, RenameOptions,
@@ -176,7 +176,8 @@ impl OpenStore {
     }
 
     async fn rename_in(&self, tree: RenamedTree<'_>, meta: ObjectMeta) -> storescope::Result<()> {
-        let (key, target) = (meta.key.clone(), format!("{}{}", tree.to, &meta.key[tree.from.len()..]));
+        let (key, target) =
+            (meta.key.clone(), format!("{}{}", tree.to, &meta.key[tree.from.len()..]));
         let options = RenameOptions::new().mode(PutMode::Create).source(meta);
         let error = match self.store.rename(&key, &target, options).await {
             Ok(_) => return Ok(()),
