@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::url::{Scheme, redacted};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -64,10 +65,12 @@ macro_rules! settings {
             $(pub(crate) $name: $type,)+
             /// Settings that the environment gave, each with its variable.
             variables: Vec<(&'static str, String)>,
+            /// What a client trusts where `ca_bundle` is not set.
+            pub(crate) certificates: Option<Certificates>,
         }
 
         impl Default for Config {
-            fn default() -> Config { Config { $($name: $default,)+ variables: Vec::new() } }
+            fn default() -> Config { Config { $($name: $default,)+ variables: Vec::new(), certificates: None } }
         }
 
         impl std::fmt::Debug for Config {
@@ -167,7 +170,7 @@ settings! {
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
     client stall_timeout: Duration = Duration::from_secs(30), [], "Maximum time without progress while a body is received and the caller waits for it, or while a body is sent.";
     client stall_rate: u64 = 256, [], "Bytes a second that count as progress: a body that brings fewer than `stall_rate` × `stall_timeout` bytes (7,680 by default) while it was waited for `stall_timeout` has stalled. `0`: any byte is progress.";
-    client call_timeout: Duration = Duration::from_mins(10), [], "Maximum time of a call without progress. A read that was broken off has made progress once it has brought `stall_rate` × `stall_timeout` bytes since the last time. There is no limit on the whole.";
+    client call_timeout: Duration = Duration::from_mins(10), [], "Maximum time of a call without progress. A read that was broken off has made progress once it has brought `stall_rate` × `stall_timeout` bytes, or 64 KiB, since the last time. There is no limit on the whole.";
     client attempts: u32 = 8, [], "Maximum attempts of a call. Progress of a read (see `call_timeout`) resets the count.";
     client bwlimit: u64 = 0, [], "Bytes a second that the bodies of all the client's requests may take, such as `10MB`: those received and those sent, each. Stores that were handed over (`object_store`) are not limited. `0`: no limit.";
     client backoff_base: Duration = Duration::from_millis(100), [], "The first retry waits a random time up to this; each one after it up to twice the one before.";
@@ -366,6 +369,26 @@ impl Value for PathStyle {
             PathStyle::Off => "false",
         }
         .to_owned()
+    }
+}
+
+/// Certificates in DER, given by the program and not by a setting.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Certificates(Arc<[Vec<u8>]>);
+
+impl Certificates {
+    pub(crate) fn new(der: impl IntoIterator<Item = Vec<u8>>) -> Certificates {
+        Certificates(der.into_iter().collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} certificates", self.0.len())
     }
 }
 

@@ -307,6 +307,9 @@ impl Store {
                 },
                 Err(failure) => failure,
             };
+            if failure.kind == ErrorKind::AlreadyExists && !unsettled {
+                return Err(self.which_condition(call, request, failure).await);
+            }
             let lost =
                 repeat == Repeat::IfUndone && is_transient(&failure) && may_have_happened(&failure);
             let maybe_ours = lost || (unsettled && failure.is_refusal());
@@ -327,6 +330,23 @@ impl Store {
             unsettled = true;
             call.back_off(failure).await?;
         }
+    }
+
+    /// A copy has conditions on its source and on its target, and S3 does not say which of them failed: the target does.
+    async fn which_condition(
+        &self,
+        call: &mut Call,
+        request: &CopyRequest,
+        mut refusal: Failure,
+    ) -> Failure {
+        if request.from_etag.is_some() {
+            let target =
+                call.run(Repeat::Freely, |attempt| request.target.head(&request.to, attempt)).await;
+            if target.is_err_and(|failure| failure.kind == ErrorKind::NotFound) {
+                refusal.kind = ErrorKind::Precondition;
+            }
+        }
+        refusal
     }
 
     /// Asks how far a copy is until it has ended.

@@ -363,12 +363,12 @@ mod s3 {
         }
         for (method, part) in [
             ("GET", "list-type=2"),
-            ("POST", "?uploads"),
+            ("POST", "uploads"),
             ("PUT", "partNumber=2"),
-            ("POST", "?uploadId="),
+            ("POST", "uploadId="),
             ("DELETE", "uploadId="),
-            ("GET", "?uploads"),
-            ("POST", "?delete"),
+            ("GET", "uploads"),
+            ("POST", "delete"),
             ("PUT", "/a%20b/%252F%2B"),
         ] {
             let asked = seen.iter().any(|(asked, target)| asked == method && target.contains(part));
@@ -402,5 +402,38 @@ mod s3 {
                 .http_proxy(Secret::from(format!("http://{}", front.address))),
         );
         run(client, &front, &emulator, BASE).await;
+    }
+
+    /// The variables of the AWS tools, read by a process of its own.
+    #[test]
+    fn an_endpoint_of_the_aws_tools_may_have_a_path() {
+        const BASE: &str = "/storage/v1/s3";
+        for variable in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
+            let emulator = emulator();
+            let front = S3::front(&emulator, BASE, false);
+            let s3 = emulator.ready().s3.as_ref().unwrap();
+            let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+            let ran = command
+                .args(["--exact", "s3::writes_by_the_environment", "--ignored"])
+                .env_remove("AWS_ENDPOINT_URL_S3")
+                .env_remove("AWS_ENDPOINT_URL")
+                .env(variable, format!("http://{}{BASE}", front.address))
+                .env("AWS_ACCESS_KEY_ID", &s3.access_key_id)
+                .env("AWS_SECRET_ACCESS_KEY", &s3.secret_access_key)
+                .env("AWS_REGION", &s3.region)
+                .output()
+                .unwrap();
+            assert!(ran.status.success(), "{variable}: {ran:?}");
+            let targets = [format!("PUT {BASE}/{BUCKET}/k"), format!("GET {BASE}/{BUCKET}/k")];
+            assert_eq!(front.targets(), targets, "{variable}");
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "a part of an_endpoint_of_the_aws_tools_may_have_a_path"]
+    async fn writes_by_the_environment() {
+        let store = store_at(&client(impatient(Config::default(), 1)), &format!("s3://{BUCKET}/"));
+        store.put("k", &b"abc"[..], PutOptions::new()).await.unwrap();
+        assert_eq!(common::read(&store, "k").await.unwrap(), b"abc");
     }
 }

@@ -108,6 +108,7 @@ on_both! {
     a_copy_that_never_arrived_is_made_again,
     a_rename_whose_answer_was_lost_has_succeeded,
     a_rename_that_never_arrived_is_made_again,
+    a_rename_that_meets_another_change_is_made_again,
     removals_whose_answer_was_lost_have_succeeded,
     an_abort_whose_answer_was_lost_has_succeeded,
     a_part_that_is_refused_for_good_ends_the_write,
@@ -237,6 +238,25 @@ async fn a_rename_that_never_arrived_is_made_again(on: Side) {
         on.reset("POST", "renameObject");
     }
     renamed(&on).await;
+}
+
+/// Nothing happened, and the conditions decide when the other change is over.
+async fn a_rename_that_meets_another_change_is_made_again(on: Side) {
+    let (method, target, code) = if on.s3 {
+        ("PUT", "/to", "ConditionalRequestConflict")
+    } else {
+        ("POST", "renameObject", "ConcurrentObjectUpdate")
+    };
+    let refusal = Action::Status {
+        status: 409,
+        code: Some(code.to_owned()),
+        message: None,
+        retry_after: None,
+    };
+    let fault = Fault::new(refusal).method(method).contains(target);
+    on.emulator.fault(fault.nth(1));
+    renamed(&on).await;
+    assert_eq!(on.count(method, target), 2);
 }
 
 async fn removals_whose_answer_was_lost_have_succeeded(on: Side) {

@@ -39,6 +39,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tracing::Instrument;
 
+/// Bytes of a read that are progress however slow it may be.
+const PROGRESS: u64 = 64 << 10;
+
 /// How often and how patiently.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -47,8 +50,8 @@ pub(crate) struct Policy {
     pub(crate) backoff_cap: Duration,
     /// A call that gets nowhere for so long ends.
     pub(crate) patience: Duration,
-    /// The bytes of a read that count as progress.
-    pub(crate) progress: u64,
+    /// What a body must bring not to have stalled.
+    pub(crate) pace: Pace,
     pub(crate) budget: Arc<Budget>,
     pub(crate) hedges: Arc<Budget>,
     pub(crate) gauges: Arc<Gauges>,
@@ -61,7 +64,7 @@ impl Policy {
             backoff_base: config.backoff_base,
             backoff_cap: config.backoff_cap,
             patience: config.call_timeout,
-            progress: Pace::new(config).bytes,
+            pace: Pace::new(config),
             budget: Arc::new(Budget::new(config.retry_budget, FREE_RETRIES)),
             hedges: Arc::new(Budget::new(config.hedge_budget, 0)),
             gauges: Arc::clone(gauges),
@@ -307,10 +310,10 @@ impl Call {
     /// A body broke by `failure` after so many bytes. They are progress once they come to enough; the last of a body that
     /// stalled were too few for their time, and are none.
     pub(crate) fn gained(&mut self, bytes: u64, failure: &Failure) {
-        let least = self.policy.progress;
+        let least = self.policy.pace.bytes;
         let stalled = failure.kind == ErrorKind::Timeout;
         self.gained += if stalled { bytes.saturating_sub(least - 1) } else { bytes };
-        if self.gained >= least {
+        if self.gained >= least.min(PROGRESS) {
             self.progressed();
         }
     }

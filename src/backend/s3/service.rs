@@ -48,8 +48,14 @@ impl Service {
         bucket: Option<&str>,
         transport: &Arc<Transport>,
     ) -> Result<Service, Failure> {
+        // Looked at first: the chain may ask the network.
+        let ours = config.endpoint_of(Scheme::S3).map(BaseUrl::parse).transpose()?;
         let sdk = Box::pin(chain(config, transport)).await;
-        let settings = settings(config, &sdk, endpoint(config, &sdk)?.as_ref());
+        let endpoint = match ours {
+            Some(ours) => Some(ours),
+            None => theirs(&sdk)?,
+        };
+        let settings = settings(config, &sdk, endpoint.as_ref());
         let at = Located::of(&settings, bucket.unwrap_or("bucket")).await?;
         let origin = Origin::parse(&at.origin)?;
         let host = HeaderValue::from_str(origin.authority())
@@ -116,9 +122,8 @@ async fn chain(config: &Config, transport: &Arc<Transport>) -> SdkConfig {
     loader.load().await
 }
 
-/// The endpoint that our settings name, else the one that those of the AWS tools do: the service's own, then the one for
-/// all services.
-fn endpoint(config: &Config, sdk: &SdkConfig) -> Result<Option<BaseUrl>, Failure> {
+/// The endpoint that the settings of the AWS tools name: S3's own, else the one of all services.
+fn theirs(sdk: &SdkConfig) -> Result<Option<BaseUrl>, Failure> {
     let of_s3 = || {
         let key = ServiceConfigKey::builder()
             .service_id("S3")
@@ -127,8 +132,7 @@ fn endpoint(config: &Config, sdk: &SdkConfig) -> Result<Option<BaseUrl>, Failure
             .build();
         sdk.service_config()?.load_config(key.ok()?)
     };
-    let named = config.endpoint_of(Scheme::S3).map(str::to_owned);
-    let named = named.or_else(of_s3).or_else(|| sdk.endpoint_url().map(str::to_owned));
+    let named = of_s3().or_else(|| sdk.endpoint_url().map(str::to_owned));
     Ok(named.map(|url| BaseUrl::parse(&url)).transpose()?)
 }
 
