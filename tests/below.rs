@@ -206,6 +206,7 @@ async fn every_operation_of_oci_lies_below_the_endpoints_path() {
         let front = Oci::front(&emulator, BASE);
         let client = client(
             short_parts(config(&emulator))
+                .compartment(emulator.ready().oci.compartment.clone())
                 .endpoint(format!("http://{}{BASE}{slashes}", front.address)),
         );
         // The namespace is asked for, too.

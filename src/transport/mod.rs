@@ -66,11 +66,17 @@ pub(crate) struct Transport {
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    first_byte: Duration,
-    pace: Pace,
+    waits: Waits,
     idle: Duration,
     patience: Duration,
     max_connections: u32,
+}
+
+/// What a request under way is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    first_byte: Duration,
+    pace: Pace,
 }
 
 /// A server, with a pool for each runtime that asks it. A connection belongs to the runtime it was made on, so that one
@@ -95,8 +101,7 @@ impl Transport {
             user_agent: HeaderValue::from_static(face.user_agent()),
             connector: Arc::new(Connector::new(config)),
             limits: Limits {
-                first_byte: config.first_byte_timeout,
-                pace: Pace::new(config),
+                waits: Waits { first_byte: config.first_byte_timeout, pace: Pace::new(config) },
                 idle: config.idle_timeout,
                 patience: config.call_timeout,
                 max_connections: config.max_connections.max(1),
@@ -175,7 +180,7 @@ impl Transport {
         let answer: Answer = Box::pin(lease.sender().send_request(request));
         let exchange = Some(Exchange { answer, lease, timer });
         let receives = self.receives.clone();
-        Sent { since, written: 0, limits: self.limits, receives, drained, exchange }
+        Sent { since, written: 0, waits: self.limits.waits, receives, drained, exchange }
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
@@ -210,7 +215,7 @@ pub(crate) struct Sent {
     since: u64,
     /// Bytes written by then.
     written: u64,
-    limits: Limits,
+    waits: Waits,
     receives: Option<Arc<Limiter>>,
     /// Whether its answer is small enough to be read to its end where nobody wants it any more.
     drained: bool,
@@ -268,7 +273,7 @@ impl Sent {
                 // To compare a dozen names is less than to hash this one.
                 let request_id = head.headers.iter().find(|(name, _)| **name == REQUEST_ID);
                 let request_id = request_id.map(|(_, value)| value.clone());
-                let body = Body::new(incoming, lease, timer, outcome, self.limits.pace, request_id)
+                let body = Body::new(incoming, lease, timer, outcome, self.waits.pace, request_id)
                     .limited(self.receives.as_ref());
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
@@ -291,25 +296,25 @@ impl Sent {
         }
         loop {
             let sent = lease.is_uploaded();
-            let limit = if sent { self.limits.first_byte } else { self.limits.pace.within };
+            let limit = if sent { self.waits.first_byte } else { self.waits.pace.within };
             ready!(lease.guard().poll_passed(cx, after(self.since, limit)));
             let times = lease.times();
             let taken = times.written() - self.written;
-            let moved = sent || taken >= self.limits.pace.bytes;
+            let moved = sent || taken >= self.waits.pace.bytes;
             self.since = match times.last_write() {
                 // A body that a limit of ours holds back has not stalled.
                 _ if !sent && times.held() > self.since => times.held(),
                 Some(written) if written > self.since && moved => written,
-                _ => return Poll::Ready(self.limits.nothing(sent, taken)),
+                _ => return Poll::Ready(self.waits.nothing(sent, taken)),
             };
             self.written = times.written();
         }
     }
 }
 
-impl Limits {
+impl Waits {
     fn nothing(&self, sent: bool, taken: u64) -> Failure {
-        let Limits { first_byte, pace: Pace { within, bytes }, .. } = self;
+        let Waits { first_byte, pace: Pace { within, bytes } } = self;
         Failure::new(ErrorKind::Timeout).message(match (sent, taken) {
             (true, _) => format!("no byte of an answer within {first_byte:?} (first_byte_timeout)"),
             (false, 0) => format!("no byte of the upload was taken for {within:?} (stall_timeout)"),

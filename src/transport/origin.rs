@@ -25,6 +25,10 @@ pub(crate) struct BaseUrl {
 
 impl Origin {
     /// Parses `http[s]://host[:port]`; a path is refused.
+    #[cfg_attr(
+        not(any(test, feature = "s3")),
+        expect(dead_code, reason = "asked by the s3 backend")
+    )]
     pub(crate) fn parse(url: &str) -> Result<Origin> {
         let BaseUrl { origin, path } = BaseUrl::parse(url)?;
         if path.is_empty() { Ok(origin) } else { Err(refused(url, "has a path")) }
