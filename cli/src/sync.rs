@@ -21,9 +21,10 @@ use crate::wildcard::Names;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirEntry, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -126,7 +127,7 @@ impl Sync {
             Place::Local(folder) => {
                 let (folder, filter) = (folder.clone(), self.filter.clone());
                 let walked = tokio::task::spawn_blocking(move || files(&folder, &filter));
-                Ok(Surplus::Files(walked.await.map_err(io::Error::from)??))
+                Ok(Surplus::Files(walked.await.map_err(io::Error::from)??, HashSet::new()))
             }
             Place::Standard => unreachable!("checked before"),
         }
@@ -152,7 +153,8 @@ impl Sync {
     }
 
     /// Removes what is left over, if it may be.
-    async fn clear(&self, surplus: Surplus, copied: usize, tally: &Tally) -> Ended {
+    async fn clear(&self, mut surplus: Surplus, copied: usize, tally: &Tally) -> Ended {
+        surplus.settle();
         let count = surplus.len();
         if count == 0 {
             return Ok(());
@@ -184,7 +186,7 @@ impl Sync {
             Surplus::Objects(store, names) => {
                 remove(&store, stream::iter(names.into_keys().map(Ok)).boxed(), tally).await
             }
-            Surplus::Files(files) => {
+            Surplus::Files(files, _) => {
                 let Place::Local(top) = &self.target else { return Ok(()) };
                 for (path, seen) in files {
                     remove_file(&path, seen, top, tally);
@@ -241,8 +243,12 @@ impl Work for Sync {
 enum Surplus {
     /// Names and sizes.
     Objects(Store, BTreeMap<String, u64>),
-    Files(BTreeMap<PathBuf, Seen>),
+    /// Files, and which files of the source stand here by other paths: through a link, or in another case.
+    Files(BTreeMap<PathBuf, Seen>, HashSet<Id>),
 }
+
+/// Device and number of a file.
+type Id = (u64, u64);
 
 /// A file as it was when it was found.
 type Seen = (u64, Option<SystemTime>);
@@ -251,7 +257,7 @@ impl Surplus {
     fn len(&self) -> usize {
         match self {
             Surplus::Objects(_, names) => names.len(),
-            Surplus::Files(files) => files.len(),
+            Surplus::Files(files, _) => files.len(),
         }
     }
 
@@ -261,10 +267,19 @@ impl Surplus {
             (Surplus::Objects(_, names), Target::Object(_, key)) => {
                 names.remove(key);
             }
-            (Surplus::Files(files), Target::File(path)) => {
-                files.remove(path);
+            (Surplus::Files(files, others), Target::File(path)) => {
+                if files.remove(path).is_none() {
+                    others.extend(id(path));
+                }
             }
             _ => {}
+        }
+    }
+
+    /// The source has all that it has: what is one of its files by another path is not left over.
+    fn settle(&mut self) {
+        if let Surplus::Files(files, others) = self {
+            files.retain(|path, _| !id(path).is_some_and(|id| others.contains(&id)));
         }
     }
 
@@ -282,7 +297,7 @@ impl Surplus {
                     one(url_of(store, key), *bytes);
                 }
             }
-            Surplus::Files(files) => {
+            Surplus::Files(files, _) => {
                 for (path, (bytes, _)) in files {
                     one(path.display().to_string(), *bytes);
                 }
@@ -316,6 +331,11 @@ fn files(top: &Path, filter: &Filter) -> Result<BTreeMap<PathBuf, Seen>, Exit> {
         }
     }
     Ok(found)
+}
+
+/// Which file a path leads to, if there is one.
+fn id(path: &Path) -> Option<Id> {
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn seen(metadata: &Metadata) -> Seen {
