@@ -209,8 +209,7 @@ impl Work for Sync {
         }
         self.copying().check(self.json)?;
         if let (Place::Store(from), Place::Store(to)) = (&self.source, &self.target)
-            && may_be_one(from, to)
-            && overlap(from.key(), to.key())
+            && overlap(from, to, self.delete)
         {
             return Err(Exit::usage(format!("{from} and {to} overlap: one lies within the other")));
         }
@@ -364,17 +363,19 @@ fn remove_file(path: &Path, found: Seen, top: &Path, tally: &Tally) {
     }
 }
 
-/// Whether two URLs may name one bucket.
-fn may_be_one(one: &StoreUrl, other: &StoreUrl) -> bool {
+/// Whether one of two trees may lie within the other. One bucket may have two APIs: where names are removed, that counts,
+/// too, unless the trees would be the same.
+fn overlap(one: &StoreUrl, other: &StoreUrl, removes: bool) -> bool {
     let namespaces = one.namespace().zip(other.namespace());
-    one.scheme() == other.scheme()
+    let (here, there) = (prefix(one.key()), prefix(other.key()));
+    let may_be_one = if one.scheme() == other.scheme() {
+        namespaces.is_none_or(|(one, other)| one == other)
+    } else {
+        removes && here != there
+    };
+    may_be_one
         && one.bucket() == other.bucket()
-        && namespaces.is_none_or(|(one, other)| one == other)
-}
-
-fn overlap(one: &str, other: &str) -> bool {
-    let (one, other) = (prefix(one), prefix(other));
-    one.starts_with(&other) || other.starts_with(&one)
+        && (here.starts_with(&there) || there.starts_with(&here))
 }
 
 #[cfg(test)]
@@ -384,17 +385,21 @@ mod tests {
     #[test]
     fn trees_that_overlap_are_seen() {
         let url = |text: &str| text.parse::<StoreUrl>().unwrap();
-        for (one, other, overlaps) in [
-            ("s3://b/a", "s3://b/a/b", true),
-            ("s3://b/a/", "s3://b", true),
-            ("s3://b/a", "s3://b/ab", false),
-            ("s3://b/a", "s3://c/a", false),
-            ("oci://b@ns/a", "oci://b/a", true),
-            ("oci://b@ns/a", "oci://b@other/a", false),
-            ("oci://b@ns/a", "s3://b/a", false),
+        for (one, other, overlaps, if_removing) in [
+            ("s3://b/a", "s3://b/a/b", true, true),
+            ("s3://b/a/", "s3://b", true, true),
+            ("s3://b/a", "s3://b/ab", false, false),
+            ("s3://b/a", "s3://c/a", false, false),
+            ("oci://b@ns/a", "oci://b/a", true, true),
+            ("oci://b@ns/a", "oci://b@other/a", false, false),
+            ("oci://b@ns/a", "s3://b/a", false, false),
+            ("oci://b@ns/a", "s3://b", false, true),
+            ("s3://b/a", "oci://b@ns/a/b", false, true),
+            ("oci://b@ns/a", "s3://c", false, false),
         ] {
             let (one, other) = (url(one), url(other));
-            assert_eq!(may_be_one(&one, &other) && overlap(one.key(), other.key()), overlaps);
+            assert_eq!(overlap(&one, &other, false), overlaps, "{one} {other}");
+            assert_eq!(overlap(&one, &other, true), if_removing, "{one} {other}");
         }
     }
 
