@@ -21,9 +21,10 @@ use crate::wildcard::Names;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{DirEntry, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -126,7 +127,7 @@ impl Sync {
             Place::Local(folder) => {
                 let (folder, filter) = (folder.clone(), self.filter.clone());
                 let walked = tokio::task::spawn_blocking(move || files(&folder, &filter));
-                Ok(Surplus::Files(walked.await.map_err(io::Error::from)??))
+                Ok(Surplus::Files(walked.await.map_err(io::Error::from)??, HashSet::new()))
             }
             Place::Standard => unreachable!("checked before"),
         }
@@ -152,7 +153,8 @@ impl Sync {
     }
 
     /// Removes what is left over, if it may be.
-    async fn clear(&self, surplus: Surplus, copied: usize, tally: &Tally) -> Ended {
+    async fn clear(&self, mut surplus: Surplus, copied: usize, tally: &Tally) -> Ended {
+        surplus.settle();
         let count = surplus.len();
         if count == 0 {
             return Ok(());
@@ -184,7 +186,7 @@ impl Sync {
             Surplus::Objects(store, names) => {
                 remove(&store, stream::iter(names.into_keys().map(Ok)).boxed(), tally).await
             }
-            Surplus::Files(files) => {
+            Surplus::Files(files, _) => {
                 let Place::Local(top) = &self.target else { return Ok(()) };
                 for (path, seen) in files {
                     remove_file(&path, seen, top, tally);
@@ -207,8 +209,7 @@ impl Work for Sync {
         }
         self.copying().check(self.json)?;
         if let (Place::Store(from), Place::Store(to)) = (&self.source, &self.target)
-            && may_be_one(from, to)
-            && overlap(from.key(), to.key())
+            && overlap(from, to, self.delete)
         {
             return Err(Exit::usage(format!("{from} and {to} overlap: one lies within the other")));
         }
@@ -241,8 +242,12 @@ impl Work for Sync {
 enum Surplus {
     /// Names and sizes.
     Objects(Store, BTreeMap<String, u64>),
-    Files(BTreeMap<PathBuf, Seen>),
+    /// Files, and which files of the source stand here by other paths: through a link, or in another case.
+    Files(BTreeMap<PathBuf, Seen>, HashSet<Id>),
 }
+
+/// Device and number of a file.
+type Id = (u64, u64);
 
 /// A file as it was when it was found.
 type Seen = (u64, Option<SystemTime>);
@@ -251,7 +256,7 @@ impl Surplus {
     fn len(&self) -> usize {
         match self {
             Surplus::Objects(_, names) => names.len(),
-            Surplus::Files(files) => files.len(),
+            Surplus::Files(files, _) => files.len(),
         }
     }
 
@@ -261,10 +266,19 @@ impl Surplus {
             (Surplus::Objects(_, names), Target::Object(_, key)) => {
                 names.remove(key);
             }
-            (Surplus::Files(files), Target::File(path)) => {
-                files.remove(path);
+            (Surplus::Files(files, others), Target::File(path)) => {
+                if files.remove(path).is_none() {
+                    others.extend(id(path));
+                }
             }
             _ => {}
+        }
+    }
+
+    /// The source has all that it has: what is one of its files by another path is not left over.
+    fn settle(&mut self) {
+        if let Surplus::Files(files, others) = self {
+            files.retain(|path, _| !id(path).is_some_and(|id| others.contains(&id)));
         }
     }
 
@@ -282,7 +296,7 @@ impl Surplus {
                     one(url_of(store, key), *bytes);
                 }
             }
-            Surplus::Files(files) => {
+            Surplus::Files(files, _) => {
                 for (path, (bytes, _)) in files {
                     one(path.display().to_string(), *bytes);
                 }
@@ -318,6 +332,11 @@ fn files(top: &Path, filter: &Filter) -> Result<BTreeMap<PathBuf, Seen>, Exit> {
     Ok(found)
 }
 
+/// Which file a path leads to, if there is one.
+fn id(path: &Path) -> Option<Id> {
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 fn seen(metadata: &Metadata) -> Seen {
     (metadata.len(), metadata.modified().ok())
 }
@@ -344,17 +363,19 @@ fn remove_file(path: &Path, found: Seen, top: &Path, tally: &Tally) {
     }
 }
 
-/// Whether two URLs may name one bucket.
-fn may_be_one(one: &StoreUrl, other: &StoreUrl) -> bool {
+/// Whether one of two trees may lie within the other. One bucket may have two APIs: where names are removed, that counts,
+/// too, unless the trees would be the same.
+fn overlap(one: &StoreUrl, other: &StoreUrl, removes: bool) -> bool {
     let namespaces = one.namespace().zip(other.namespace());
-    one.scheme() == other.scheme()
+    let (here, there) = (prefix(one.key()), prefix(other.key()));
+    let may_be_one = if one.scheme() == other.scheme() {
+        namespaces.is_none_or(|(one, other)| one == other)
+    } else {
+        removes && here != there
+    };
+    may_be_one
         && one.bucket() == other.bucket()
-        && namespaces.is_none_or(|(one, other)| one == other)
-}
-
-fn overlap(one: &str, other: &str) -> bool {
-    let (one, other) = (prefix(one), prefix(other));
-    one.starts_with(&other) || other.starts_with(&one)
+        && (here.starts_with(&there) || there.starts_with(&here))
 }
 
 #[cfg(test)]
@@ -364,17 +385,21 @@ mod tests {
     #[test]
     fn trees_that_overlap_are_seen() {
         let url = |text: &str| text.parse::<StoreUrl>().unwrap();
-        for (one, other, overlaps) in [
-            ("s3://b/a", "s3://b/a/b", true),
-            ("s3://b/a/", "s3://b", true),
-            ("s3://b/a", "s3://b/ab", false),
-            ("s3://b/a", "s3://c/a", false),
-            ("oci://b@ns/a", "oci://b/a", true),
-            ("oci://b@ns/a", "oci://b@other/a", false),
-            ("oci://b@ns/a", "s3://b/a", false),
+        for (one, other, overlaps, if_removing) in [
+            ("s3://b/a", "s3://b/a/b", true, true),
+            ("s3://b/a/", "s3://b", true, true),
+            ("s3://b/a", "s3://b/ab", false, false),
+            ("s3://b/a", "s3://c/a", false, false),
+            ("oci://b@ns/a", "oci://b/a", true, true),
+            ("oci://b@ns/a", "oci://b@other/a", false, false),
+            ("oci://b@ns/a", "s3://b/a", false, false),
+            ("oci://b@ns/a", "s3://b", false, true),
+            ("s3://b/a", "oci://b@ns/a/b", false, true),
+            ("oci://b@ns/a", "s3://c", false, false),
         ] {
             let (one, other) = (url(one), url(other));
-            assert_eq!(may_be_one(&one, &other) && overlap(one.key(), other.key()), overlaps);
+            assert_eq!(overlap(&one, &other, false), overlaps, "{one} {other}");
+            assert_eq!(overlap(&one, &other, true), if_removing, "{one} {other}");
         }
     }
 

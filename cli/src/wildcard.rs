@@ -229,10 +229,8 @@ impl Pattern {
                 // A folder is told once, at the first name in it.
                 ListEntry::Object(meta) if flat => {
                     pattern.folder_of(&meta.key).and_then(|folder| {
-                        (folder != last).then(|| {
-                            folder.clone_into(&mut last);
-                            ListEntry::Prefix(folder.to_owned())
-                        })
+                        let is_new = !told.contains(folder) && told.insert(folder.to_owned());
+                        is_new.then(|| ListEntry::Prefix(folder.to_owned()))
                     })
                 }
                 ListEntry::Prefix(folder) => {

@@ -218,6 +218,21 @@ fn what_filters_leave_out_is_neither_copied_nor_removed() {
 }
 
 #[test]
+fn a_file_of_the_source_by_another_path_is_not_too_much() {
+    by_both(|world| {
+        world.object("site/link/x", b"x");
+        world.object("site/y", b"y");
+        world.file("down/real/x", b"x");
+        world.file("down/real/gone", b"x");
+        std::os::unix::fs::symlink("real", world.path("down/link")).unwrap();
+        let ran = world.run(&["sync", &world.url("site"), "down", "--delete", "--json"]).well();
+        assert_eq!(sums(&ran, ""), (1, 1, 1, 0));
+        assert_eq!(world.read("down/real/x"), b"x");
+        assert!(!world.path("down/real/gone").exists());
+    });
+}
+
+#[test]
 fn what_counts_as_equal_is_what_cp_says() {
     by_both(|world| {
         world.file("t/a", b"one");
