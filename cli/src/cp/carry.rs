@@ -288,7 +288,7 @@ impl Carrier {
         to: &Store,
         key: &str,
     ) -> Result<u64, Exit> {
-        if self.how.moving && from.url() == to.url() {
+        if self.how.moving && from.url() == to.url() && from.renames_atomically() {
             let mut options = RenameOptions::new().mode(self.mode());
             if meta.etag.is_some() {
                 options = options.source(meta.clone());
@@ -309,29 +309,31 @@ impl Carrier {
         let about_changes = self.how.content_type.is_some() || !self.how.metadata.is_empty();
         // Without a look at the target, only the write itself can tell whether it is free.
         let blind = self.how.no_clobber && self.comparer.was_refused();
-        let written = if about_changes || blind || !seen {
+        let (written, etag) = if about_changes || blind || !seen {
             let size = seen.then_some(source.size);
             self.through(from, (&source.key, size), (to, key), &meter).await?
         } else {
             let options =
                 CopyOptions::new().mode(self.mode()).source(source.clone()).progress(meter.told());
-            from.copy(&source.key, (to, key), options).await?
+            (from.copy(&source.key, (to, key), options).await?, source.etag)
         };
         meter.end(written.size);
-        self.remove(from, &source.key, source.etag.as_deref()).await?;
+        self.remove(from, &source.key, etag.as_deref()).await?;
         Ok(written.size)
     }
 
-    /// Between stores, under another content type or with more metadata: the bytes pass through here.
+    /// Between stores, under another content type or with more metadata: the bytes pass through here. What was written,
+    /// and the ETag of what was read.
     async fn through(
         &self,
         from: &Store,
         (name, size): (&str, Option<u64>),
         (to, key): (&Store, &str),
         meter: &Meter,
-    ) -> Result<ObjectMeta, Exit> {
+    ) -> Result<(ObjectMeta, Option<String>), Exit> {
         let mut body = Fetch::begin(from, name, size).await?;
         let meta = body.meta().await?;
+        let etag = meta.etag.clone();
         let mut options = PutOptions::new().like(meta).size(meta.size);
         if let Some(kind) = &self.how.content_type {
             options = options.content_type(kind);
@@ -346,7 +348,7 @@ impl Carrier {
                 }
             }
         }
-        Ok(writer.finish().await?)
+        Ok((writer.finish().await?, etag))
     }
 
     /// Removes the source of a move, as long as it is what was copied.

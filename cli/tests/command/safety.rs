@@ -287,6 +287,8 @@ fn objects_are_read_and_copied_without_permission_to_look() {
     world.run(&["cp", &world.url("large"), "down"]).well();
     assert!(world.read("down") == bytes);
     world.run(&["cp", &world.url("large"), &world.url("copy")]).well();
+    world.run(&["mv", &world.url("copy"), &world.url("again")]).well();
+    world.run(&["mv", &world.url("again"), &world.url("copy")]).well();
     world.run(&["mv", &world.url("large"), &world.url_in("other", "moved")]).well();
     world.run(&["cp", "-n", &world.url("copy"), &world.url_in("other", "moved")]).well();
     world.run(&["cp", &world.url_in("other", "moved"), "down"]).well();
@@ -350,8 +352,8 @@ fn names_reach_a_terminal_escaped() {
             message: Some("said \u{202e}so\u{9b}".to_owned()),
             retry_after: None,
         };
-        world.emulator.fault(Fault::new(said).method("GET").contains("said"));
-        let refused = world.run(&["cat", &world.url("said")]);
+        world.emulator.fault(Fault::new(said).method("PUT").contains("said"));
+        let refused = world.run_with(b"x", &["cp", "-", &world.url("said")]);
         assert!(refused.err.contains("\\342\\200\\256so\\302\\233"), "{refused:?}");
         let ran = world.run(&["cp", "-r", &below, &world.url_in("other", "")]).well();
         assert!(!ran.err.contains('\u{1b}'), "{ran:?}");
