@@ -51,6 +51,7 @@ pub(crate) fn strong(tag: &str) -> &str {
     if is_weak(tag) { &tag[2..] } else { tag }
 }
 
+#[cfg(any(feature = "s3", test))]
 pub(crate) fn is_quoted(tag: &str) -> bool {
     tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')
 }
@@ -84,7 +85,9 @@ mod tests {
         for (one, other) in [("abc", "ABC"), ("\"abc\"", "\"abd\""), ("abc", "abc-1"), ("\"", "")] {
             assert!(!same(one, other), "{one} {other}");
         }
-        assert!(!differ(None, Some("a")) && !differ(Some("a"), None) && differ(Some("a"), Some("b")));
+        assert!(
+            !differ(None, Some("a")) && !differ(Some("a"), None) && differ(Some("a"), Some("b"))
+        );
     }
 
     #[test]

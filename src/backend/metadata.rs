@@ -55,9 +55,8 @@ pub(super) fn content(name: &'static str, text: &str) -> Result<HeaderValue, Fai
     value.filter(|_| is_plain(text)).ok_or_else(|| {
         let refused = refused(format!("{text:?} cannot stand in the header {name}"));
         match name {
-            "content-disposition" => {
-                refused.hint("write a name that is not ASCII as filename*=UTF-8''caf%C3%A9 (RFC 6266)")
-            }
+            "content-disposition" => refused
+                .hint("write a name that is not ASCII as filename*=UTF-8''caf%C3%A9 (RFC 6266)"),
             _ => refused.hint("a header holds visible ASCII, and no blanks at its ends"),
         }
     })
@@ -148,7 +147,8 @@ fn run_of_words(text: &str) -> Option<(String, &str)> {
         bytes.extend(more);
         after = rest;
     }
-    let read = if charset.eq_ignore_ascii_case("UTF-8") || charset.eq_ignore_ascii_case("US-ASCII") {
+    let read = if charset.eq_ignore_ascii_case("UTF-8") || charset.eq_ignore_ascii_case("US-ASCII")
+    {
         String::from_utf8(bytes).ok()?
     } else if charset.eq_ignore_ascii_case("ISO-8859-1") {
         bytes.into_iter().map(char::from).collect()
@@ -201,7 +201,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn about(metadata: &[(&str, &str)]) -> About {
-        let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let metadata =
+            metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         About { metadata: metadata.collect(), ..About::default() }
     }
 
@@ -220,7 +221,9 @@ mod tests {
         ] {
             assert_eq!(decoded(word), text, "{word}");
         }
-        for text in ["=?", "=?x", "=?UTF-8?B?*?=", "=?KOI8-R?B?w7w=?=", "=?UTF-8?X?a?=", "=?UTF-8?B?/w==?="] {
+        for text in
+            ["=?", "=?x", "=?UTF-8?B?*?=", "=?KOI8-R?B?w7w=?=", "=?UTF-8?X?a?=", "=?UTF-8?B?/w==?="]
+        {
             assert_eq!(decoded(text), text, "{text}");
         }
     }
@@ -242,7 +245,9 @@ mod tests {
         }
         assert!(sent(&about(&[("a", "1"), ("A", "2")])).unwrap_err().message.contains("twice"));
         let long = sent(&about(&[("a", &"x".repeat(LIMIT))])).unwrap_err();
-        assert!(long.message.contains("8193 bytes") && long.hint.unwrap().contains("2,048"));
+        assert!(
+            long.message.contains("8193 bytes") && long.hint.as_ref().unwrap().contains("2,048")
+        );
         let marked = About { mark: Some(RequestId::next()), ..about(&[]) };
         assert_eq!(sent(&marked).unwrap().len(), 1);
     }

@@ -84,19 +84,22 @@ async fn strays(
             return Vec::new();
         }
     };
-    let ours = found.iter().find(|found| found.id == upload.id).and_then(|found| found.begun);
-    let older: Vec<Upload> = found
-        .into_iter()
-        .filter(|found| {
-            let age = ours.zip(found.begun).and_then(|(ours, begun)| ours.duration_since(begun).ok());
-            found.id != upload.id && age.is_some_and(|age| age <= took + ROUNDING)
-        })
-        .collect();
+    let older = begun_before(found, &upload.id, took);
     if older.len() > lost {
         warn_of(&older, "several writers began one at that time");
         return Vec::new();
     }
     older
+}
+
+/// Those that were begun before ours, and not before the first request for it, which was sent so long ago.
+fn begun_before(found: Vec<Upload>, ours: &str, took: Duration) -> Vec<Upload> {
+    let begun = found.iter().find(|found| found.id == ours).and_then(|found| found.begun);
+    let is_stray = |found: &Upload| {
+        let age = begun.zip(found.begun).and_then(|(ours, begun)| ours.duration_since(begun).ok());
+        found.id != ours && age.is_some_and(|age| age <= took + ROUNDING)
+    };
+    found.into_iter().filter(is_stray).collect()
 }
 
 /// The uploads of exactly this name.
@@ -147,5 +150,40 @@ pub(super) async fn clear(store: &Store, strays: Vec<Upload>) {
             Err(error) if error.is_not_found() => {}
             Err(error) => warn_of(&[stray], &error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn upload(id: &str, begun: Option<u64>) -> Upload {
+        let begun = begun.map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
+        Upload { key: "k".to_owned(), id: id.to_owned(), begun }
+    }
+
+    fn strays(found: Vec<Upload>) -> Vec<String> {
+        let strays = begun_before(found, "ours", Duration::from_millis(500));
+        strays.into_iter().map(|stray| stray.id).collect()
+    }
+
+    #[test]
+    fn strays_are_those_begun_since_the_first_request() {
+        let found = vec![
+            upload("long before", Some(8_499)),
+            upload("first", Some(8_500)),
+            upload("same moment", Some(10_000)),
+            upload("ours", Some(10_000)),
+            upload("after", Some(10_001)),
+            upload("untold", None),
+        ];
+        assert_eq!(strays(found), ["first", "same moment"]);
+    }
+
+    #[test]
+    fn without_the_servers_time_of_ours_none_is_known() {
+        assert!(strays(vec![upload("a", Some(1)), upload("ours", None)]).is_empty());
+        assert!(strays(vec![upload("a", Some(1))]).is_empty());
     }
 }

@@ -99,7 +99,12 @@ mod tests {
 
     #[test]
     fn text_that_is_not_ascii_is_told_as_words() {
-        for value in ["\u{fc}", "=?UTF-8?B?w7w=?=", "=?utf-8?q?=C3=BC?=", "=?UTF-8?B?ww==?= =?UTF-8?B?vA==?="] {
+        for value in [
+            "\u{fc}",
+            "=?UTF-8?B?w7w=?=",
+            "=?utf-8?q?=C3=BC?=",
+            "=?UTF-8?B?ww==?= =?UTF-8?B?vA==?=",
+        ] {
             assert_eq!(told(value.as_bytes()), "=?UTF-8?B?w7w=?=", "{value}");
         }
         assert_eq!(told(b"plain a  b"), "plain a  b");

@@ -381,8 +381,8 @@ pub(super) fn uploads(document: &[u8], headers: &HeaderMap) -> Result<UploadPage
 
 /// Whether a list of parts names any.
 pub(super) fn has_parts(document: &[u8]) -> Result<bool, Failure> {
-    let parts: Vec<serde_json::Value> = serde_json::from_slice(document)
-        .map_err(|e| malformed("ListMultipartUploadParts", e))?;
+    let parts: Vec<serde_json::Value> =
+        serde_json::from_slice(document).map_err(|e| malformed("ListMultipartUploadParts", e))?;
     Ok(!parts.is_empty())
 }
 

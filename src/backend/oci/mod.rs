@@ -370,7 +370,12 @@ impl Oci {
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
         read: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
-        let (response, id) = self.exchange(attempt, method, target, fill).await?;
+        let exchanged = self.exchange(attempt, method, target, fill).await;
+        let (response, id) = exchanged.inspect_err(|failure| {
+            if failure.kind == ErrorKind::BucketNotFound {
+                self.seen.no();
+            }
+        })?;
         let Response { headers, body, .. } = response;
         let document = body.collect(DOCUMENT_LIMIT).await;
         named(document.and_then(|document| read(&headers, &document)), id)
@@ -691,7 +696,7 @@ impl Backend for Oci {
         let fill = |parts: &mut Parts, _: &Service| {
             answer::check_name(&request.to)?;
             let mut document = json!({ "sourceName": *request.from, "newName": *request.to });
-            if let Some(etag) = source_tag(&request.from_etag) {
+            if let Some(etag) = source_tag(request.from_etag.as_ref()) {
                 document["srcObjIfMatchETag"] = json!(etag);
             }
             match &request.mode {
@@ -733,7 +738,7 @@ impl Backend for Oci {
                     "destinationBucket": bucket,
                     "destinationObjectName": *request.to,
                 });
-                if let Some(etag) = source_tag(&request.from_etag) {
+                if let Some(etag) = source_tag(request.from_etag.as_ref()) {
                     document["sourceObjectIfMatchETag"] = json!(etag);
                 }
                 match &request.mode {
@@ -981,8 +986,8 @@ fn condition(headers: &mut HeaderMap, mode: &PutMode) -> Result<(), Failure> {
 }
 
 /// The tag that a source must have, where that can be asked.
-fn source_tag(tag: &Option<String>) -> Option<&str> {
-    tag.as_deref().filter(|tag| etag::condition(tag).is_some())
+fn source_tag(tag: Option<&String>) -> Option<&str> {
+    tag.map(String::as_str).filter(|tag| etag::condition(tag).is_some())
 }
 
 fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Result<(), Failure> {
@@ -1001,8 +1006,7 @@ fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Resu
 }
 
 fn about_headers(headers: &mut HeaderMap, about: &About) -> Result<(), Failure> {
-    headers
-        .insert(header::CONTENT_TYPE, metadata::content("content-type", about.content_type())?);
+    headers.insert(header::CONTENT_TYPE, metadata::content("content-type", about.content_type())?);
     for (name, text) in about.headers() {
         headers.insert(HeaderName::from_static(name), metadata::content(name, text)?);
     }

@@ -85,9 +85,8 @@ pub(super) fn failure<'a>(
     if code.as_deref() == Some("MetadataTooLarge") {
         failure.hint = Some("user metadata has at most 2,048 bytes: shorten it".to_owned());
     }
-    failure.message = message.unwrap_or_else(|| {
-        if code.is_none() { without_code(status) } else { String::new() }
-    });
+    failure.message = message
+        .unwrap_or_else(|| if code.is_none() { without_code(status) } else { String::new() });
     failure.code = code;
     failure
 }
@@ -115,9 +114,7 @@ pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
         (_, Some("InvalidObjectState" | "ObjectNotInActiveTierError")) => ErrorKind::Archived,
         (403, _) => ErrorKind::PermissionDenied,
         (404, Some("NoSuchKey" | "NoSuchUpload" | "NoSuchVersion")) => ErrorKind::NotFound,
-        (404, Some("NoSuchBucket" | "NoSuchAccessPoint")) => {
-            ErrorKind::BucketNotFound
-        }
+        (404, Some("NoSuchBucket" | "NoSuchAccessPoint")) => ErrorKind::BucketNotFound,
         // Of something else, or of a server that is no store: it says nothing of the object.
         (404, Some(_)) => ErrorKind::Rejected,
         (404, None) => ErrorKind::Protocol,
@@ -273,7 +270,10 @@ mod tests {
             assert_eq!(elsewhere.kind, ErrorKind::Config);
             assert!(elsewhere.hint.as_ref().unwrap().contains("region=eu-west-1"));
         }
-        assert_eq!(failure(400, told(Some("InvalidArgument"), None, None), by_header).kind, ErrorKind::Rejected);
+        assert_eq!(
+            failure(400, told(Some("InvalidArgument"), None, None), by_header).kind,
+            ErrorKind::Rejected
+        );
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Phase, RequestId};
 use crate::transport::{RequestBody, Response, Transport};
 use crate::url::{StoreUrl, encode_into, encode_path_into};
+use answer::Told;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
@@ -48,7 +49,6 @@ use bytes::Bytes;
 use connector::Slot;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Uri};
-use answer::Told;
 use service::Service;
 use signer::ToSign;
 use std::sync::Arc;
@@ -690,7 +690,9 @@ impl Backend for S3 {
             let UploadRequest { key, checksum, about, .. } = request;
             let sent = check_name(key).and_then(|()| {
                 metadata::content("content-type", about.content_type())?;
-                about.headers().try_for_each(|(name, text)| metadata::content(name, text).map(drop))?;
+                about
+                    .headers()
+                    .try_for_each(|(name, text)| metadata::content(name, text).map(drop))?;
                 metadata::sent(about)
             });
             let metadata = match sent {
