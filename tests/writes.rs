@@ -514,6 +514,62 @@ mod s3_only {
         }
     }
 
+    /// Between the copy and the removal of a rename.
+    #[tokio::test]
+    async fn a_source_that_is_replaced_during_its_rename_is_kept() {
+        let on = Side::s3();
+        on.store.put("from", &b"first"[..], PutOptions::new()).await.unwrap();
+        let busy = Action::Status { status: 503, code: None, message: None, retry_after: Some(1) };
+        on.emulator.fault(Fault::new(busy).method("DELETE").contains("/from"));
+        let store = on.store.clone();
+        let renaming = tokio::spawn(async move {
+            store.rename("from", "to", RenameOptions::new()).await.unwrap_err()
+        });
+        while on.count("DELETE", "/from") == 0 {
+            tokio::task::yield_now().await;
+        }
+        on.store.put("from", &b"second"[..], PutOptions::new()).await.unwrap();
+        on.emulator.admin().clear_faults();
+        let kept = renaming.await.unwrap();
+        assert_eq!(kept.kind(), ErrorKind::Precondition, "{kept}");
+        assert!(kept.to_string().contains("another replaced it"), "{kept}");
+        assert_eq!(read(&on.store, "from").await.unwrap(), b"second");
+        assert_eq!(read(&on.store, "to").await.unwrap(), b"first");
+    }
+
+    /// Two of one size, as two commits of a log may be. The first look says that the name is free, the copy never arrives.
+    #[tokio::test]
+    async fn anothers_object_of_the_same_size_is_no_copy() {
+        let on = Side::s3();
+        on.store.put("from", &b"ours"[..], PutOptions::new()).await.unwrap();
+        on.store.put("to", &b"them"[..], PutOptions::new()).await.unwrap();
+        let from = on.store.list("from", ListOptions::new()).next().await.unwrap().unwrap();
+        let storescope::ListEntry::Object(source) = from else { panic!("{from:?}") };
+        on.emulator.fault(common::status(404).method("HEAD").contains("/to").nth(1));
+        on.reset("PUT", "/to");
+        let create = RenameOptions::new().mode(PutMode::Create).source(source);
+        let there = on.store.rename("from", "to", create).await.unwrap_err();
+        assert_eq!(there.kind(), ErrorKind::AlreadyExists, "{there}");
+        assert_eq!(read(&on.store, "to").await.unwrap(), b"them");
+        assert_eq!(read(&on.store, "from").await.unwrap(), b"ours");
+    }
+
+    #[tokio::test]
+    async fn a_server_without_conditional_removals_renames_all_the_same() {
+        let on = Side::s3();
+        on.store.put("from", &b"bytes"[..], PutOptions::new()).await.unwrap();
+        let refusal = Action::Status {
+            status: 501,
+            code: Some("NotImplemented".to_owned()),
+            message: None,
+            retry_after: None,
+        };
+        on.emulator.fault(Fault::new(refusal).method("DELETE").contains("/from").nth(1));
+        on.store.rename("from", "to", RenameOptions::new()).await.unwrap();
+        assert_eq!(read(&on.store, "to").await.unwrap(), b"bytes");
+        assert!(read(&on.store, "from").await.unwrap_err().is_not_found());
+    }
+
     #[tokio::test]
     async fn large_objects_are_copied_by_parts() {
         let emulator = emulator();
