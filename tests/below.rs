@@ -329,8 +329,10 @@ mod s3 {
                 .map(|item| if item.contains('=') { item.to_owned() } else { format!("{item}=") })
                 .collect();
             query.sort();
-            let headers: String =
-                names.split(';').map(|name| format!("{name}:{}\n", header(name).trim())).collect();
+            let headers = names.split(';').fold(String::new(), |mut headers, name| {
+                writeln!(headers, "{name}:{}", header(name).trim()).unwrap();
+                headers
+            });
             let canonical = format!(
                 "{}\n{path}\n{}\n{headers}\n{names}\n{}",
                 request.method,

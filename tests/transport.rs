@@ -520,6 +520,9 @@ fn the_platforms_variables_name_what_is_trusted() {
     std::fs::write(certificates.join("store.crt"), own.certificate.pem()).unwrap();
     let other = folder.path().join("other.pem");
     std::fs::write(&other, SelfSigned::new("127.0.0.1", 2100).certificate.pem()).unwrap();
+    let mixed = folder.path().join("mixed.pem");
+    let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&mixed, own.certificate.pem() + odd).unwrap();
     let run = |variables: &[(&str, &Path)]| {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "reads_by_the_environment", "--ignored"]);
@@ -544,6 +547,9 @@ fn the_platforms_variables_name_what_is_trusted() {
         &[("CURL_CA_BUNDLE", file)],
         &[("STORESCOPE_CA_BUNDLE", file), ("AWS_CA_BUNDLE", other)],
         &[("AWS_CA_BUNDLE", file), ("REQUESTS_CA_BUNDLE", other)],
+        // What other tools pass over.
+        &[("AWS_CA_BUNDLE", &mixed)],
+        &[("SSL_CERT_FILE", &mixed)],
     ] {
         let ran = run(trusted);
         assert!(ran.status.success(), "{trusted:?}: {ran:?}");
@@ -554,6 +560,7 @@ fn the_platforms_variables_name_what_is_trusted() {
         &[("SSL_CERT_FILE", Path::new("/nowhere"))],
         &[("AWS_CA_BUNDLE", other), ("SSL_CERT_FILE", file)],
         &[("STORESCOPE_CA_BUNDLE", other), ("AWS_CA_BUNDLE", file)],
+        &[("STORESCOPE_CA_BUNDLE", &mixed)],
     ] {
         assert!(!run(refused).status.success(), "{refused:?}");
     }

@@ -36,14 +36,18 @@ pub(super) struct Tls {
 struct Named {
     path: PathBuf,
     source: String,
+    /// Whether it was set for us: then a certificate that does not parse is told. In what other tools read, it is passed
+    /// over, as they do.
+    ours: bool,
 }
 
 impl Tls {
     pub(super) fn new(config: &Config) -> Tls {
         let bundle = config.ca_bundle.clone().map(|path| {
             let variable = config.variable_of("ca_bundle");
+            let ours = variable.is_none_or(|variable| variable.starts_with("STORESCOPE_"));
             let source = variable.map_or_else(String::new, |variable| format!(" ({variable})"));
-            Named { path, source: format!("ca_bundle{source}") }
+            Named { path, source: format!("ca_bundle{source}"), ours }
         });
         Tls { bundle, given: config.certificates.clone(), config: OnceLock::new() }
     }
@@ -190,12 +194,14 @@ impl Trusted {
 
 impl Named {
     fn load(&self) -> Result<Trusted, Failure> {
-        let Named { path, source } = self;
+        let Named { path, source, ours } = self;
         let unusable = |why: &str| {
             Failure::new(ErrorKind::Config).message(format!("{source} {} {why}", path.display()))
         };
         let trusted = if path.is_dir() {
             Trusted::of(rustls_native_certs::load_certs_from_paths(None, Some(path)).certs)
+        } else if !ours {
+            Trusted::of(certificates(path, &unusable)?)
         } else {
             let mut roots = RootCertStore::empty();
             let certificates = certificates(path, &unusable)?;
