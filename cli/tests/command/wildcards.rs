@@ -154,6 +154,8 @@ fn rm_removes_what_matches_and_nothing_else() {
             world.run(&["rm", &world.url(all)]).ended(2, "--yes");
         }
         world.run(&["rm", &world.url("x*")]).ended(3, "no name matches");
+        world.object("z", b"z");
+        world.run(&["rm", &world.url("x*"), &world.url("z")]).ended(1, "no name matches");
         world.run(&["rm", &world.url("a/[")]).ended(2, "--raw");
         assert_eq!(world.names().len(), 4);
         // Without -r folders are not meant, with it they are.
