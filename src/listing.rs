@@ -351,14 +351,14 @@ fn misread(why: impl Into<String>) -> Failure {
 
 /// What came in pages that state no order: each once.
 #[derive(Debug, Default)]
-struct Once {
+pub(crate) struct Once {
     told: HashSet<u64>,
     chain: Chain,
 }
 
 impl Once {
     /// The entries of a page that were not told before, and what the next page is asked by.
-    fn check<T, K: Hash>(
+    pub(crate) fn check<T, K: Hash>(
         &mut self,
         mut entries: Vec<T>,
         next: Option<Next>,

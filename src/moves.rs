@@ -14,7 +14,7 @@
 use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
 use crate::backend::{
     CommitRequest, Copied, CopyPartRequest, CopyRequest, ObjectMeta, Place, PutMode, RenameRequest,
-    Upload, UploadRequest, exists,
+    Upload, UploadRequest, etag, exists,
 };
 use crate::client::entered;
 use crate::error::{ErrorKind, Failure, Result};
@@ -41,8 +41,8 @@ impl Store {
     /// Gives an object another name in the same bucket; what it is then.
     ///
     /// OCI renames by one request, which is seen whole or not at all. On S3 it is a copy followed by the removal of the
-    /// source, and not atomic: readers may see both, and a failure between the two leaves both. The source is removed as
-    /// it was copied (`If-Match`), where the server knows that condition.
+    /// source, and not atomic: readers may see both, and a failure between the two leaves both. A source that another
+    /// replaces between the two is kept, and the rename fails, where the server judges the condition of a removal.
     pub async fn rename(&self, from: &str, to: &str, options: RenameOptions) -> Result<ObjectMeta> {
         if from == to {
             return Err(crate::Error::invalid(format!("{from:?} has that name already")));
@@ -51,36 +51,46 @@ impl Store {
             let call = self.begin(Operation::Rename, from, None)?;
             on_runtime!(self.client(), self.rename_call(call, to, options))
         } else {
-            let source = match options.source {
-                Some(known) if known.etag.is_some() => known,
-                _ => self.head(from).await?,
-            };
-            let removing = DeleteOptions { if_match: source.etag.clone() };
-            let copying = CopyOptions { mode: options.mode, source: Some(source), progress: None };
-            let meta = self.copy(from, (self, to), copying).await?;
-            let removed = match self.delete(from, removing).await {
-                // A server without conditional removal; others take no notice of the condition.
-                Err(error) if error.kind() == ErrorKind::Unsupported => {
-                    self.delete(from, DeleteOptions::new()).await
-                }
-                removed => removed,
-            };
-            match removed {
-                Err(error) if !error.is_not_found() => {
-                    let failure = Failure::new(error.kind())
-                        .message(format!("it was copied to {to:?}, but not removed"))
-                        .hint("remove the one that is not wanted")
-                        .source(error);
-                    let object = self.backend().url(&self.full(from));
-                    Err(failure.into_error(
-                        Some(Operation::Rename),
-                        Some(object),
-                        1,
-                        Duration::ZERO,
-                    ))
-                }
-                _ => Ok(meta),
+            self.rename_by_copy(from, to, options).await
+        }
+    }
+
+    /// A copy, then the removal of the source, if that is still what was copied.
+    async fn rename_by_copy(
+        &self,
+        from: &str,
+        to: &str,
+        options: RenameOptions,
+    ) -> Result<ObjectMeta> {
+        let source = match options.source {
+            Some(known) if known.etag.is_some() => known,
+            _ => self.head(from).await?,
+        };
+        let copied = DeleteOptions { if_match: source.etag.clone() };
+        let copying = CopyOptions { mode: options.mode, source: Some(source), progress: None };
+        let meta = self.copy(from, (self, to), copying).await?;
+        let removed = match self.delete(from, copied).await {
+            // Not every server takes a condition here.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.delete(from, DeleteOptions::new()).await
             }
+            removed => removed,
+        };
+        match removed {
+            Err(error) if !error.is_not_found() => {
+                let (done, hint) = if error.kind() == ErrorKind::Precondition {
+                    ("but another replaced it meanwhile, and it was not removed", "rename it again")
+                } else {
+                    ("but not removed", "remove the one that is not wanted")
+                };
+                let failure = Failure::new(error.kind())
+                    .message(format!("it was copied to {to:?}, {done}"))
+                    .hint(hint)
+                    .source(error);
+                let object = self.backend().url(&self.full(from));
+                Err(failure.into_error(Some(Operation::Rename), Some(object), 1, Duration::ZERO))
+            }
+            _ => Ok(meta),
         }
     }
 
@@ -150,7 +160,10 @@ impl Store {
             let from =
                 call.run(Repeat::Freely, |attempt| backend.head(&request.from, attempt)).await;
             let there = match from {
-                Ok(meta) => meta.etag == source.etag,
+                Ok(meta) => match (&meta.etag, &source.etag) {
+                    (Some(now), Some(before)) => etag::same(now, before),
+                    (now, before) => now == before,
+                },
                 Err(gone) if gone.kind == ErrorKind::NotFound => false,
                 Err(unseen) => return Err(unsettled_by(failure, unseen)),
             };
@@ -318,7 +331,10 @@ impl Store {
             }
             let head = call.run(Repeat::Freely, |attempt| target.head(&request.to, attempt)).await;
             match head {
-                Ok(meta) if !is_as_before(&meta, &request.mode) && is_same(&meta, source) => {
+                Ok(meta)
+                    if !is_as_before(&meta, &request.mode)
+                        && self.is_copy(call, &meta, request, source).await? =>
+                {
                     return Ok(meta);
                 }
                 Err(unseen) if unseen.kind != ErrorKind::NotFound => {
@@ -329,6 +345,29 @@ impl Store {
             }
             unsettled = true;
             call.back_off(failure).await?;
+        }
+    }
+
+    /// Whether an object holds the bytes of a copy's source. What a listing told of that lacks a checksum: it is asked for.
+    async fn is_copy(
+        &self,
+        call: &mut Call,
+        meta: &ObjectMeta,
+        request: &CopyRequest,
+        source: &ObjectMeta,
+    ) -> Result<bool, Failure> {
+        if meta.size != source.size || source.checksum.is_some() {
+            return Ok(is_same(meta, source));
+        }
+        let seen =
+            call.run(Repeat::Freely, |attempt| self.backend().head(&request.from, attempt)).await;
+        match seen {
+            Ok(seen) if !etag::differ(seen.etag.as_deref(), source.etag.as_deref()) => {
+                Ok(is_same(meta, &seen))
+            }
+            Ok(_) => Ok(is_same(meta, source)),
+            Err(gone) if gone.kind == ErrorKind::NotFound => Ok(is_same(meta, source)),
+            Err(unseen) => Err(unseen),
         }
     }
 
@@ -406,12 +445,10 @@ impl Store {
             about: about.clone(),
         };
         let mut call = target.begin(Operation::Upload, to, None)?;
-        let begin =
-            call.run(Repeat::Freely, |attempt| target.backend().begin_upload(&request, attempt));
-        let begun = begin.await;
-        let id = call.end(begun)?;
-        let upload = Upload { key: request.key.to_string(), id, begun: None };
-        let mut pending = Pending::new(target, upload.clone());
+        let begun = write::begin(target, &mut call, &request).await;
+        let begun = call.end(begun)?;
+        let upload = begun.upload.clone();
+        let mut pending = Pending::new(target, begun);
         let (mut parts, mut next, mut copied) = (Vec::new(), 0, 0);
         while next < source.size || !pending.sending.is_empty() {
             if next < source.size && pending.sending.len() < target.writing().part_concurrency() {
@@ -458,7 +495,7 @@ impl Store {
         let mut call = target.begin(Operation::CommitUpload, to, None)?;
         let made = write::commit(target, &mut call, &request, None).await;
         let meta = about.told(call.end(made)?);
-        pending.done();
+        pending.done().await;
         Ok(target.relative(meta))
     }
 
@@ -596,7 +633,7 @@ impl Store {
 
 /// Whether an object is still the one that was to be replaced.
 fn is_as_before(meta: &ObjectMeta, mode: &PutMode) -> bool {
-    matches!(mode, PutMode::Update(before) if meta.etag.as_ref() == Some(before))
+    matches!(mode, PutMode::Update(before) if meta.etag.as_deref().is_some_and(|tag| etag::same(tag, before)))
 }
 
 /// Whether an object holds the bytes of another, as far as can be told from outside.
@@ -606,6 +643,15 @@ fn is_same(meta: &ObjectMeta, source: &ObjectMeta) -> bool {
         && match (meta.checksum, source.checksum) {
             (Some(Crc32c(one)), Some(Crc32c(other))) => one == other,
             (Some(Md5(one)), Some(Md5(other))) => one == other,
-            _ => true,
+            _ => match (content_etag(meta), content_etag(source)) {
+                (Some(one), Some(other)) => one == other,
+                _ => true,
+            },
         }
+}
+
+/// An entity tag that is the MD5 of the content, as S3's are of objects written whole.
+fn content_etag(meta: &ObjectMeta) -> Option<&str> {
+    let etag = meta.etag.as_deref()?.trim_matches('"');
+    (etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(etag)
 }

@@ -268,11 +268,29 @@ pub(crate) fn read_head(stream: &mut impl std::io::Read) -> bool {
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
+    head: String,
 }
 
 impl Asked {
     pub(crate) fn is(&self, method: &str, part: &str) -> bool {
         self.method == method && self.target.contains(part)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let (_, text) = lines.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(text.trim())
+    }
+
+    /// First and last byte that are asked for, of an object of so many.
+    pub(crate) fn range(&self, size: usize) -> Option<(usize, usize)> {
+        let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        match (first.parse::<usize>(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) => Some((first, last.min(size - 1))),
+            (Ok(first), Err(_)) => Some((first, size - 1)),
+            (Err(_), Ok(bytes)) => Some((size.saturating_sub(bytes), size - 1)),
+            _ => None,
+        }
     }
 }
 
@@ -288,19 +306,32 @@ pub(crate) fn scripted(
 ) -> (String, Arc<Mutex<Vec<Asked>>>) {
     let seen: Arc<Mutex<Vec<Asked>>> = Arc::default();
     let noting = Arc::clone(&seen);
+    let endpoint = answering(move |asked| {
+        noting.lock().unwrap().push(asked.clone());
+        let Some(mut answer) = answer(asked) else { return Vec::new() };
+        if asked.method == "HEAD" || answer.starts_with("HTTP/1.1 204") {
+            answer.truncate(answer.find("\r\n\r\n").unwrap() + 4);
+        }
+        answer.into_bytes()
+    });
+    (endpoint, seen)
+}
+
+/// A server on loopback that answers each request with these bytes. It closes the connection behind an answer that says
+/// so, or instead of an empty one.
+pub(crate) fn answering(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> String {
+    use std::io::Write as _;
     let address = raw_server(move |mut stream| {
         while let Some(asked) = read_request(&mut stream) {
-            noting.lock().unwrap().push(asked.clone());
-            let Some(mut answer) = answer(&asked) else { return };
-            if asked.method == "HEAD" || answer.starts_with("HTTP/1.1 204") {
-                answer.truncate(answer.find("\r\n\r\n").unwrap() + 4);
-            }
-            if std::io::Write::write_all(&mut stream, answer.as_bytes()).is_err() {
+            let bytes = answer(&asked);
+            let closes =
+                bytes.is_empty() || bytes.windows(17).any(|part| part == b"connection: close");
+            if stream.write_all(&bytes).is_err() || closes {
                 return;
             }
         }
     });
-    (format!("http://{address}"), seen)
+    format!("http://{address}")
 }
 
 /// Reads one request, its body included.
@@ -320,7 +351,17 @@ fn read_request(stream: &mut TcpStream) -> Option<Asked> {
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).ok()?;
     let mut words = head.split(' ').map(str::to_owned);
-    Some(Asked { method: words.next()?, target: words.next()? })
+    let (method, target) = (words.next()?, words.next()?);
+    Some(Asked { method, target, head })
+}
+
+/// Settings of a client of an S3 server at this address that checks no signature.
+pub(crate) fn s3_elsewhere(endpoint: String) -> Config {
+    Config::default()
+        .endpoint(endpoint)
+        .region("us-east-1".to_owned())
+        .access_key_id("AKIAEXAMPLE".to_owned())
+        .secret_access_key(storescope::config::Secret::from("secret"))
 }
 
 /// What this thread logs by `tracing`, as text.

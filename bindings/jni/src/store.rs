@@ -179,10 +179,7 @@ impl OpenStore {
         let (key, target) =
             (meta.key.clone(), format!("{}{}", tree.to, &meta.key[tree.from.len()..]));
         let options = RenameOptions::new().mode(PutMode::Create).source(meta);
-        let error = match self.store.rename(&key, &target, options).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = self.store.rename(&key, &target, options).await else { return Ok(()) };
         // Where a rename is a copy and a removal, the first try may have ended between the two.
         if tree.resumed
             && error.kind() == ErrorKind::AlreadyExists

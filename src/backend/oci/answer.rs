@@ -4,7 +4,7 @@
 use crate::backend::promise::{Promise, mark_redirect};
 use crate::backend::{
     Bucket, BucketPage, Checksum, Copied, GetReply, GetRequest, LazyMeta, ListPage, Next,
-    ObjectMeta, Upload, UploadPage, transient,
+    ObjectMeta, Upload, UploadPage, etag, metadata, transient,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
@@ -94,7 +94,7 @@ pub(super) async fn refusal(response: Response) -> Failure {
     let mut failure = Failure::new(kind(status, document.code.as_deref()));
     failure.status = Some(status.as_u16());
     failure.code = document.code;
-    failure.message = document.message.unwrap_or_default();
+    failure.message = document.message.unwrap_or_else(|| without_code(status.as_u16()));
     failure.request_id = text(&headers, "opc-request-id").map(str::to_owned);
     failure.retry_after = text(&headers, "retry-after").and_then(retry_after);
     if status == StatusCode::UNAUTHORIZED {
@@ -105,15 +105,30 @@ pub(super) async fn refusal(response: Response) -> Failure {
     failure
 }
 
+/// What to say of a 404 that is not told to be the object's.
+pub(in crate::backend) fn without_code(status: u16) -> String {
+    if status == 404 { "the answer names no reason for its 404" } else { "" }.to_owned()
+}
+
 fn kind(status: StatusCode, code: Option<&str>) -> ErrorKind {
     match (status.as_u16(), code) {
         (401, _) => ErrorKind::Unauthenticated,
         (403, _) => ErrorKind::PermissionDenied,
+        (404, Some("ObjectNotFound" | "UploadNotFound" | "NoSuchUpload")) => ErrorKind::NotFound,
         // One live tester saw 404 BucketNotFound for valid requests (spec §4.1): never taken for "object absent".
-        (404, Some("BucketNotFound" | "NamespaceNotFound" | "NotAuthorizedOrNotFound")) => {
-            ErrorKind::BucketNotFound
-        }
-        (404, _) => ErrorKind::NotFound,
+        (
+            404,
+            Some(
+                "BucketNotFound"
+                | "NamespaceNotFound"
+                | "NotAuthorizedOrNotFound"
+                | "PreauthenticatedRequestNotFound",
+            ),
+        ) => ErrorKind::BucketNotFound,
+        // Of something else, or of a server that is not the service: it says nothing of the object.
+        (404, Some(_)) => ErrorKind::Rejected,
+        (404, None) => ErrorKind::Protocol,
+        (409, Some("NotRestored" | "RestoreInProgress")) => ErrorKind::Archived,
         (304 | 412, _) => ErrorKind::Precondition,
         (416, _) => ErrorKind::InvalidRange,
         (501, _) => ErrorKind::Unsupported,
@@ -146,9 +161,9 @@ pub(in crate::backend) fn get(
     }
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
-            let etag = text(&headers, header::ETAG).map(str::to_owned);
+            let etag = etag(&headers);
             match (&request.if_match, &etag) {
-                (Some(wanted), Some(etag)) if wanted != etag => {
+                (Some(wanted), Some(etag)) if !etag::same(wanted, etag) => {
                     let changed = format!("asked for ETag {wanted}, got {etag}");
                     return Err(body.fail(Failure::new(ErrorKind::Changed).message(changed)));
                 }
@@ -248,11 +263,11 @@ pub(in crate::backend) fn described(
     prefix: &str,
     mark: &str,
 ) -> ObjectMeta {
-    let owned = |name: &str| text(headers, name).map(str::to_owned);
+    let owned = |name: &str| headers.get(name).map(|value| metadata::text(value).into_owned());
     let user =
-        headers.iter().filter(|(name, _)| name.as_str() != mark).filter_map(|(name, text)| {
+        headers.iter().filter(|(name, _)| name.as_str() != mark).filter_map(|(name, value)| {
             let name = name.as_str().strip_prefix(prefix)?;
-            Some((name.to_owned(), text.to_str().ok()?.to_owned()))
+            Some((name.to_owned(), metadata::received(value)))
         });
     ObjectMeta {
         key: key.to_owned(),
@@ -332,7 +347,7 @@ pub(super) fn list(page: Listed) -> ListPage {
 }
 
 pub(in crate::backend) fn etag(headers: &HeaderMap) -> Option<String> {
-    text(headers, header::ETAG).map(str::to_owned)
+    headers.get(header::ETAG).map(|tag| metadata::text(tag).into_owned())
 }
 
 /// `content-type` as JSON writes it: `contentType`.
@@ -379,6 +394,13 @@ pub(super) fn uploads(page: Vec<Pending>, headers: &HeaderMap) -> UploadPage {
 
 fn next_page(headers: &HeaderMap) -> Option<Next> {
     text(headers, "opc-next-page").map(|page| Next::Token(page.to_owned()))
+}
+
+/// A part that was put.
+#[derive(Deserialize)]
+pub(super) struct Part {
+    #[serde(rename = "partNumber")]
+    _number: serde::de::IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -467,8 +489,11 @@ pub(super) fn work_failure(causes: Vec<Cause>) -> Failure {
     };
     let mut failure = Failure::new(match code.as_deref() {
         Some("ObjectNotFound") => ErrorKind::NotFound,
-        Some("BucketNotFound" | "NamespaceNotFound") => ErrorKind::BucketNotFound,
+        Some("BucketNotFound" | "NamespaceNotFound" | "NotAuthorizedOrNotFound") => {
+            ErrorKind::BucketNotFound
+        }
         Some("IfMatchFailed" | "IfNoneMatchFailed" | "NoEtagMatch") => ErrorKind::Precondition,
+        Some("NotRestored" | "RestoreInProgress") => ErrorKind::Archived,
         _ => ErrorKind::Rejected,
     });
     failure.code = code;

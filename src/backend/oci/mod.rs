@@ -18,7 +18,8 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
     CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
     PartRequest, Place, PutMode, PutRequest, RenameRequest, ServiceId, Upload, UploadPage,
-    UploadRequest, exists,
+    UploadRequest, etag, exists, metadata,
+    unsaid::{Seen, explained},
 };
 use crate::auth::{self, Again, Presented, Signed, Signer};
 use crate::config::{Auth, Config, Profile};
@@ -68,6 +69,8 @@ pub(crate) struct Oci {
     namespace: OnceCell<String>,
     /// `/n/{namespace}/b/{bucket}/o/`, encoded, below the endpoint's path.
     objects: OnceCell<String>,
+    /// Whether objects of the bucket may be read: a listing needs another permission, and shows nothing.
+    seen: Seen,
 }
 
 /// What the first request finds out.
@@ -147,6 +150,7 @@ impl Oci {
             service: OnceCell::new(),
             namespace: OnceCell::new(),
             objects: OnceCell::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -388,7 +392,12 @@ impl Oci {
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
         read: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
-        let (response, id) = self.exchange(attempt, promise.method.clone(), target, fill).await?;
+        let exchanged = self.exchange(attempt, promise.method.clone(), target, fill).await;
+        let (response, id) = exchanged.inspect_err(|failure| {
+            if failure.kind == ErrorKind::BucketNotFound {
+                self.seen.no();
+            }
+        })?;
         let Response { status, headers, body } = response;
         let document = body.collect(DOCUMENT_LIMIT).await;
         let read = document.and_then(|document| {
@@ -600,8 +609,8 @@ impl Backend for Oci {
                 set(&mut parts.headers, header::RANGE, range.header());
                 parts.ranged = true;
             }
-            if let Some(etag) = &request.if_match {
-                parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
+            if let Some(tag) = request.if_match.as_deref().and_then(etag::condition) {
+                parts.headers.insert(header::IF_MATCH, tag);
             }
             Ok(())
         };
@@ -609,8 +618,10 @@ impl Backend for Oci {
         let method = promise.method.clone();
         let exchange = self.exchange(attempt, method, Target::Object(&request.key), fill);
         Box::pin(exchange.map(|answered| {
-            let (response, id) = answered?;
-            named(answer::get(promise, request, response, answer::meta), id)
+            let (response, id) = answered.inspect_err(|failure| self.seen.refused(failure))?;
+            let got = named(answer::get(promise, request, response, answer::meta), id)?;
+            self.seen.yes();
+            Ok(got)
         }))
     }
 
@@ -619,8 +630,20 @@ impl Backend for Oci {
             let size = answer::length(headers).ok_or_else(|| answer::lacks("Content-Length"))?;
             Ok(answer::meta(key, size, headers))
         };
-        let (promise, target) = (&promises::HEAD_OBJECT, Target::Object(key));
-        Box::pin(self.answered(attempt, promise, target, |_, _| Ok(()), read))
+        Box::pin(async move {
+            let sink = attempt.timer.sink().clone();
+            let (promise, target) = (&promises::HEAD_OBJECT, Target::Object(key));
+            let head = self.answered(attempt, promise, target, |_, _| Ok(()), read).await;
+            match head {
+                Ok(meta) => {
+                    self.seen.yes();
+                    Ok(meta)
+                }
+                // A 401 is mended by what it was signed with, which is known.
+                Err(failure) if failure.kind == ErrorKind::Unauthenticated => Err(failure),
+                Err(failure) => explained(self, key, &self.seen, sink, failure).await,
+            }
+        })
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -653,7 +676,7 @@ impl Backend for Oci {
     ) -> Answer<'a, ()> {
         let fill = move |parts: &mut Parts, _: &Service| {
             if let Some(etag) = if_match {
-                parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
+                parts.headers.insert(header::IF_MATCH, etag::required(etag)?);
             }
             Ok(())
         };
@@ -702,13 +725,16 @@ impl Backend for Oci {
         let fill = |parts: &mut Parts, _: &Service| {
             answer::check_name(&request.to)?;
             let mut document = json!({ "sourceName": *request.from, "newName": *request.to });
-            if let Some(etag) = &request.from_etag {
+            if let Some(etag) = source_tag(request.from_etag.as_ref()) {
                 document["srcObjIfMatchETag"] = json!(etag);
             }
             match &request.mode {
                 PutMode::Overwrite => {}
                 PutMode::Create => document["newObjIfNoneMatchETag"] = json!("*"),
-                PutMode::Update(etag) => document["newObjIfMatchETag"] = json!(etag),
+                PutMode::Update(etag) => {
+                    etag::required(etag)?;
+                    document["newObjIfMatchETag"] = json!(etag);
+                }
             }
             parts.carry(&document);
             Ok(())
@@ -746,13 +772,14 @@ impl Backend for Oci {
                     "destinationBucket": bucket,
                     "destinationObjectName": *request.to,
                 });
-                if let Some(etag) = &request.from_etag {
+                if let Some(etag) = source_tag(request.from_etag.as_ref()) {
                     document["sourceObjectIfMatchETag"] = json!(etag);
                 }
                 match &request.mode {
                     PutMode::Overwrite => {}
                     PutMode::Create => document["destinationObjectIfNoneMatchETag"] = json!("*"),
                     PutMode::Update(etag) => {
+                        etag::required(etag)?;
                         document["destinationObjectIfMatchETag"] = json!(etag);
                     }
                 }
@@ -819,13 +846,15 @@ impl Backend for Oci {
                 parts.headers.insert(CHECKSUM_ALGORITHM, HeaderValue::from_static("CRC32C"));
             }
             let about = &request.about;
-            let metadata: std::collections::BTreeMap<_, _> = kept_metadata(about).collect();
+            let metadata: std::collections::BTreeMap<_, _> = kept_metadata(about)?.collect();
+            metadata::content("content-type", about.content_type())?;
             let mut document = json!({
                 "object": *request.key,
                 "contentType": about.content_type(),
                 "metadata": metadata,
             });
             for (name, text) in about.headers() {
+                metadata::content(name, text)?;
                 document[answer::camel_case(name)] = json!(text);
             }
             parts.carry(&document);
@@ -919,6 +948,19 @@ impl Backend for Oci {
         Box::pin(self.answered(attempt, promise, Target::Uploads, fill, read))
     }
 
+    fn has_parts<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, bool> {
+        let fill = |parts: &mut Parts, _: &Service| {
+            parts.query = query(&[("uploadId", Some(&upload.id)), ("limit", Some("1"))]);
+            Ok(())
+        };
+        let promise = &promises::LIST_PARTS;
+        let read = |headers: &HeaderMap, document: &[u8]| {
+            let parts: Vec<answer::Part> = answer::parsed(promise, headers, document)?;
+            Ok(!parts.is_empty())
+        };
+        Box::pin(self.answered(attempt, promise, Target::Upload(&upload.key), fill, read))
+    }
+
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         let fill = |parts: &mut Parts, service: &Service| {
             parts
@@ -948,6 +990,7 @@ impl Backend for Oci {
     }
 
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
+        self.seen.no();
         let (promise, target) = (&promises::DELETE_BUCKET, Target::Bucket);
         Box::pin(self.answered(attempt, promise, target, |_, _| Ok(()), |_, _| Ok(())))
     }
@@ -999,10 +1042,15 @@ fn condition(headers: &mut HeaderMap, mode: &PutMode) -> Result<(), Failure> {
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         }
         PutMode::Update(etag) => {
-            headers.insert(header::IF_MATCH, answer::value(etag.clone())?);
+            headers.insert(header::IF_MATCH, etag::required(etag)?);
         }
     }
     Ok(())
+}
+
+/// The tag that a source must have, where that can be asked.
+fn source_tag(tag: Option<&String>) -> Option<&str> {
+    tag.map(String::as_str).filter(|tag| etag::condition(tag).is_some())
 }
 
 fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Result<(), Failure> {
@@ -1021,24 +1069,20 @@ fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Resu
 }
 
 fn about_headers(headers: &mut HeaderMap, about: &About) -> Result<(), Failure> {
-    headers.insert(header::CONTENT_TYPE, answer::value(about.content_type().to_owned())?);
+    headers.insert(header::CONTENT_TYPE, metadata::content("content-type", about.content_type())?);
     for (name, text) in about.headers() {
-        headers.insert(HeaderName::from_static(name), answer::value(text.to_owned())?);
+        headers.insert(HeaderName::from_static(name), metadata::content(name, text)?);
     }
-    for (name, text) in kept_metadata(about) {
-        let name = HeaderName::try_from(name.as_str()).map_err(|e| {
-            Failure::new(ErrorKind::InvalidInput)
-                .message(format!("{name:?} cannot name user metadata"))
-                .source(e)
-        })?;
+    for (name, text) in kept_metadata(about)? {
+        let name = HeaderName::try_from(name.as_str())
+            .map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
         headers.insert(name, answer::value(text)?);
     }
     Ok(())
 }
 
 /// User metadata under the service's names, ours among them.
-fn kept_metadata(about: &About) -> impl Iterator<Item = (String, String)> {
-    let mark = about.mark.map(|mark| (answer::MARK.to_owned(), mark.to_string()));
-    let metadata = about.metadata.iter();
-    metadata.map(|(name, text)| (format!("opc-meta-{name}"), text.clone())).chain(mark)
+fn kept_metadata(about: &About) -> Result<impl Iterator<Item = (String, String)>, Failure> {
+    let sent = metadata::sent(about)?;
+    Ok(sent.into_iter().map(|(name, text)| (format!("opc-meta-{name}"), text)))
 }

@@ -31,5 +31,6 @@ promises! {
     UPLOAD_PART      = "UploadPart"                 PUT    [200]      [ETAG]                      Bytes;
     COMMIT_UPLOAD    = "CommitMultipartUpload"      POST   [200]      [ETAG]                      Bytes;
     ABORT_UPLOAD     = "AbortMultipartUpload"       DELETE [204]      [REQUEST_ID]                Bytes;
+    LIST_PARTS       = "ListMultipartUploadParts"   GET    [200]      []                          Json("parts");
     LIST_UPLOADS     = "ListMultipartUploads"       GET    [200]      []                          Json("uploads");
 }

@@ -30,5 +30,6 @@ promises! {
     COPY_PART       = "UploadPartCopy"          PUT    [200]      []                          Xml("CopyPartResult");
     COMPLETE_UPLOAD = "CompleteMultipartUpload" POST   [200]      []                          Xml("CompleteMultipartUploadResult");
     ABORT_UPLOAD    = "AbortMultipartUpload"    DELETE [204]      []                          Bytes;
+    LIST_PARTS      = "ListParts"               GET    [200]      []                          Xml("ListPartsResult");
     LIST_UPLOADS    = "ListMultipartUploads"    GET    [200]      []                          Xml("ListMultipartUploadsResult");
 }

@@ -69,9 +69,15 @@ final class KnownDirectories {
     }
   }
 
-  /** A file was written in a directory, which was not looked at again: it is known no longer than before. */
-  synchronized void wroteIn(String directory) {
-    if (!isFresh(seen.get(directory))) {
+  /**
+   * A file was written. Its directory, which was not looked at again, is known no longer than before.
+   *
+   * @param checked whether it was looked at before, and no ancestor was a file
+   */
+  synchronized void wrote(String file, boolean checked) {
+    seen.remove(file);
+    String directory = Keys.parent(file);
+    if (checked && !isFresh(seen.get(directory))) {
       add(directory, false);
     }
   }

@@ -182,7 +182,7 @@ final class Renames {
     if (source.hasObject()) {
       Entries object = source.object();
       store.rename(from, to, object.sizes[0], object.etags[0], mode);
-      known.wroteIn(Keys.parent(to));
+      known.wrote(to, true);
     }
     if (source.hasBelow()) {
       boolean marked;

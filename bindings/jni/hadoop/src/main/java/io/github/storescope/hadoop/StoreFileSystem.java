@@ -462,13 +462,13 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (key.isEmpty()) {
       throw new FileAlreadyExistsException(path + " is a directory");
     }
-    String parent = Keys.parent(key);
-    if (!unchecked && !settings.createPerformance()) {
+    boolean checked = !unchecked && !settings.createPerformance();
+    if (checked) {
       checkCreate(path, key, overwrite, recursive);
     }
     int mode = overwrite && settings.overwriteAllowed() ? Native.MODE_OVERWRITE : Native.MODE_CREATE;
     StoreOutputStream out =
-        new StoreOutputStream(store, makeQualified(path), key, mode, about, () -> known.wroteIn(parent));
+        new StoreOutputStream(store, makeQualified(path), key, mode, about, () -> known.wrote(key, checked));
     return new FSDataOutputStream(out, statistics);
   }
 

@@ -59,13 +59,24 @@ class KnownDirectoriesTest {
     KnownDirectories timed = new KnownDirectories(false, now::get);
     timed.add("a/b", true);
     now.addAndGet(KnownDirectories.MILLIS - 1);
-    timed.wroteIn("a/b");
+    timed.wrote("a/b/file", true);
     assertTrue(timed.contains("a/b") && timed.contains("a") && timed.hasMarker("a/b"));
     now.incrementAndGet();
     assertFalse(timed.contains("a/b") || timed.contains("a") || timed.hasMarker("a/b"));
     timed.add("a/b", false);
     assertTrue(timed.contains("a/b") && timed.contains("a"));
     assertFalse(timed.hasMarker("a/b"));
+  }
+
+  /** Nobody looked whether its directory is one. */
+  @Test
+  void aFileThatWasWrittenUncheckedTellsOfNoDirectory() {
+    known.wrote("a/file", false);
+    assertFalse(known.contains("a"));
+    known.add("a/b", false);
+    known.wrote("a/b", false);
+    assertTrue(known.contains("a"));
+    assertFalse(known.contains("a/b"), "it is a file now");
   }
 
   /** A file below a directory that has lost its marker would not be seen. */

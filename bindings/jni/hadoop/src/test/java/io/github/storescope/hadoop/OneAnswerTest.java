@@ -149,6 +149,17 @@ class OneAnswerTest extends OnABucket {
     }
   }
 
+  /** Whoever made both, and in which order, has the same answers. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whoMadeBothHasNoOtherAnswer(boolean fileFirst) throws Exception {
+    for (int round = 0; round < 2; round++) {
+      put(fileFirst == (round == 0) ? "/p/both.csv" : "/p/both.csv/below", 10);
+    }
+    assertTrue(fs.getFileStatus(new Path("/p/both.csv")).isFile());
+    assertEquals(List.of("/p/both.csv"), list(fs, "/p/both.csv"));
+  }
+
   /** What lies between the two names in order of bytes hides neither. */
   @Test
   void neighboursAreListed() throws Exception {
