@@ -191,7 +191,13 @@ impl Work for Rm {
             all.push((root(client, url)?, url.key(), meant));
         }
         for (store, key, meant) in all {
-            self.meant(&store, key, meant, tally).await?;
+            match self.meant(&store, key, meant, tally).await {
+                // The others are removed all the same.
+                Err(exit) if exit.is_missing() && self.urls.len() > 1 => {
+                    tally.failed(exit, json!({ "name": url_of(&store, key) }));
+                }
+                ended => ended?,
+            }
         }
         Ok(())
     }

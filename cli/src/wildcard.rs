@@ -66,9 +66,14 @@ impl Names {
         if self.raw || !has_wildcard(url.key()) || is_of_the_web(url) {
             return Ok(None);
         }
-        Pattern::new(url.key()).map(Some).map_err(|why| {
-            Exit::usage(format!("{url}: {why}; --raw takes the name as it is written"))
-        })
+        match Pattern::new(url.key()) {
+            Ok(pattern) => Ok(Some(pattern)),
+            // A bracket that does not close is a character, as in a shell.
+            Err(_) if !url.key().contains(['*', '?']) => Ok(None),
+            Err(why) => {
+                Err(Exit::usage(format!("{url}: {why}; --raw takes the name as it is written")))
+            }
+        }
     }
 
     /// What a URL means, once the store has been looked at. `acts`: whether a wrong guess could do harm.
@@ -349,6 +354,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_bracket_that_does_not_close_is_a_character() {
+        let names = Names::default();
+        let is_pattern = |key: &str| {
+            let url: StoreUrl = format!("s3://b/{key}").parse().unwrap();
+            names
+                .pattern(&url)
+                .map(|pattern| pattern.is_some())
+                .map_err(|exit| exit.message().len())
+        };
+        for (name, pattern) in
+            [("a[1", false), ("[]", false), ("a]", false), ("a[1]", true), ("a?", true)]
+        {
+            assert_eq!(is_pattern(name), Ok(pattern), "{name}");
+        }
+        is_pattern("a*[").unwrap_err();
     }
 
     #[test]

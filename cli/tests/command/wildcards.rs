@@ -42,7 +42,7 @@ fn ls_shows_what_matches() {
         let below = lines(&world, &["ls", "-r", &world.url("2026/*1")]);
         assert_eq!(below.len(), 3, "{below:?}");
         world.run(&["ls", &world.url("2027/*")]).ended(3, "no name matches");
-        world.run(&["ls", &world.url("2026/[")]).ended(2, "--raw");
+        world.run(&["ls", &world.url("2026/*[")]).ended(2, "--raw");
         let json = world.run(&["ls", "--json", &world.url("20*")]).well().json();
         assert_eq!(json[0]["prefix"], "2025/");
     });
@@ -154,7 +154,9 @@ fn rm_removes_what_matches_and_nothing_else() {
             world.run(&["rm", &world.url(all)]).ended(2, "--yes");
         }
         world.run(&["rm", &world.url("x*")]).ended(3, "no name matches");
-        world.run(&["rm", &world.url("a/[")]).ended(2, "--raw");
+        world.object("z", b"z");
+        world.run(&["rm", &world.url("x*"), &world.url("z")]).ended(1, "no name matches");
+        world.run(&["rm", &world.url("a/*[")]).ended(2, "--raw");
         assert_eq!(world.names().len(), 4);
         // Without -r folders are not meant, with it they are.
         world.run(&["rm", &world.url("a*")]).well();
@@ -171,6 +173,10 @@ fn a_name_with_wildcards_stays_within_reach_and_is_not_guessed_at() {
     by_both(|world| {
         let names = ["a*", "ab", "report1.pdf", "report[1].pdf", "t?/x", "t?y", "tz/x", "w?"];
         filled(&world, &names);
+        // A bracket that does not close is a character.
+        world.literal("b[1", "b[1");
+        assert_eq!(world.cat("b[1"), "b[1");
+        world.run(&["rm", &world.url("b[1")]).well();
         // Something else matches: neither is removed, moved or copied.
         for (args, name) in [
             (&["rm"][..], "a*"),
