@@ -9,10 +9,11 @@
 //! ```
 //!
 //! An ETag is the MD5 in hex, with `-N` of an object made of N parts; both APIs' conditions know
-//! both kinds of ETag. User metadata is `x-amz-meta-*` here and `opc-meta-*` there.
+//! both kinds of ETag. User metadata is `x-amz-meta-*` here and `opc-meta-*` there, text as RFC 2047 has it.
 #![allow(clippy::wildcard_imports, reason = "one input and one output an operation")]
 
 mod lists;
+mod metadata;
 mod objects;
 mod uploads;
 

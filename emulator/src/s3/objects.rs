@@ -15,7 +15,7 @@ use http::header::{
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::{Answer, Shared, Ticket, error, header_map, plan, set_checksums};
+use super::{Answer, Shared, Ticket, error, header_map, metadata, plan, set_checksums};
 use crate::actions::copied;
 use crate::intake::{Algorithm, Intake, Received};
 use crate::objects::{KEPT, check_name, default_tier, new_object, text};
@@ -177,12 +177,9 @@ pub(super) fn head(api: &Shared, request: S3Request<HeadObjectInput>) -> Answer<
 
 /// The headers that are kept with what is put.
 pub(super) fn kept_headers(headers: &HeaderMap) -> Headers {
-    let mut kept = Headers::new();
+    let mut kept = metadata::kept(headers);
     for (name, value) in headers {
-        if let Some(key) = name.as_str().strip_prefix("x-amz-meta-") {
-            let name = HeaderName::try_from(format!("opc-meta-{key}"));
-            kept.extend(name.ok().map(|name| (name, value.clone())));
-        } else if *name == CONTENT_ENCODING {
+        if *name == CONTENT_ENCODING {
             // `aws-chunked` is of the transfer, not of the object.
             let text = value.to_str().unwrap_or_default();
             let text: Vec<_> =
@@ -224,6 +221,7 @@ pub(super) async fn put(
 ) -> Answer<PutObjectOutput> {
     let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
     check_name(&key).map_err(error)?;
+    metadata::check(&request.headers)?;
     let tier = default_tier(api.storage(), &api.name(&bucket)).map_err(error)?;
     let condition = condition(&request.headers)?;
     let (body, length) = (request.input.body.take(), request.input.content_length);
@@ -385,6 +383,7 @@ pub(super) fn source(api: &Shared, headers: &HeaderMap) -> S3Result<Arc<Stored>>
 pub(super) fn copy(api: &Shared, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
     let (input, headers) = (&request.input, &request.headers);
     check_name(&input.key).map_err(error)?;
+    metadata::check(headers)?;
     let found = source(api, headers)?;
     if found.size > MAX_BYTES {
         return Err(S3Error::with_message(

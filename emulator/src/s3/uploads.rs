@@ -11,7 +11,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::lists::{encoded, limit};
 use super::objects::{checksum_type, condition, etag, kept_headers, receive, source, write_error};
-use super::{Answer, Shared, error, set_checksums};
+use super::{Answer, Shared, error, metadata, set_checksums};
 use crate::intake::{Algorithm, Received};
 use crate::objects::{check_name, default_tier, new_etag};
 use crate::reply::ApiError;
@@ -29,6 +29,7 @@ pub(super) fn create(
 ) -> Answer<CreateMultipartUploadOutput> {
     let input = request.input;
     check_name(&input.key).map_err(error)?;
+    metadata::check(&request.headers)?;
     let name = api.name(&input.bucket);
     let algorithm = match &input.checksum_algorithm {
         None => None,
