@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Unauthenticated,
     /// The store knows who asks and refuses (403).
     PermissionDenied,
+    /// The object lies in an archive: it must be restored before it can be read.
+    Archived,
     /// Too many requests, and the retries are used up (429, 503 SlowDown).
     Throttled,
     /// The store failed, and the retries are used up (5xx).
@@ -81,6 +83,7 @@ impl ErrorKind {
             ErrorKind::Changed => "the object changed while it was read",
             ErrorKind::Unauthenticated => "not authenticated",
             ErrorKind::PermissionDenied => "permission denied",
+            ErrorKind::Archived => "the object is archived",
             ErrorKind::Throttled => "throttled",
             ErrorKind::Server => "the store failed",
             ErrorKind::InvalidRange => "the range lies past the end",
@@ -112,6 +115,9 @@ impl ErrorKind {
                 "check user, tenancy, fingerprint and key_file of the profile, that the key is uploaded, and the clock"
             }
             ErrorKind::PermissionDenied => "a policy must allow this principal the operation",
+            ErrorKind::Archived => {
+                "restore it first, and read it when that has ended (hours): `oci os object restore`, or `aws s3api restore-object`"
+            }
             ErrorKind::Throttled => "lower the concurrency, or raise the retry settings",
             ErrorKind::Connect => "check endpoint, region and network",
             ErrorKind::Tls => {
@@ -324,7 +330,7 @@ pub(crate) struct Details {
     pub(crate) hint: Option<String>,
     /// The server's `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
-    /// The server's `Date`, on a 401.
+    /// The server's `Date`, on a refusal of who asks.
     pub(crate) server_date: Option<SystemTime>,
     /// What a request that got a 401 was signed with.
     pub(crate) presented: Option<Presented>,
@@ -332,6 +338,8 @@ pub(crate) struct Details {
     pub(crate) stale_connection: bool,
     /// The store cannot have seen the request.
     pub(crate) unsent: bool,
+    /// Requests that the attempt made besides its own, to learn why it failed.
+    pub(crate) besides: u32,
     pub(crate) source: Option<Source>,
 }
 
@@ -364,6 +372,7 @@ impl Failure {
             presented: None,
             stale_connection: false,
             unsent: false,
+            besides: 0,
             source: None,
         }))
     }
@@ -427,7 +436,8 @@ impl From<Error> for std::io::Error {
     fn from(error: Error) -> std::io::Error {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
-            ErrorKind::NotFound | ErrorKind::BucketNotFound => Io::NotFound,
+            // Of a bucket that is not there nobody knows what it holds.
+            ErrorKind::NotFound => Io::NotFound,
             ErrorKind::AlreadyExists => Io::AlreadyExists,
             ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => Io::PermissionDenied,
             ErrorKind::Timeout => Io::TimedOut,

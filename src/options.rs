@@ -180,7 +180,9 @@ impl PutOptions {
         self
     }
 
-    /// An item of user metadata; names are case-insensitive and come back in lower case.
+    /// An item of user metadata; names are case-insensitive and come back in lower case. A value that no header can hold
+    /// (not ASCII, a control character, a blank at its end) is sent as RFC 2047 has it, and comes back as it was given.
+    /// A name that no header can have, or more than a request can carry, is `InvalidInput`.
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> PutOptions {
         self.about.metadata.insert(name.into(), value.into());

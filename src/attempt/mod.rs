@@ -209,6 +209,7 @@ impl Call {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            self.attempts += std::mem::take(&mut failure.besides);
             if matches!(failure.kind, ErrorKind::Config | ErrorKind::InvalidInput) {
                 // Nothing was sent.
                 self.attempts -= 1;

@@ -11,6 +11,10 @@ pub(crate) mod oci;
 #[cfg(feature = "s3")]
 pub(crate) mod s3;
 
+pub(crate) mod etag;
+mod metadata;
+mod unsaid;
+
 use crate::auth::Again;
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
@@ -144,6 +148,12 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     ) -> Answer<'a, UploadPage> {
         let _ = (prefix, page);
         refused(attempt, "listing writes by parts")
+    }
+
+    /// Whether a write by parts holds any.
+    fn has_parts<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, bool> {
+        let _ = upload;
+        refused(attempt, "listing parts")
     }
 
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()>;

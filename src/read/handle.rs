@@ -7,7 +7,7 @@ use super::block::{Block, Cause, End, Fetching};
 use super::plan::{self, Limits, Request, Segment, Sizes};
 use super::predict::Predictor;
 use crate::attempt::{Call, Hedging, ObjectBody, Repeat};
-use crate::backend::{Backend, Checksum, GetRange, GetReply, GetRequest, ObjectMeta};
+use crate::backend::{Backend, Checksum, GetRange, GetReply, GetRequest, ObjectMeta, etag as tags};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::timing::{Live, Sink, now_ns};
@@ -593,10 +593,8 @@ impl Handle {
         meta: Option<&ObjectMeta>,
     ) -> Result<(), Failure> {
         let mut state = self.state();
-        let differs = |known: &Option<String>| {
-            known.as_ref().zip(etag).is_some_and(|(known, told)| known != told)
-        };
-        if state.size.is_some_and(|known| known != size) || differs(&state.etag) {
+        let differs = tags::differ(state.etag.as_deref(), etag.map(String::as_str));
+        if state.size.is_some_and(|known| known != size) || differs {
             let was = format!(
                 "it had {:?} bytes and ETag {:?}, and has {size} and {etag:?}",
                 state.size, state.etag

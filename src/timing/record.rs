@@ -204,6 +204,11 @@ impl AttemptTimer {
         AttemptTimer::start(&self.sink, operation)
     }
 
+    /// Where it is recorded.
+    pub(crate) fn sink(&self) -> &Sink {
+        &self.sink
+    }
+
     pub(crate) fn client_request_id(&self) -> RequestId {
         self.client_request_id
     }

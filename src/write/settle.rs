@@ -2,7 +2,7 @@
 //! Writes whose answer was lost: what stands in the store tells whether they happened, never a second answer.
 
 use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
-use crate::backend::{Checksum, CommitRequest, ObjectMeta, PutMode, PutRequest};
+use crate::backend::{Checksum, CommitRequest, ObjectMeta, PutMode, PutRequest, etag};
 use crate::error::{ErrorKind, Failure};
 use crate::store::{Store, unsettled_by};
 use crate::timing::RequestId;
@@ -61,7 +61,7 @@ async fn look(
         Err(failure) => return Err(failure),
     };
     if let PutMode::Update(before) = mode
-        && meta.etag.as_ref() == Some(before)
+        && meta.etag.as_ref().is_some_and(|now| etag::same(now, before))
     {
         return Ok(Looked::Undone);
     }

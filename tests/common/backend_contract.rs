@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 use storescope::{
     ChecksumMode, Client, CopyOptions, DeleteOptions, Error, ErrorKind, GetOptions, GetRange,
-    ListEntry, ListOptions, Payload, PutMode, PutOptions, RenameOptions, Store, StoreOptions,
-    StoreUrl, Writer,
+    ListEntry, ListOptions, Payload, PutMode, PutOptions, ReadOptions, RenameOptions, Store,
+    StoreOptions, StoreUrl, Writer,
 };
 
 /// Which protocol a backend speaks, where they promise different things.
@@ -600,6 +600,15 @@ pub(crate) async fn a_missing_bucket_is_not_a_missing_object(on: Fixture) {
         store.put("k", &b"x"[..], PutOptions::new()).await.unwrap_err(),
         store.delete("k", DeleteOptions::new()).await.unwrap_err(),
         store.list("", ListOptions::new()).next().await.unwrap().unwrap_err(),
+        // A HEAD's answer does not say which of the two is missing.
+        store.head("k").await.unwrap_err(),
+        store.reader("k", ReadOptions::new()).meta().await.unwrap_err(),
+        store.reader("k", ReadOptions::new()).read_at(0..1).await.unwrap_err(),
+        store.copy("k", (&on.store(), "k"), CopyOptions::new()).await.unwrap_err(),
+        store.rename("k", "l", RenameOptions::new()).await.unwrap_err(),
+        store.begin_upload("k", PutOptions::new()).await.unwrap_err(),
+        store.put("k", &b"x"[..], PutOptions::new().mode(PutMode::Create)).await.unwrap_err(),
+        store.uploads("").next().await.unwrap().unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::BucketNotFound, "{error}");
         assert!(!error.is_not_found() && error.object().unwrap().contains("no-such-bucket"));

@@ -263,6 +263,70 @@ pub(crate) fn read_head(stream: &mut impl std::io::Read) -> bool {
     true
 }
 
+/// A request as a server of [`scripted`] sees it.
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    head: String,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, text)| text.trim())
+            .next()
+    }
+
+    /// First and last byte that are asked for, of an object of so many.
+    pub(crate) fn range(&self, size: usize) -> Option<(usize, usize)> {
+        let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        match (first.parse::<usize>(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) => Some((first, last.min(size - 1))),
+            (Ok(first), Err(_)) => Some((first, size - 1)),
+            (Err(_), Ok(bytes)) => Some((size.saturating_sub(bytes), size - 1)),
+            _ => None,
+        }
+    }
+}
+
+/// A server on loopback that answers each request, which may have no body, with these bytes; and closes the connection
+/// behind an answer that says so.
+pub(crate) fn scripted(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> String {
+    use std::io::{Read as _, Write as _};
+    let address = raw_server(move |mut stream| {
+        loop {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut byte) {
+                    Ok(1) => head.push(byte[0]),
+                    _ => return,
+                }
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let mut words = head.split(' ').map(str::to_owned);
+            let (method, target) = (words.next().unwrap(), words.next().unwrap());
+            let bytes = answer(&Asked { method, target, head });
+            let closes = bytes.windows(17).any(|part| part == b"connection: close");
+            if stream.write_all(&bytes).is_err() || closes {
+                return;
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Settings of a client of an S3 server at this address that checks no signature.
+pub(crate) fn s3_elsewhere(endpoint: String) -> Config {
+    Config::default()
+        .endpoint(endpoint)
+        .region("us-east-1".to_owned())
+        .access_key_id("AKIAEXAMPLE".to_owned())
+        .secret_access_key(storescope::config::Secret::from("secret"))
+}
+
 /// What this thread logs by `tracing`, as text.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);

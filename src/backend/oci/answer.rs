@@ -3,7 +3,7 @@
 
 use crate::backend::{
     Bucket, BucketPage, Checksum, Copied, GetReply, GetRequest, LazyMeta, ListPage, Next,
-    ObjectMeta, Upload, UploadPage,
+    ObjectMeta, Upload, UploadPage, etag, metadata,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
@@ -86,7 +86,7 @@ pub(super) async fn refusal(response: Response) -> Failure {
     let mut failure = Failure::new(kind(status, document.code.as_deref()));
     failure.status = Some(status.as_u16());
     failure.code = document.code;
-    failure.message = document.message.unwrap_or_default();
+    failure.message = document.message.unwrap_or_else(|| without_code(status.as_u16()));
     failure.request_id = text(&headers, "opc-request-id").map(str::to_owned);
     failure.retry_after = text(&headers, "retry-after").and_then(retry_after);
     if status == StatusCode::UNAUTHORIZED {
@@ -96,15 +96,29 @@ pub(super) async fn refusal(response: Response) -> Failure {
     failure
 }
 
+/// What to say of a 404 that is not told to be the object's.
+pub(in crate::backend) fn without_code(status: u16) -> String {
+    if status == 404 { "the answer names no reason for its 404" } else { "" }.to_owned()
+}
+
 fn kind(status: StatusCode, code: Option<&str>) -> ErrorKind {
     match (status.as_u16(), code) {
         (401, _) => ErrorKind::Unauthenticated,
         (403, _) => ErrorKind::PermissionDenied,
+        (404, Some("ObjectNotFound" | "UploadNotFound" | "NoSuchUpload")) => ErrorKind::NotFound,
         // One live tester saw 404 BucketNotFound for valid requests (spec §4.1): never taken for "object absent".
-        (404, Some("BucketNotFound" | "NamespaceNotFound" | "NotAuthorizedOrNotFound")) => {
-            ErrorKind::BucketNotFound
-        }
-        (404, _) => ErrorKind::NotFound,
+        (
+            404,
+            Some(
+                "BucketNotFound"
+                | "NamespaceNotFound"
+                | "NotAuthorizedOrNotFound"
+                | "PreauthenticatedRequestNotFound",
+            ),
+        ) => ErrorKind::BucketNotFound,
+        // A server that is not the service says nothing of the object; nor does a 404 of another code, below.
+        (404, None) => ErrorKind::Protocol,
+        (409, Some("NotRestored" | "RestoreInProgress")) => ErrorKind::Archived,
         (304 | 412, _) => ErrorKind::Precondition,
         (416, _) => ErrorKind::InvalidRange,
         (429, _) | (503, Some("SlowDown" | "TooManyRequests")) => ErrorKind::Throttled,
@@ -131,9 +145,9 @@ pub(in crate::backend) fn get(
     let Response { status, headers, mut body } = response;
     match range_of(request, status, &headers) {
         Ok((range, size)) => {
-            let etag = text(&headers, header::ETAG).map(str::to_owned);
+            let etag = etag(&headers);
             match (&request.if_match, &etag) {
-                (Some(wanted), Some(etag)) if wanted != etag => {
+                (Some(wanted), Some(etag)) if !etag::same(wanted, etag) => {
                     let changed = format!("asked for ETag {wanted}, got {etag}");
                     return Err(body.fail(Failure::new(ErrorKind::Changed).message(changed)));
                 }
@@ -233,11 +247,11 @@ pub(in crate::backend) fn described(
     prefix: &str,
     mark: &str,
 ) -> ObjectMeta {
-    let owned = |name: &str| text(headers, name).map(str::to_owned);
+    let owned = |name: &str| headers.get(name).map(|value| metadata::text(value).into_owned());
     let user =
-        headers.iter().filter(|(name, _)| name.as_str() != mark).filter_map(|(name, text)| {
+        headers.iter().filter(|(name, _)| name.as_str() != mark).filter_map(|(name, value)| {
             let name = name.as_str().strip_prefix(prefix)?;
-            Some((name.to_owned(), text.to_str().ok()?.to_owned()))
+            Some((name.to_owned(), metadata::received(value)))
         });
     ObjectMeta {
         key: key.to_owned(),
@@ -317,7 +331,7 @@ pub(super) fn list(document: &[u8]) -> Result<ListPage, Failure> {
 }
 
 pub(in crate::backend) fn etag(headers: &HeaderMap) -> Option<String> {
-    text(headers, header::ETAG).map(str::to_owned)
+    headers.get(header::ETAG).map(|tag| metadata::text(tag).into_owned())
 }
 
 /// `content-type` as JSON writes it: `contentType`.
@@ -362,6 +376,13 @@ pub(super) fn uploads(document: &[u8], headers: &HeaderMap) -> Result<UploadPage
         uploads: uploads.collect(),
         next: text(headers, "opc-next-page").map(str::to_owned),
     })
+}
+
+/// Whether a list of parts names any.
+pub(super) fn has_parts(document: &[u8]) -> Result<bool, Failure> {
+    let parts: Vec<serde_json::Value> =
+        serde_json::from_slice(document).map_err(|e| malformed("ListMultipartUploadParts", e))?;
+    Ok(!parts.is_empty())
 }
 
 /// A result for each key; the answer names those that failed.
@@ -446,8 +467,11 @@ pub(super) fn work_failure(document: &[u8]) -> Failure {
     };
     let mut failure = Failure::new(match code.as_deref() {
         Some("ObjectNotFound") => ErrorKind::NotFound,
-        Some("BucketNotFound" | "NamespaceNotFound") => ErrorKind::BucketNotFound,
+        Some("BucketNotFound" | "NamespaceNotFound" | "NotAuthorizedOrNotFound") => {
+            ErrorKind::BucketNotFound
+        }
         Some("IfMatchFailed" | "IfNoneMatchFailed" | "NoEtagMatch") => ErrorKind::Precondition,
+        Some("NotRestored" | "RestoreInProgress") => ErrorKind::Archived,
         _ => ErrorKind::Rejected,
     });
     failure.code = code;

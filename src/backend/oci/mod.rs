@@ -16,7 +16,8 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, BucketPage, Checksum, CommitRequest, Copied,
     CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest, ObjectMeta, Part,
     PartRequest, Place, PutMode, PutRequest, RenameRequest, ServiceId, Upload, UploadPage,
-    UploadRequest, exists,
+    UploadRequest, etag, exists, metadata,
+    unsaid::{Seen, explained},
 };
 use crate::auth::{self, Again, Presented, Signed, Signer};
 use crate::config::{Auth, Config, Profile};
@@ -65,6 +66,8 @@ pub(crate) struct Oci {
     namespace: OnceCell<String>,
     /// `/n/{namespace}/b/{bucket}/o/`, encoded.
     objects: OnceCell<String>,
+    /// Whether objects of the bucket may be read: a listing needs another permission, and shows nothing.
+    seen: Seen,
 }
 
 /// What the first request finds out.
@@ -135,6 +138,7 @@ impl Oci {
             service: OnceCell::new(),
             namespace: OnceCell::new(),
             objects: OnceCell::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -366,7 +370,12 @@ impl Oci {
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
         read: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure> + Send,
     ) -> Result<T, Failure> {
-        let (response, id) = self.exchange(attempt, method, target, fill).await?;
+        let exchanged = self.exchange(attempt, method, target, fill).await;
+        let (response, id) = exchanged.inspect_err(|failure| {
+            if failure.kind == ErrorKind::BucketNotFound {
+                self.seen.no();
+            }
+        })?;
         let Response { headers, body, .. } = response;
         let document = body.collect(DOCUMENT_LIMIT).await;
         named(document.and_then(|document| read(&headers, &document)), id)
@@ -572,14 +581,21 @@ impl Backend for Oci {
                 set(&mut parts.headers, header::RANGE, range.header());
                 parts.ranged = true;
             }
-            if let Some(etag) = &request.if_match {
-                parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
+            if let Some(tag) = request.if_match.as_deref().and_then(etag::condition) {
+                parts.headers.insert(header::IF_MATCH, tag);
             }
             Ok(())
         };
         let exchange = self.exchange(attempt, Method::GET, Target::Object(&request.key), fill);
         Box::pin(exchange.map(|answered| {
-            let (response, id) = answered?;
+            let (response, id) = match answered {
+                Ok(answered) => answered,
+                Err(failure) => {
+                    self.seen.refused(&failure);
+                    return Err(failure);
+                }
+            };
+            self.seen.yes();
             named(answer::get(request, response, answer::meta), id)
         }))
     }
@@ -589,8 +605,20 @@ impl Backend for Oci {
             let size = answer::length(headers).ok_or_else(|| answer::lacks("Content-Length"))?;
             Ok(answer::meta(key, size, headers))
         };
-        let target = Target::Object(key);
-        Box::pin(self.answered(attempt, Method::HEAD, target, |_, _| Ok(()), read))
+        Box::pin(async move {
+            let sink = attempt.timer.sink().clone();
+            let target = Target::Object(key);
+            let head = self.answered(attempt, Method::HEAD, target, |_, _| Ok(()), read).await;
+            match head {
+                Ok(meta) => {
+                    self.seen.yes();
+                    Ok(meta)
+                }
+                // A 401 is mended by what it was signed with, which is known.
+                Err(failure) if failure.kind == ErrorKind::Unauthenticated => Err(failure),
+                Err(failure) => explained(self, key, &self.seen, sink, failure).await,
+            }
+        })
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -623,7 +651,7 @@ impl Backend for Oci {
     ) -> Answer<'a, ()> {
         let fill = move |parts: &mut Parts, _: &Service| {
             if let Some(etag) = if_match {
-                parts.headers.insert(header::IF_MATCH, answer::value(etag.to_owned())?);
+                parts.headers.insert(header::IF_MATCH, etag::required(etag)?);
             }
             Ok(())
         };
@@ -668,13 +696,16 @@ impl Backend for Oci {
         let fill = |parts: &mut Parts, _: &Service| {
             answer::check_name(&request.to)?;
             let mut document = json!({ "sourceName": *request.from, "newName": *request.to });
-            if let Some(etag) = &request.from_etag {
+            if let Some(etag) = source_tag(request.from_etag.as_ref()) {
                 document["srcObjIfMatchETag"] = json!(etag);
             }
             match &request.mode {
                 PutMode::Overwrite => {}
                 PutMode::Create => document["newObjIfNoneMatchETag"] = json!("*"),
-                PutMode::Update(etag) => document["newObjIfMatchETag"] = json!(etag),
+                PutMode::Update(etag) => {
+                    etag::required(etag)?;
+                    document["newObjIfMatchETag"] = json!(etag);
+                }
             }
             parts.carry(&document);
             Ok(())
@@ -707,13 +738,14 @@ impl Backend for Oci {
                     "destinationBucket": bucket,
                     "destinationObjectName": *request.to,
                 });
-                if let Some(etag) = &request.from_etag {
+                if let Some(etag) = source_tag(request.from_etag.as_ref()) {
                     document["sourceObjectIfMatchETag"] = json!(etag);
                 }
                 match &request.mode {
                     PutMode::Overwrite => {}
                     PutMode::Create => document["destinationObjectIfNoneMatchETag"] = json!("*"),
                     PutMode::Update(etag) => {
+                        etag::required(etag)?;
                         document["destinationObjectIfMatchETag"] = json!(etag);
                     }
                 }
@@ -772,13 +804,15 @@ impl Backend for Oci {
                 parts.headers.insert(CHECKSUM_ALGORITHM, HeaderValue::from_static("CRC32C"));
             }
             let about = &request.about;
-            let metadata: std::collections::BTreeMap<_, _> = kept_metadata(about).collect();
+            let metadata: std::collections::BTreeMap<_, _> = kept_metadata(about)?.collect();
+            metadata::content("content-type", about.content_type())?;
             let mut document = json!({
                 "object": *request.key,
                 "contentType": about.content_type(),
                 "metadata": metadata,
             });
             for (name, text) in about.headers() {
+                metadata::content(name, text)?;
                 document[answer::camel_case(name)] = json!(text);
             }
             parts.carry(&document);
@@ -868,6 +902,15 @@ impl Backend for Oci {
         Box::pin(self.answered(attempt, Method::GET, Target::Uploads, fill, read))
     }
 
+    fn has_parts<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, bool> {
+        let fill = |parts: &mut Parts, _: &Service| {
+            parts.query = query(&[("uploadId", Some(&upload.id)), ("limit", Some("1"))]);
+            Ok(())
+        };
+        let read = |_: &HeaderMap, document: &[u8]| answer::has_parts(document);
+        Box::pin(self.answered(attempt, Method::GET, Target::Upload(&upload.key), fill, read))
+    }
+
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         let fill = |parts: &mut Parts, service: &Service| {
             parts
@@ -888,6 +931,7 @@ impl Backend for Oci {
 
     fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         let target = Target::Bucket;
+        self.seen.no();
         Box::pin(self.answered(attempt, Method::DELETE, target, |_, _| Ok(()), |_, _| Ok(())))
     }
 
@@ -935,10 +979,15 @@ fn condition(headers: &mut HeaderMap, mode: &PutMode) -> Result<(), Failure> {
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
         }
         PutMode::Update(etag) => {
-            headers.insert(header::IF_MATCH, answer::value(etag.clone())?);
+            headers.insert(header::IF_MATCH, etag::required(etag)?);
         }
     }
     Ok(())
+}
+
+/// The tag that a source must have, where that can be asked.
+fn source_tag(tag: Option<&String>) -> Option<&str> {
+    tag.map(String::as_str).filter(|tag| etag::condition(tag).is_some())
 }
 
 fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Result<(), Failure> {
@@ -957,24 +1006,20 @@ fn checksum_headers(headers: &mut HeaderMap, checksum: Option<Checksum>) -> Resu
 }
 
 fn about_headers(headers: &mut HeaderMap, about: &About) -> Result<(), Failure> {
-    headers.insert(header::CONTENT_TYPE, answer::value(about.content_type().to_owned())?);
+    headers.insert(header::CONTENT_TYPE, metadata::content("content-type", about.content_type())?);
     for (name, text) in about.headers() {
-        headers.insert(HeaderName::from_static(name), answer::value(text.to_owned())?);
+        headers.insert(HeaderName::from_static(name), metadata::content(name, text)?);
     }
-    for (name, text) in kept_metadata(about) {
-        let name = HeaderName::try_from(name.as_str()).map_err(|e| {
-            Failure::new(ErrorKind::InvalidInput)
-                .message(format!("{name:?} cannot name user metadata"))
-                .source(e)
-        })?;
+    for (name, text) in kept_metadata(about)? {
+        let name = HeaderName::try_from(name.as_str())
+            .map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
         headers.insert(name, answer::value(text)?);
     }
     Ok(())
 }
 
 /// User metadata under the service's names, ours among them.
-fn kept_metadata(about: &About) -> impl Iterator<Item = (String, String)> {
-    let mark = about.mark.map(|mark| (answer::MARK.to_owned(), mark.to_string()));
-    let metadata = about.metadata.iter();
-    metadata.map(|(name, text)| (format!("opc-meta-{name}"), text.clone())).chain(mark)
+fn kept_metadata(about: &About) -> Result<impl Iterator<Item = (String, String)>, Failure> {
+    let sent = metadata::sent(about)?;
+    Ok(sent.into_iter().map(|(name, text)| (format!("opc-meta-{name}"), text)))
 }

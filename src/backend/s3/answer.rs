@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers of S3, checked, and its errors as ours.
 
-use crate::backend::oci::answer::{described, length, retry_after, text};
-use crate::backend::{Checksum, ObjectMeta};
+use crate::backend::oci::answer::{described, length, retry_after, text, without_code};
+use crate::backend::{Checksum, ObjectMeta, etag};
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
 use base64::Engine;
@@ -13,7 +13,7 @@ use hyper::HeaderMap;
 pub(super) const DOCUMENT_LIMIT: usize = 16 << 20;
 
 /// The metadata that names the call which wrote an object under a condition (`ObjectMeta::mark`).
-pub(super) const MARK: &str = "x-amz-meta-storescope-write";
+const MARK: &str = "x-amz-meta-storescope-write";
 
 pub(super) const METADATA: &str = "x-amz-meta-";
 
@@ -23,46 +23,70 @@ pub(super) const CRC32C: &str = "x-amz-checksum-crc32c";
 pub(super) async fn refusal(response: Response) -> Failure {
     let Response { status, headers, body } = response;
     let document = body.collect(DOCUMENT_LIMIT).await.unwrap_or_default();
-    let (code, message) = read_error(&document);
-    failure(status.as_u16(), code, message, |name| text(&headers, name))
+    let told = read_error(&document);
+    failure(status.as_u16(), told, |name| text(&headers, name))
 }
 
-/// Code and message of an error's document.
-fn read_error(document: &[u8]) -> (Option<String>, Option<String>) {
+/// What an error's document says.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+    /// The region that the bucket lies in.
+    pub(super) region: Option<String>,
+}
+
+fn read_error(document: &[u8]) -> Told {
     let Some(parsed) =
         std::str::from_utf8(document).ok().and_then(|text| roxmltree::Document::parse(text).ok())
     else {
-        return (None, None);
+        return Told::default();
     };
     let of = |tag: &str| {
         let node = parsed.descendants().find(|node| node.has_tag_name(tag))?;
         Some(node.text()?.to_owned())
     };
-    (of("Code"), of("Message"))
+    Told { code: of("Code"), message: of("Message"), region: of("Region") }
+}
+
+/// The region in `…; the region 'a' is wrong; expecting 'b'`.
+fn expected(message: &str) -> Option<&str> {
+    message.split_once("expecting '")?.1.split_once('\'').map(|(region, _)| region)
 }
 
 /// What a status, code and headers mean.
 pub(super) fn failure<'a>(
     status: u16,
-    code: Option<String>,
-    message: Option<String>,
+    told: Told,
     header: impl Fn(&'static str) -> Option<&'a str>,
 ) -> Failure {
+    let Told { code, message, region } = told;
     let mut failure = Failure::new(kind(status, code.as_deref()));
     failure.status = Some(status);
-    failure.message = message.unwrap_or_default();
     failure.request_id = header("x-amz-request-id").map(str::to_owned);
     failure.retry_after = header("retry-after").and_then(retry_after);
-    if failure.kind == ErrorKind::Unauthenticated {
+    if matches!(status, 400 | 401 | 403) {
         failure.server_date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     }
     let misdirected = matches!(status, 301 | 307)
-        || code.as_deref() == Some("AuthorizationHeaderMalformed")
-        || code.as_deref() == Some("IllegalLocationConstraintException");
-    if let Some(region) = header("x-amz-bucket-region").filter(|_| misdirected) {
+        || matches!(
+            code.as_deref(),
+            Some("AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
+        )
+        // A HEAD's answer has no code.
+        || (status == 400 && code.is_none());
+    let region = header("x-amz-bucket-region")
+        .or(region.as_deref())
+        .or_else(|| message.as_deref().and_then(expected));
+    if let Some(region) = region.filter(|_| misdirected) {
         failure.kind = ErrorKind::Config;
         failure.hint = Some(format!("the bucket lies in the region {region}: set region={region}"));
     }
+    if code.as_deref() == Some("MetadataTooLarge") {
+        failure.hint = Some("user metadata has at most 2,048 bytes: shorten it".to_owned());
+    }
+    failure.message = message
+        .unwrap_or_else(|| if code.is_none() { without_code(status) } else { String::new() });
     failure.code = code;
     failure
 }
@@ -79,13 +103,20 @@ pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
                 | "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch"
                 | "RequestTimeTooSkewed"
-                | "RequestExpired",
+                | "RequestExpired"
+                | "NotSignedUp"
+                | "AuthFailure"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException",
             ),
         )
         | (401, _) => ErrorKind::Unauthenticated,
+        (_, Some("InvalidObjectState" | "ObjectNotInActiveTierError")) => ErrorKind::Archived,
         (403, _) => ErrorKind::PermissionDenied,
-        (404, Some("NoSuchBucket")) => ErrorKind::BucketNotFound,
-        (404, _) => ErrorKind::NotFound,
+        (404, Some("NoSuchKey" | "NoSuchUpload" | "NoSuchVersion")) => ErrorKind::NotFound,
+        (404, Some("NoSuchBucket" | "NoSuchAccessPoint")) => ErrorKind::BucketNotFound,
+        // A server that is not the service says nothing of the object; nor does a 404 of another code, below.
+        (404, None) => ErrorKind::Protocol,
         (_, Some("BucketAlreadyExists" | "BucketAlreadyOwnedByYou")) => ErrorKind::AlreadyExists,
         (304 | 412, _) => ErrorKind::Precondition,
         (416, _) => ErrorKind::InvalidRange,
@@ -100,16 +131,15 @@ pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
 pub(super) fn meta(key: &str, size: u64, headers: &HeaderMap) -> ObjectMeta {
     let told = described(key, size, headers, METADATA, MARK);
     ObjectMeta {
-        etag: told.etag.as_deref().map(quoted),
         checksum: checksum(headers),
         version: text(headers, "x-amz-version-id").map(str::to_owned),
         ..told
     }
 }
 
-/// An ETag as HTTP has it: some servers leave the quotes out in one place or other.
-pub(super) fn quoted(etag: &str) -> String {
-    if etag.ends_with('"') { etag.to_owned() } else { format!("\"{etag}\"") }
+/// A document's ETag as HTTP has it: some servers leave the quotes out there, and have them in headers.
+pub(super) fn quoted(tag: &str) -> String {
+    if etag::is_quoted(etag::strong(tag)) { tag.to_owned() } else { format!("\"{tag}\"") }
 }
 
 pub(super) fn head(key: &str, headers: &HeaderMap) -> Option<ObjectMeta> {
@@ -188,16 +218,68 @@ mod tests {
     fn errors_are_read() {
         let document =
             b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>gone</Message></Error>";
-        assert_eq!(read_error(document), (Some("NoSuchKey".to_owned()), Some("gone".to_owned())));
-        assert_eq!(read_error(b"<html>"), (None, None));
+        let told = read_error(document);
+        assert_eq!(
+            (told.code.as_deref(), told.message.as_deref()),
+            (Some("NoSuchKey"), Some("gone"))
+        );
+        assert_eq!(read_error(b"<html>"), Told::default());
+    }
+
+    fn coded(status: u16, code: &str) -> ErrorKind {
+        failure(status, Told { code: Some(code.to_owned()), ..Told::default() }, |_| None).kind
+    }
+
+    #[test]
+    fn only_the_objects_own_404_says_that_it_is_not_there() {
+        assert_eq!(coded(404, "NoSuchKey"), ErrorKind::NotFound);
+        assert_eq!(coded(404, "NoSuchBucket"), ErrorKind::BucketNotFound);
+        assert_eq!(coded(404, "NoSuchCORSConfiguration"), ErrorKind::Rejected);
+        let page = failure(404, Told::default(), |_| None);
+        assert_eq!(page.kind, ErrorKind::Protocol);
+        assert!(page.message.contains("no reason"));
+    }
+
+    #[test]
+    fn a_code_tells_more_than_its_status() {
+        for code in ["SignatureDoesNotMatch", "InvalidAccessKeyId", "RequestTimeTooSkewed"] {
+            assert_eq!(coded(403, code), ErrorKind::Unauthenticated, "{code}");
+        }
+        assert_eq!(coded(403, "InvalidObjectState"), ErrorKind::Archived);
+        assert_eq!(coded(403, "AccessDenied"), ErrorKind::PermissionDenied);
     }
 
     #[test]
     fn a_bucket_elsewhere_names_its_region() {
-        let elsewhere = failure(301, Some("PermanentRedirect".to_owned()), None, |name| {
-            (name == "x-amz-bucket-region").then_some("eu-west-1")
-        });
-        assert!(elsewhere.hint.as_ref().unwrap().contains("region=eu-west-1"));
+        let by_header = |name: &'static str| (name == "x-amz-bucket-region").then_some("eu-west-1");
+        let told = |code: Option<&str>, message: Option<&str>, region: Option<&str>| Told {
+            code: code.map(str::to_owned),
+            message: message.map(str::to_owned),
+            region: region.map(str::to_owned),
+        };
+        let malformed = Some("AuthorizationHeaderMalformed");
+        let message = "the region 'us-east-1' is wrong; expecting 'eu-west-1'";
+        for elsewhere in [
+            failure(301, told(Some("PermanentRedirect"), None, None), by_header),
+            failure(301, Told::default(), by_header),
+            failure(400, Told::default(), by_header),
+            failure(400, told(malformed, None, Some("eu-west-1")), |_| None),
+            failure(400, told(malformed, Some(message), None), |_| None),
+        ] {
+            assert_eq!(elsewhere.kind, ErrorKind::Config);
+            assert!(elsewhere.hint.as_ref().unwrap().contains("region=eu-west-1"));
+        }
+        assert_eq!(
+            failure(400, told(Some("InvalidArgument"), None, None), by_header).kind,
+            ErrorKind::Rejected
+        );
+    }
+
+    #[test]
+    fn tags_of_documents_are_quoted() {
+        assert_eq!(quoted("abc"), "\"abc\"");
+        assert_eq!(quoted("\"abc\""), "\"abc\"");
+        assert_eq!(quoted("W/\"abc\""), "W/\"abc\"");
     }
 
     #[test]

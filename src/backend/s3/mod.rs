@@ -23,7 +23,9 @@ use super::{
     Abilities, About, Answer, Attempt, Backend, Bucket, BucketPage, Checksum, CommitRequest,
     Copied, CopyPartRequest, CopyRequest, GetRange, GetReply, GetRequest, ListPage, ListRequest,
     Next, ObjectMeta, Part, PartRequest, Place, PutMode, PutRequest, ServiceId, Upload, UploadPage,
-    UploadRequest, exists, unsent,
+    UploadRequest, etag as tags, exists, metadata,
+    unsaid::{Seen, explained},
+    unsent,
 };
 use crate::auth::Again;
 use crate::config::Config;
@@ -32,6 +34,7 @@ use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Phase, RequestId};
 use crate::transport::{RequestBody, Response, Transport};
 use crate::url::{StoreUrl, encode_into, encode_path_into};
+use answer::Told;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
@@ -49,6 +52,7 @@ use hyper::{HeaderMap, Method, Request, Uri};
 use service::Service;
 use signer::ToSign;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
@@ -79,6 +83,10 @@ pub(crate) struct S3 {
     config: Config,
     transport: Arc<Transport>,
     service: OnceCell<Service>,
+    /// Whether the bucket is there. Where one may not read, S3 answers 403.
+    seen: Seen,
+    /// Whether the server writes entity tags without quotes, and so must be sent them.
+    bare_tags: AtomicBool,
 }
 
 impl S3 {
@@ -88,6 +96,8 @@ impl S3 {
             config,
             transport: Arc::clone(transport),
             service: OnceCell::new(),
+            seen: Seen::default(),
+            bare_tags: AtomicBool::new(false),
         }
     }
 
@@ -128,12 +138,63 @@ impl S3 {
         timer.lap(Phase::Prepare);
         let sent = self.transport.send(&service.endpoint, request, timer, fresh).await;
         let mut failure = match sent {
-            Ok(response) if response.status.is_success() => return Ok((response, id)),
+            Ok(response) if response.status.is_success() => {
+                self.seen.yes();
+                self.note_tag(&response.headers);
+                return Ok((response, id));
+            }
             Ok(response) => Box::pin(answer::refusal(response)).await,
             Err(failure) => failure,
         };
+        self.judge(&mut failure);
         failure.client_request_id = Some(id.to_string());
         Err(failure)
+    }
+
+    /// What a refusal says of the bucket; and one without a code may be of the clock.
+    fn judge(&self, failure: &mut Failure) {
+        self.seen.refused(failure);
+        let signer = self.service.get().and_then(|service| service.signer.as_ref());
+        if let (ErrorKind::PermissionDenied, None, Some(date), Some(signer)) =
+            (failure.kind, &failure.code, failure.server_date, signer)
+            && signer.is_skewed(date)
+        {
+            failure.kind = ErrorKind::Unauthenticated;
+        }
+    }
+
+    /// Learns the form in which the server writes its tags.
+    fn note_tag(&self, headers: &HeaderMap) {
+        let tag = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        if let Some(tag) = tag
+            && !tags::is_quoted(tags::strong(tag))
+        {
+            self.bare_tags.store(true, Relaxed);
+        }
+    }
+
+    /// A tag, perhaps of a listing, in the form in which the server writes it in headers.
+    fn in_its_form<'a>(&self, tag: &'a str) -> &'a str {
+        if self.bare_tags.load(Relaxed) && tags::is_quoted(tag) { tags::opaque(tag) } else { tag }
+    }
+
+    /// If-Match and If-None-Match of a write.
+    fn conditions(&self, mode: &PutMode) -> Result<(Option<String>, Option<String>), Failure> {
+        Ok(match mode {
+            PutMode::Overwrite => (None, None),
+            PutMode::Create => (None, Some("*".to_owned())),
+            PutMode::Update(tag) => {
+                let tag = self.in_its_form(tag);
+                tags::required(tag)?;
+                (Some(tag.to_owned()), None)
+            }
+        })
+    }
+
+    /// The tag that a copy's source must have, where that can be asked.
+    fn source_tag(&self, tag: Option<&String>) -> Option<String> {
+        let tag = self.in_its_form(tag?);
+        tags::condition(tag).map(|_| tag.to_owned())
     }
 
     async fn prepare(
@@ -255,14 +316,21 @@ impl S3 {
             let bucket = self.url.bucket().unwrap_or_default();
             Box::pin(send(service, bucket, named)).await.map_err(|error| refused(error, &slot))
         };
-        answered.await.map_err(|mut failure| {
-            if let Some(timer) = slot.unused() {
-                timer.discard();
-                failure.unsent = true;
+        match answered.await {
+            Ok(answer) => {
+                self.seen.yes();
+                Ok(answer)
             }
-            failure.client_request_id = Some(id);
-            failure
-        })
+            Err(mut failure) => {
+                if let Some(timer) = slot.unused() {
+                    timer.discard();
+                    failure.unsent = true;
+                }
+                self.judge(&mut failure);
+                failure.client_request_id = Some(id);
+                Err(failure)
+            }
+        }
     }
 }
 
@@ -298,14 +366,11 @@ impl<'a> Ours<'a> {
         self.signed.insert(CHECKSUM_MODE, HeaderValue::from_static("ENABLED"));
     }
 
-    fn condition(&mut self, mode: &PutMode) -> Result<(), Failure> {
-        match mode {
-            PutMode::Overwrite => {}
-            PutMode::Create => {
-                self.unsigned.insert(header::IF_NONE_MATCH, HeaderValue::from_static("*"));
-            }
-            PutMode::Update(etag) => {
-                self.unsigned.insert(header::IF_MATCH, value(etag.clone())?);
+    fn condition(&mut self, on: &S3, mode: &PutMode) -> Result<(), Failure> {
+        let (if_match, if_none_match) = on.conditions(mode)?;
+        for (name, text) in [(header::IF_MATCH, if_match), (header::IF_NONE_MATCH, if_none_match)] {
+            if let Some(text) = text {
+                self.unsigned.insert(name, value(text)?);
             }
         }
         Ok(())
@@ -328,20 +393,15 @@ impl<'a> Ours<'a> {
     }
 
     fn about(&mut self, about: &About) -> Result<(), Failure> {
-        self.signed.insert(header::CONTENT_TYPE, value(about.content_type().to_owned())?);
+        let content_type = metadata::content("content-type", about.content_type())?;
+        self.signed.insert(header::CONTENT_TYPE, content_type);
         for (name, text) in about.headers() {
-            self.unsigned.insert(HeaderName::from_static(name), value(text.to_owned())?);
+            self.unsigned.insert(HeaderName::from_static(name), metadata::content(name, text)?);
         }
-        for (name, text) in &about.metadata {
-            let name = HeaderName::try_from([answer::METADATA, name].concat()).map_err(|e| {
-                Failure::new(ErrorKind::InvalidInput)
-                    .message(format!("{name:?} cannot name user metadata"))
-                    .source(e)
-            })?;
-            self.signed.insert(name, value(text.clone())?);
-        }
-        if let Some(mark) = about.mark {
-            self.signed.insert(HeaderName::from_static(answer::MARK), value(mark.to_string())?);
+        for (name, text) in metadata::sent(about)? {
+            let name = HeaderName::try_from([answer::METADATA, &name].concat())
+                .map_err(|e| Failure::new(ErrorKind::InvalidInput).source(e))?;
+            self.signed.insert(name, value(text)?);
         }
         Ok(())
     }
@@ -379,12 +439,12 @@ where
         SdkError::ServiceError(refusal) => {
             let (raw, meta) = (refusal.raw(), refusal.err().meta());
             let header = |name: &'static str| raw.headers().get(name);
-            answer::failure(
-                raw.status().as_u16(),
-                meta.code().map(str::to_owned),
-                meta.message().map(str::to_owned),
-                header,
-            )
+            let told = Told {
+                code: meta.code().map(str::to_owned),
+                message: meta.message().map(str::to_owned),
+                region: None,
+            };
+            answer::failure(raw.status().as_u16(), told, header)
         }
         SdkError::ResponseError(e) => Failure::new(ErrorKind::Protocol)
             .message("the answer does not parse")
@@ -442,10 +502,9 @@ impl Backend for S3 {
                 None if self.config.verify => ours.checked(),
                 None => {}
             }
-            if let Some(etag) = &request.if_match
-                && let Ok(etag) = HeaderValue::from_str(etag)
-            {
-                ours.unsigned.insert(header::IF_MATCH, etag);
+            let tag = request.if_match.as_deref();
+            if let Some(tag) = tag.and_then(|tag| tags::condition(self.in_its_form(tag))) {
+                ours.unsigned.insert(header::IF_MATCH, tag);
             }
             let (response, id) = self.exchange(attempt, ours).await?;
             named(get(request, response, answer::meta), id)
@@ -460,7 +519,20 @@ impl Backend for S3 {
         let read = move |headers: &HeaderMap| {
             answer::head(key, headers).ok_or_else(|| lacks("Content-Length"))
         };
-        Box::pin(self.headed(attempt, ours, read))
+        Box::pin(async move {
+            let sink = attempt.timer.sink().clone();
+            match self.headed(attempt, ours, read).await {
+                Ok(meta) => Ok(meta),
+                // By the server's clock, without a code: it is tried again by that.
+                Err(failure)
+                    if failure.kind == ErrorKind::Unauthenticated
+                        && failure.status == Some(403) =>
+                {
+                    Err(failure)
+                }
+                Err(failure) => explained(self, key, &self.seen, sink, failure).await,
+            }
+        })
     }
 
     fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
@@ -468,7 +540,7 @@ impl Backend for S3 {
         Box::pin(async move {
             let mut ours = Ours::new(Method::PUT, &request.key);
             let filled = ours
-                .condition(&request.mode)
+                .condition(self, &request.mode)
                 .and_then(|()| ours.checksum(request.checksum))
                 .and_then(|()| ours.about(&request.about));
             let attempt = sendable(filled, attempt)?;
@@ -493,7 +565,7 @@ impl Backend for S3 {
         Box::pin(async move {
             let mut ours = Ours::new(Method::DELETE, key);
             let filled = match if_match {
-                Some(etag) => ours.condition(&PutMode::Update(etag.to_owned())),
+                Some(etag) => ours.condition(self, &PutMode::Update(etag.to_owned())),
                 None => Ok(()),
             };
             let attempt = sendable(filled, attempt)?;
@@ -536,14 +608,15 @@ impl Backend for S3 {
             let placed = async {
                 check_name(&request.to)?;
                 let target = request.target.place(&attempt.timer).await?;
-                Ok((target, source(self.bucket()?, &request.from)))
+                let conditions = self.conditions(&request.mode)?;
+                Ok((target, source(self.bucket()?, &request.from), conditions))
             };
             let placed = placed.await;
-            let (target, from) = match placed {
+            let (target, from, (if_match, if_none_match)) = match placed {
                 Ok(placed) => placed,
                 Err(failure) => return Err(unsent(failure, attempt)),
             };
-            let (if_match, if_none_match) = conditions(&request.mode);
+            let from_tag = self.source_tag(request.from_etag.as_ref());
             let copied = self.asked(attempt, |service, _, named| {
                 let operation = service
                     .client
@@ -551,7 +624,7 @@ impl Backend for S3 {
                     .bucket(&target.bucket)
                     .key(&*request.to)
                     .copy_source(from)
-                    .set_copy_source_if_match(request.from_etag.clone())
+                    .set_copy_source_if_match(from_tag)
                     .set_if_match(if_match)
                     .set_if_none_match(if_none_match)
                     .metadata_directive(MetadataDirective::Copy)
@@ -614,10 +687,18 @@ impl Backend for S3 {
         attempt: Attempt,
     ) -> Answer<'a, String> {
         Box::pin(async move {
-            let attempt = sendable(check_name(&request.key), attempt)?;
             let UploadRequest { key, checksum, about, .. } = request;
-            let mark = about.mark.map(|mark| ("storescope-write".to_owned(), mark.to_string()));
-            let metadata = about.metadata.clone().into_iter().chain(mark).collect();
+            let sent = check_name(key).and_then(|()| {
+                metadata::content("content-type", about.content_type())?;
+                about
+                    .headers()
+                    .try_for_each(|(name, text)| metadata::content(name, text).map(drop))?;
+                metadata::sent(about)
+            });
+            let metadata = match sent {
+                Ok(metadata) => metadata.into_iter().collect(),
+                Err(failure) => return Err(unsent(failure, attempt)),
+            };
             let (algorithm, kind) = (ChecksumAlgorithm::Crc32C, ChecksumType::FullObject);
             let begun = self
                 .asked(attempt, |service, bucket, named| {
@@ -662,6 +743,7 @@ impl Backend for S3 {
     fn copy_part<'a>(&'a self, request: &'a CopyPartRequest, attempt: Attempt) -> Answer<'a, Part> {
         Box::pin(async move {
             let CopyPartRequest { upload, number, from_bucket, from, from_etag, range } = request;
+            let from_tag = self.source_tag(from_etag.as_ref());
             let copied = self
                 .asked(attempt, |service, bucket, named| {
                     service
@@ -672,7 +754,7 @@ impl Backend for S3 {
                         .upload_id(&upload.id)
                         .part_number(*number as i32)
                         .copy_source(source(from_bucket, from))
-                        .set_copy_source_if_match(from_etag.clone())
+                        .set_copy_source_if_match(from_tag)
                         .copy_source_range(format!("bytes={}-{}", range.start, range.end - 1))
                         .customize()
                         .mutate_request(named)
@@ -702,7 +784,10 @@ impl Backend for S3 {
             });
             let parts =
                 CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
-            let (if_match, if_none_match) = conditions(&request.mode);
+            let (if_match, if_none_match) = match self.conditions(&request.mode) {
+                Ok(conditions) => conditions,
+                Err(failure) => return Err(unsent(failure, attempt)),
+            };
             let whole = request.crc32c;
             let committed = self.asked(attempt, |service, bucket, named| {
                 service
@@ -790,6 +875,21 @@ impl Backend for S3 {
         })
     }
 
+    fn has_parts<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let listed = self.asked(attempt, |service, bucket, named| {
+                let list = service.client.list_parts().bucket(bucket).key(&upload.key);
+                list.upload_id(&upload.id).max_parts(1).customize().mutate_request(named).send()
+            });
+            // A truncated list names some, too: a server may pass over `max-parts`.
+            let listed = listed.await?;
+            if listed.upload_id() != Some(upload.id.as_str()) {
+                return Err(lacks("UploadId"));
+            }
+            Ok(!listed.parts().is_empty() || listed.is_truncated() == Some(true))
+        })
+    }
+
     fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
         Box::pin(async move {
             let attempt = sendable(self.bucket().map(|_| ()), attempt)?;
@@ -825,7 +925,9 @@ impl Backend for S3 {
                     .mutate_request(named)
                     .send()
             });
-            deleted.await.map(|_| ())
+            deleted.await?;
+            self.seen.no();
+            Ok(())
         })
     }
 
@@ -872,15 +974,6 @@ fn crc32c(checksum: Option<Checksum>) -> Option<u32> {
     }
 }
 
-/// If-Match and If-None-Match of a write.
-fn conditions(mode: &PutMode) -> (Option<String>, Option<String>) {
-    match mode {
-        PutMode::Overwrite => (None, None),
-        PutMode::Create => (None, Some("*".to_owned())),
-        PutMode::Update(etag) => (Some(etag.clone()), None),
-    }
-}
-
 /// `x-amz-copy-source`: percent-encoded.
 fn source(bucket: &str, key: &str) -> String {
     let mut source = format!("{bucket}/");
@@ -896,7 +989,7 @@ fn not_deleted(code: Option<String>, message: Option<String>) -> Failure {
         Some("InternalError") => 500,
         _ => 400,
     };
-    answer::failure(status, code, message, |_| None)
+    answer::failure(status, Told { code, message, region: None }, |_| None)
 }
 
 /// A page of a listing, names decoded, cut at `end`.

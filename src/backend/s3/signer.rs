@@ -25,6 +25,9 @@ use std::time::{Duration, SystemTime};
 /// Signatures that are kept at most.
 const KEPT: usize = 1024;
 
+/// How far S3 lets a request's date be from its clock.
+const ALLOWED: Duration = Duration::from_mins(15);
+
 /// Credentials are renewed so long before they expire.
 const RENEW_BEFORE: Duration = Duration::from_mins(1);
 
@@ -268,6 +271,13 @@ impl Signer {
             return Again::No("the session token has expired: get a new one".to_owned());
         }
         Again::No("check the access key, its secret, and the region".to_owned())
+    }
+
+    /// Whether the server's clock is too far from the one we sign by.
+    pub(super) fn is_skewed(&self, server: SystemTime) -> bool {
+        let ours = self.now();
+        let off = server.duration_since(ours).or_else(|_| ours.duration_since(server));
+        off.unwrap_or_default() > ALLOWED
     }
 
     fn forget(&self) {
