@@ -14,7 +14,7 @@
 use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
 use crate::backend::{
     CommitRequest, Copied, CopyPartRequest, CopyRequest, ObjectMeta, Place, PutMode, RenameRequest,
-    Upload, UploadRequest, exists,
+    Upload, UploadRequest, etag, exists,
 };
 use crate::client::entered;
 use crate::error::{ErrorKind, Failure, Result};
@@ -138,7 +138,10 @@ impl Store {
             let from =
                 call.run(Repeat::Freely, |attempt| backend.head(&request.from, attempt)).await;
             let there = match from {
-                Ok(meta) => meta.etag == source.etag,
+                Ok(meta) => match (&meta.etag, &source.etag) {
+                    (Some(now), Some(before)) => etag::same(now, before),
+                    (now, before) => now == before,
+                },
                 Err(gone) if gone.kind == ErrorKind::NotFound => false,
                 Err(unseen) => return Err(unsettled_by(failure, unseen)),
             };
@@ -364,12 +367,10 @@ impl Store {
             about: about.clone(),
         };
         let mut call = target.begin(Operation::Upload, to, None)?;
-        let begin =
-            call.run(Repeat::Freely, |attempt| target.backend().begin_upload(&request, attempt));
-        let begun = begin.await;
-        let id = call.end(begun)?;
-        let upload = Upload { key: request.key.to_string(), id, begun: None };
-        let mut pending = Pending::new(target, upload.clone());
+        let begun = write::begin(target, &mut call, &request).await;
+        let begun = call.end(begun)?;
+        let upload = begun.upload.clone();
+        let mut pending = Pending::new(target, begun);
         let (mut parts, mut next, mut copied) = (Vec::new(), 0, 0);
         while next < source.size || !pending.sending.is_empty() {
             if next < source.size && pending.sending.len() < target.writing().part_concurrency() {
@@ -415,7 +416,7 @@ impl Store {
         let mut call = target.begin(Operation::CommitUpload, to, None)?;
         let made = write::commit(target, &mut call, &request, None).await;
         let meta = about.told(call.end(made)?);
-        pending.done();
+        pending.done().await;
         Ok(target.relative(meta))
     }
 

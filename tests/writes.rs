@@ -64,6 +64,11 @@ impl Side {
         if self.s3 { ("PUT", "partNumber=") } else { ("PUT", "uploadPartNum=") }
     }
 
+    /// Method and target of an upload's first request.
+    fn begin(&self) -> (&'static str, &'static str) {
+        if self.s3 { ("POST", "?uploads") } else { ("POST", "/u") }
+    }
+
     async fn nothing_is_left(&self) {
         let uploads: Vec<_> = self.store.uploads("").try_collect().await.unwrap();
         assert!(uploads.is_empty(), "{uploads:?}");
@@ -99,6 +104,11 @@ macro_rules! on_both {
 
 on_both! {
     a_part_whose_answer_was_lost_is_sent_again,
+    a_begin_whose_answer_was_lost_leaves_nothing,
+    a_begin_that_never_arrived_aborts_nobodys_upload,
+    uploads_of_several_writers_are_left_alone,
+    a_begin_without_any_answer_says_what_may_be_left,
+    a_failed_write_leaves_no_upload_of_a_lost_begin,
     a_commit_whose_answer_was_lost_has_succeeded,
     a_commit_that_never_arrived_is_made_again,
     a_conditional_commit_whose_answer_was_lost_has_succeeded,
@@ -122,6 +132,65 @@ async fn a_part_whose_answer_was_lost_is_sent_again(on: Side) {
     on.write("k", &bytes, PutOptions::new()).await.unwrap();
     assert_eq!(on.count(method, target), 4, "three parts, one of them twice");
     assert!(read(&on.store, "k").await.unwrap() == bytes);
+    on.nothing_is_left().await;
+}
+
+async fn a_begin_whose_answer_was_lost_leaves_nothing(on: Side) {
+    let bytes = pattern(2 * PART + 5);
+    let (method, target) = on.begin();
+    on.lose(method, target);
+    on.write("k", &bytes, PutOptions::new()).await.unwrap();
+    assert!(read(&on.store, "k").await.unwrap() == bytes);
+    on.nothing_is_left().await;
+    assert_eq!(on.count("DELETE", "uploadId="), 1, "the stray");
+    // Its bucket can be removed.
+    on.store.delete("k", storescope::DeleteOptions::new()).await.unwrap();
+    on.client.delete_bucket(on.store.url(), StoreOptions::new()).await.unwrap();
+}
+
+/// The request was lost, not its answer; the one upload that was begun meanwhile is another's.
+async fn a_begin_that_never_arrived_aborts_nobodys_upload(on: Side) {
+    let bytes = pattern(2 * PART + 5);
+    let others = on.store.begin_upload("k", PutOptions::new()).await.unwrap();
+    let part = on.store.put_part(&others, 1, pattern(PART)).await.unwrap();
+    let (method, target) = on.begin();
+    on.reset(method, target);
+    on.write("k", &bytes, PutOptions::new()).await.unwrap();
+    on.store.complete_upload(&others, vec![part]).await.unwrap();
+    assert!(read(&on.store, "k").await.unwrap() == pattern(PART));
+}
+
+/// Which of them is a stray is not known.
+async fn uploads_of_several_writers_are_left_alone(on: Side) {
+    let bytes = pattern(PART + 5);
+    let others = on.store.begin_upload("k", PutOptions::new()).await.unwrap();
+    let (method, target) = on.begin();
+    on.lose(method, target);
+    let (log, _guard) = common::Log::listen();
+    on.write("k", &bytes, PutOptions::new()).await.unwrap();
+    let part = on.store.put_part(&others, 1, pattern(PART)).await.unwrap();
+    on.store.complete_upload(&others, vec![part]).await.unwrap();
+    // What is left is told. (On a slow machine the other was begun long before, and the stray is known.)
+    let left: Vec<_> = on.store.uploads("").try_collect().await.unwrap();
+    for upload in &left {
+        assert_eq!(log.count("WARN", &upload.id), 1, "{:?}", log.lines());
+    }
+    assert!(left.len() <= 1, "{left:?}");
+}
+
+async fn a_begin_without_any_answer_says_what_may_be_left(on: Side) {
+    let (method, target) = on.begin();
+    on.emulator.fault(Fault::new(Action::DropResponse).method(method).contains(target));
+    let error = on.write("k", &pattern(PART + 5), PutOptions::new()).await.unwrap_err();
+    assert!(error.to_string().contains("an upload may have been begun"), "{error}");
+}
+
+async fn a_failed_write_leaves_no_upload_of_a_lost_begin(on: Side) {
+    let (method, target) = on.begin();
+    on.lose(method, target);
+    let (method, target) = on.part();
+    on.emulator.fault(status(403).method(method).contains(target));
+    on.write("k", &pattern(2 * PART), PutOptions::new()).await.unwrap_err();
     on.nothing_is_left().await;
 }
 

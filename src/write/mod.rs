@@ -12,13 +12,15 @@
 //!
 //! It promises: a writer holds at most (`part_concurrency` + 1) parts in memory; a write that answers success is there
 //! whole, one that fails leaves the object as it was; an answer that was lost is settled by looking, where repeating
-//! the request could tell a lie ([`settle`]); a source that is shorter or longer than was said writes nothing.
+//! the request could tell a lie ([`settle`], [`begin`]); a source that is shorter or longer than was said writes nothing.
 
+mod begin;
 mod file;
 mod settle;
 mod uploads;
 mod writer;
 
+pub(crate) use begin::{Begun, begin};
 pub(crate) use settle::commit;
 pub use uploads::UploadedPart;
 pub(crate) use writer::Pending;

@@ -2,7 +2,7 @@
 //! Writes by parts whose parts come from many hands: begun here, gone on with and ended in other processes. Nothing
 //! aborts them but [`Store::abort_upload`]; [`Writer`](super::Writer) is for a write of one's own.
 
-use super::{checksum, settle, writer};
+use super::{Begun, begin, checksum, settle, writer};
 use crate::attempt::Repeat;
 use crate::backend::{
     CommitRequest, ObjectMeta, Part, PartRequest, PutMode, Upload, UploadRequest,
@@ -51,13 +51,12 @@ impl Store {
             about: options.about,
         };
         let begin = async {
-            let begun = call
-                .run(Repeat::Freely, |attempt| self.backend().begin_upload(&request, attempt))
-                .await;
+            let begun = begin::begin(self, &mut call, &request).await;
             call.end(begun)
         };
-        let id = on_runtime!(self.client(), begin)?;
-        Ok(Upload { key: key.to_owned(), id, begun: None })
+        let Begun { upload, strays } = on_runtime!(self.client(), begin)?;
+        begin::warn_of(&strays, "its answer was lost");
+        Ok(Upload { key: key.to_owned(), ..upload })
     }
 
     /// Writes a part. The same number again replaces it.

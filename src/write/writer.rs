@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A write of bytes that come piece by piece.
 
-use super::{Settings, checksum, mark, settle};
+use super::{Begun, Settings, begin, checksum, mark, settle};
 use crate::attempt::Repeat;
 use crate::backend::{
     Abilities, CommitRequest, ObjectMeta, Part, PartRequest, Upload, UploadRequest,
@@ -204,14 +204,10 @@ impl Writer {
             checksum: self.checksum == ChecksumMode::Crc32c,
             about,
         };
-        // Repeated freely: an upload that was begun and not told of holds no part, and is found by its listing.
-        let begin = call
-            .run(Repeat::Freely, |attempt| self.store.backend().begin_upload(&request, attempt));
-        let begun = begin.await;
-        let id = call.end(begun)?;
-        let upload = Upload { key: request.key.to_string(), id, begun: None };
+        let begun = begin::begin(&self.store, &mut call, &request).await;
+        let begun = call.end(begun)?;
         Ok(Parts {
-            pending: Pending::new(&self.store, upload),
+            pending: Pending::new(&self.store, begun),
             mark,
             sent: Vec::new(),
             last: 0,
@@ -250,7 +246,7 @@ impl Writer {
         let made = settle::commit(&self.store, &mut call, &request, mark).await;
         let meta = self.options.about.told(call.end(made)?);
         if let Some(parts) = self.parts.take() {
-            parts.pending.done();
+            parts.pending.done().await;
         }
         Ok(self.store.relative(meta))
     }
@@ -347,16 +343,19 @@ impl Filling {
 pub(crate) struct Pending {
     store: Store,
     upload: Option<Upload>,
+    /// Uploads that requests without an answer began.
+    strays: Vec<Upload>,
     pub(crate) sending: JoinSet<Result<Part>>,
     runtime: Handle,
 }
 
 impl Pending {
     /// Must be made on the runtime on which an abort is to run.
-    pub(crate) fn new(store: &Store, upload: Upload) -> Pending {
+    pub(crate) fn new(store: &Store, begun: Begun) -> Pending {
         Pending {
             store: store.clone(),
-            upload: Some(upload),
+            upload: Some(begun.upload),
+            strays: begun.strays,
             sending: JoinSet::new(),
             runtime: Handle::current(),
         }
@@ -367,17 +366,26 @@ impl Pending {
     }
 
     /// It came to its end.
-    pub(crate) fn done(mut self) {
+    pub(crate) async fn done(mut self) {
         self.upload = None;
+        self.clear().await;
+    }
+
+    async fn clear(&mut self) {
+        if !self.strays.is_empty() {
+            Box::pin(begin::clear(&self.store, std::mem::take(&mut self.strays))).await;
+        }
     }
 
     pub(crate) async fn abort(mut self) -> Result<()> {
         // A part that arrived after the abort would be left behind: they end first.
         self.sending.shutdown().await;
-        match self.upload.take() {
+        let aborted = match self.upload.take() {
             Some(upload) => abort(&self.store, upload).await,
             None => Ok(()),
-        }
+        };
+        self.clear().await;
+        aborted
     }
 }
 
@@ -385,19 +393,21 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let Some(upload) = self.upload.take() else { return };
         let (store, mut sending) = (self.store.clone(), std::mem::take(&mut self.sending));
+        let strays = std::mem::take(&mut self.strays);
         // Counted from now on, so that a shutdown waits for it.
         let held = store.client().hold();
         self.runtime.spawn(async move {
             sending.shutdown().await;
             // What failed is logged.
             let _ = abort(&store, upload).await;
+            begin::clear(&store, strays).await;
             drop(held);
         });
     }
 }
 
 /// Aborts an upload; one that is gone is aborted.
-async fn abort(store: &Store, upload: Upload) -> Result<()> {
+pub(super) async fn abort(store: &Store, upload: Upload) -> Result<()> {
     let key: Arc<str> = upload.key.as_str().into();
     let mut call = store.begin_always(Operation::AbortUpload, key, None);
     let abort = call.run(Repeat::Freely, |attempt| store.backend().abort_upload(&upload, attempt));
