@@ -109,6 +109,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Changed => "changed",
         ErrorKind::Unauthenticated => "unauthenticated",
         ErrorKind::PermissionDenied => "permission_denied",
+        ErrorKind::Archived => "archived",
         ErrorKind::Throttled => "throttled",
         ErrorKind::InvalidRange => "invalid_range",
         ErrorKind::Connect => "connect",

@@ -27,8 +27,9 @@ final class Failures {
     String path = object == null ? "" : object;
     switch (kind) {
       case "not_found":
-      case "bucket_not_found":
         return new FileNotFoundException(message);
+      case "bucket_not_found":
+        return new UnknownStoreException(path, message);
       case "already_exists":
         return new FileAlreadyExistsException(message);
       case "unauthenticated":

@@ -26,6 +26,7 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What goes wrong, and the exception that Hadoop's users know for it. */
@@ -53,6 +54,47 @@ class BadInputTest extends OnABucket {
       Path file = new Path(there.getUri() + "/dir/file");
       there.create(file).close();
       assertEquals(file, there.listStatus(new Path("/dir"))[0].getPath());
+    }
+  }
+
+  /** Spark takes a FileNotFoundException for an empty table, where it is told to ignore missing files. */
+  @Test
+  void aMissingBucketIsNoMissingFile() throws Exception {
+    Configuration oci = server.configuration();
+    Configuration s3 = new Configuration();
+    s3.set("fs.s3a.impl", StoreFileSystem.class.getName());
+    s3.set("fs.s3a.endpoint", server.s3("endpoint"));
+    s3.set("fs.s3a.endpoint.region", server.s3("region"));
+    s3.set("fs.s3a.access.key", server.s3("access_key_id"));
+    s3.set("fs.s3a.secret.key", server.s3("secret_access_key"));
+    s3.set("fs.s3a.path.style.access", "true");
+    for (FileSystem missing :
+        List.of(
+            server.open("no-such-bucket", oci),
+            FileSystem.newInstance(URI.create("s3a://no-such-bucket/"), s3))) {
+      try (FileSystem there = missing) {
+        for (String name : List.of("/dir", "/file.csv", "/table/part-0.parquet")) {
+          Path path = new Path(name);
+          for (Executable asking :
+              List.<Executable>of(
+                  () -> there.exists(path),
+                  () -> there.getFileStatus(path),
+                  () -> there.isFile(path),
+                  () -> there.isDirectory(path),
+                  () -> there.listStatus(path),
+                  () -> there.listFiles(path, true).hasNext(),
+                  () -> there.listLocatedStatus(path).hasNext(),
+                  () -> there.globStatus(new Path(name + "*")),
+                  () -> there.getContentSummary(path),
+                  () -> there.open(path).close(),
+                  () -> there.delete(path, true),
+                  () -> there.rename(path, new Path("/other")),
+                  () -> there.mkdirs(path))) {
+            String told = assertThrows(UnknownStoreException.class, asking, name).getMessage();
+            assertTrue(told.contains("no-such-bucket"), told);
+          }
+        }
+      }
     }
   }
 

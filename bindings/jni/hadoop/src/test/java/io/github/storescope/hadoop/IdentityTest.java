@@ -118,7 +118,7 @@ class IdentityTest {
     conf.set("storescope.bucket." + bucket + ".auth", "none");
     try (FileSystem fs = server.open(bucket, conf)) {
       // What the service says to nobody, of a bucket that is not public.
-      String told = assertThrows(java.io.FileNotFoundException.class, () -> fs.getFileStatus(FILE)).getMessage();
+      String told = assertThrows(UnknownStoreException.class, () -> fs.getFileStatus(FILE)).getMessage();
       assertTrue(told.contains("BucketNotFound"), told);
     }
     conf.set("storescope.no_such", "1");
