@@ -110,6 +110,50 @@ def test_buckets(fs, server, service):
     assert not fs.exists(name)
 
 
+def asks(fs, root):
+    """Each way to ask what is there."""
+    return [
+        lambda: fs.exists(f"{root}/x"),
+        lambda: fs.isfile(f"{root}/x"),
+        lambda: fs.isdir(f"{root}/x"),
+        lambda: fs.info(f"{root}/x"),
+        lambda: fs.glob(f"{root}/*.root"),
+        lambda: fs.glob(f"{root}/x"),
+        lambda: fs.find(root),
+        lambda: fs.find(f"{root}/d", maxdepth=1),
+        lambda: fs.find(f"{root}/d"),
+        lambda: list(fs.walk(f"{root}/d")),
+        lambda: fs.ls(f"{root}/d"),
+        lambda: fs.ls(root),
+        lambda: fs.du(f"{root}/d"),
+        lambda: fs.expand_path(f"{root}/*.root"),
+        lambda: fs.cat_file(f"{root}/x"),
+        lambda: fs.open(f"{root}/x"),
+    ]
+
+
+def test_what_cannot_be_looked_for_is_not_absent(fs, service, server, options, bucket):
+    namespace = f"@{server.oci['namespace']}" if service == "oci" else ""
+    missing = f"no-such-bucket{namespace}"
+    for ask in asks(fs, missing):
+        with pytest.raises(storescope.BucketNotFoundError, match="no-such-bucket") as told:
+            ask()
+        assert not isinstance(told.value, FileNotFoundError) and told.value.kind == "bucket_not_found"
+    # Asked about itself, it is the bucket that is not there.
+    assert not fs.exists(missing) and not fs.isdir(missing)
+    wrong = {"profile": "WRONG"} if service == "oci" else {"secret_access_key": "wrong"}
+    root = bucket.partition("://")[2].rstrip("/")
+    refused = type(fs)(**{**options, **wrong})
+    for ask in asks(refused, root):
+        with pytest.raises(PermissionError):
+            ask()
+    nowhere = type(fs)(**{**options, "endpoint": "http://127.0.0.1:1", "attempts": 1})
+    for ask in asks(nowhere, root):
+        with pytest.raises(OSError) as told:
+            ask()
+        assert not isinstance(told.value, FileNotFoundError)
+
+
 class Progress(Callback):
     pass
 

@@ -15,7 +15,7 @@ import os as _os
 from typing import TYPE_CHECKING, Any
 
 from . import _storescope
-from ._errors import ObjectChangedError, PreconditionError, StoreError
+from ._errors import BucketNotFoundError, ObjectChangedError, PreconditionError, StoreError
 from ._file import ObjectReader, ObjectWriter
 from ._profile import Profile, profile
 from ._storescope import (
@@ -36,6 +36,7 @@ from ._storescope import (
 )
 
 __all__ = [
+    "BucketNotFoundError",
     "Buffer",
     "Listing",
     "ObjectChangedError",

@@ -35,7 +35,14 @@ class StoreError(OSError):
 
 
 class NotFoundError(StoreError, FileNotFoundError):
-    """The object or the bucket is not there."""
+    """The object is not there."""
+
+
+class BucketNotFoundError(StoreError):
+    """The bucket is not there, or this user may not know that it is: OCI answers both alike.
+
+    It is no `FileNotFoundError`: whether the object is there was not found out.
+    """
 
 
 class ExistsError(StoreError, FileExistsError):
@@ -64,7 +71,7 @@ class PreconditionError(StoreError):
 
 _CLASSES: dict[str, tuple[type[StoreError], int | None]] = {
     "NotFound": (NotFoundError, errno.ENOENT),
-    "BucketNotFound": (NotFoundError, errno.ENOENT),
+    "BucketNotFound": (BucketNotFoundError, errno.EIO),
     "AlreadyExists": (ExistsError, errno.EEXIST),
     "Unauthenticated": (RefusedError, errno.EACCES),
     "PermissionDenied": (RefusedError, errno.EACCES),

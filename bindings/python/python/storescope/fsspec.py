@@ -14,6 +14,7 @@ Listings are not cached. Where a bucket is written by others, what `ls` says is 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import importlib.abc
 import importlib.machinery
@@ -29,7 +30,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike  # type: ignore[import-untyped]
 
-from ._errors import InvalidError
+from ._errors import BucketNotFoundError, InvalidError
 from ._file import ObjectReader, ObjectWriter
 from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_buckets, settings
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
         def __init__(self, **options: Any) -> None: ...
         def __getattr__(self, name: str) -> Any: ...
         async def _find(self, path: str, **options: Any) -> Any: ...
+        def _walk(self, path: str, **options: Any) -> Any: ...
+        def walk(self, path: str, **options: Any) -> Any: ...
         def mv(self, path1: Any, path2: Any, **options: Any) -> None: ...
 
 else:
@@ -166,7 +169,11 @@ class StoreFileSystem(AsyncFileSystem):
             return _directory("")
         store, key = self._at(path)
         if not key:
-            await store.list_async(limit=1)
+            try:
+                await store.list_async(limit=1)
+            except BucketNotFoundError as missing:
+                # Here the bucket is what was asked about.
+                raise FileNotFoundError(errno.ENOENT, str(missing), path) from missing
             return _directory(path)
         try:
             return _file(path, await store.head_async(key))
@@ -174,6 +181,34 @@ class StoreFileSystem(AsyncFileSystem):
             if await store.list_async(key + "/", limit=1):
                 return _directory(path)
             raise missing
+
+    # fsspec takes any error for an absence in these. Here only "it is not there" is one: a refusal, a missing bucket or a
+    # store that does not answer is raised.
+
+    async def _isfile(self, path: str) -> bool:
+        try:
+            return bool((await self._info(path))["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    async def _isdir(self, path: str) -> bool:
+        try:
+            return bool((await self._info(path))["type"] == "directory")
+        except FileNotFoundError:
+            return False
+
+    async def _walk(
+        self, path: str, maxdepth: int | None = None, topdown: bool = True, on_error: Any = "omit", **kwargs: Any
+    ) -> Any:
+        on_error = _omit_missing if on_error == "omit" else on_error
+        async for found in super()._walk(path, maxdepth=maxdepth, topdown=topdown, on_error=on_error, **kwargs):
+            yield found
+
+    def walk(
+        self, path: str, maxdepth: int | None = None, topdown: bool = True, on_error: Any = "omit", **kwargs: Any
+    ) -> Any:
+        on_error = _omit_missing if on_error == "omit" else on_error
+        return super().walk(path, maxdepth=maxdepth, topdown=topdown, on_error=on_error, **kwargs)
 
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         path = self._strip_protocol(path)
@@ -666,6 +701,12 @@ def _file(path: str, meta: ObjectMeta) -> dict[str, Any]:
     if meta.metadata:
         info["metadata"] = meta.metadata
     return info
+
+
+def _omit_missing(error: Exception) -> None:
+    """What a walk does with a folder that cannot be listed."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _within(size: int, start: int, end: int | None) -> tuple[int, int]:
