@@ -16,7 +16,7 @@
 //! * **Names are exact.** A name that a listing meets and `Path` cannot hold (`a//b`, `..`, `folder/`) is an error that
 //!   names it, in its place; the rest of the listing follows it.
 //! * **Errors keep their source.** Each has a [`storescope::Error`] beneath: status, request id, attempts, what to do.
-//!   A bucket that is missing is `Generic`, never `NotFound`: the object was not looked for.
+//!   A bucket that is missing, or may not be seen, is `Generic`, never `NotFound`: the object was not looked for.
 //! * **Entity tags** are told as the store writes them, and are compared as they are given. Versions are not told,
 //!   since none can be asked for.
 //! * **Conditions**: `if_match` with one tag is the store's to judge; `if_none_match`, dates and lists of tags are

@@ -112,13 +112,20 @@ pub(super) fn get_options(options: GetOptions) -> (storescope::GetOptions, GetOp
             GetRange::Suffix(bytes) => storescope::GetRange::Last(bytes),
         });
     }
-    let one_tag = |tags: &mut String| *tags != "*" && !tags.contains(',');
+    let one_tag = |tags: &mut String| *tags != "*" && is_one_tag(tags);
     if let Some(etag) = left.if_match.take_if(one_tag) {
         asked = asked.if_match(etag);
         // It goes before the date (RFC 9110, 13.2.2).
         left.if_unmodified_since = None;
     }
     (asked, left)
+}
+
+/// Whether it is one entity tag, rather than a list of them: a comma may be part of a tag, between its quotes.
+fn is_one_tag(tags: &str) -> bool {
+    let strong = tags.strip_prefix("W/").unwrap_or(tags);
+    let quoted = strong.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    quoted.map_or(!tags.contains(','), |inner| !inner.contains('"'))
 }
 
 /// Whether there is a byte where a range begins. Our stores read an empty object as empty, whatever is asked.

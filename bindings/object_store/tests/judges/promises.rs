@@ -163,9 +163,20 @@ async fn a_missing_bucket_is_not_a_missing_object(world: World) {
     let url = store.url().to_string().replacen("bucket", "no-such-bucket", 1);
     let client = world.client(Key::Right);
     let missing = client.store(&url.parse().unwrap(), storescope::StoreOptions::new()).unwrap();
-    let told = ScopedStore::new(missing).get(&Path::from("key")).await.unwrap_err();
-    assert!(matches!(told, Error::Generic { store: "storescope", .. }), "{told}");
-    assert_eq!(ours(&told).kind(), ErrorKind::BucketNotFound);
+    let (missing, key) = (ScopedStore::new(missing), Path::from("key"));
+    for told in [
+        missing.head(&key).await.unwrap_err(),
+        missing.get(&key).await.unwrap_err(),
+        missing.get_ranges(&key, &[0..1]).await.unwrap_err(),
+        missing.list(None).try_collect::<Vec<_>>().await.unwrap_err(),
+        missing.list_with_delimiter(None).await.unwrap_err(),
+        missing.copy(&key, &Path::from("to")).await.unwrap_err(),
+        missing.rename(&key, &Path::from("to")).await.unwrap_err(),
+        missing.put(&key, "x".into()).await.unwrap_err(),
+    ] {
+        assert!(matches!(told, Error::Generic { store: "storescope", .. }), "{told}");
+        assert_eq!(ours(&told).kind(), ErrorKind::BucketNotFound);
+    }
 }
 
 async fn conditions_are_judged(world: World) {
