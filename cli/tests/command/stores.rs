@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use storescope_emulator::{Action, Fault};
 use storescope_sign::{PrivateKey, Request, Rule, authorization, sha256, signing_string};
 
 #[test]
@@ -94,6 +95,66 @@ fn buckets_are_made_and_removed() {
         world.run(&["rb", &bucket]).well();
         world.run(&["ls", &bucket]).ended(3, "bucket not found");
         world.run(&["mb", &world.url("key")]).ended(2, "is no bucket");
+    });
+}
+
+#[test]
+fn a_missing_bucket_is_told_as_one_and_not_as_an_absence() {
+    by_both(|world| {
+        let file = world.file("file", b"x");
+        let there = world.url_in("no-such-bucket", "k");
+        let folder = world.url_in("no-such-bucket", "");
+        world.object("k", b"x");
+        for args in [
+            &["stat", &there][..],
+            &["cat", &there],
+            &["ls", &folder],
+            &["cp", &there, "out"],
+            &["cp", "-r", &folder, "out"],
+            &["cp", &file, &there],
+            &["cp", &world.url("k"), &there],
+            &["mv", &there, &world.url("moved")],
+            &["mv", &file, &there],
+        ] {
+            let ran = world.run(args);
+            // Of many things, none did.
+            let code = if args.contains(&"-r") { 1 } else { 3 };
+            assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
+            assert!(ran.err.contains("bucket not found"), "{args:?}: {ran:?}");
+            assert!(!ran.err.contains("object not found"), "{args:?}: {ran:?}");
+        }
+        assert!(world.path("file").exists());
+        world.run(&["stat", &world.url("none")]).ended(3, "object not found");
+    });
+}
+
+#[test]
+fn an_upload_that_nobody_was_told_of_does_not_keep_its_bucket() {
+    by_both(|world| {
+        let large = world.file("large", &vec![7; (16 << 20) + 5]);
+        let target = if world.api == Api::Oci { "/u" } else { "?uploads" };
+        let lost = Fault::new(Action::DropResponse).method("POST").contains(target);
+        world.emulator.fault(lost.nth(1));
+        world.run(&["cp", &large, &world.url("large")]).well();
+        assert_eq!(world.run(&["uploads", &world.url("")]).well().out, "");
+        world.run(&["rm", &world.url("large")]).well();
+        world.run(&["rb", &world.url("")]).well();
+    });
+}
+
+#[test]
+fn metadata_that_is_not_ascii_comes_back() {
+    by_both(|world| {
+        let file = world.file("file", b"x");
+        world.run(&["cp", "--metadata", "k=\u{fc}ber", &file, &world.url("a")]).well();
+        world.run(&["cp", &world.url("a"), &world.url("b")]).well();
+        world.run(&["cp", "--metadata", "l=\u{e9}", &world.url("b"), &world.url("c")]).well();
+        for key in ["a", "b", "c"] {
+            let told = world.run(&["stat", "--json", &world.url(key)]).well().out;
+            let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+            assert_eq!(told["metadata"]["k"], "\u{fc}ber", "{key}");
+        }
+        world.run(&["cp", "--metadata", "a b=c", &file, &world.url("d")]).ended(2, "cannot name");
     });
 }
 
