@@ -56,6 +56,16 @@ async fn an_absence_is_believed_once_the_bucket_was_seen() {
             assert_eq!(methods(&emulator), asked, "{api}");
         }
     }
+    // However many ask at once.
+    for (api, store) in stores(&emulator) {
+        emulator.admin().clear_record();
+        let heads = (0..8).map(|_| store.head("absent"));
+        for absent in futures_util::future::join_all(heads).await {
+            assert!(absent.unwrap_err().is_not_found(), "{api}");
+        }
+        let asked = methods(&emulator);
+        assert_eq!(asked.iter().filter(|method| *method == "GET").count(), 1, "{api}: {asked:?}");
+    }
     // A read shows it, too.
     for (api, store) in stores(&emulator) {
         store.put("k", pattern(10), PutOptions::new()).await.unwrap();
@@ -203,6 +213,32 @@ async fn where_head_alone_is_refused_a_get_tells_the_object() {
         assert_eq!(reader.meta().await.unwrap().size, 1_000, "{api}");
         assert_eq!(reader.read_at(0..1_000).await.unwrap(), pattern(1_000), "{api}");
         emulator.admin().clear_faults();
+    }
+}
+
+/// A server that refuses HEAD and takes no part of an object.
+#[tokio::test]
+async fn where_head_is_refused_a_whole_get_tells_the_object() {
+    let server = |asked: &Asked| {
+        if asked.method == "HEAD" {
+            return b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_vec();
+        }
+        let line = match asked.header("range") {
+            Some(_) => "206 Partial Content\r\ncontent-range: bytes 0-4/5",
+            None => "200 OK",
+        };
+        format!("HTTP/1.1 {line}\r\netag: \"e\"\r\ncontent-length: 5\r\n\r\nhello").into_bytes()
+    };
+    let emulator = emulator();
+    for store in stores_of(&emulator, &scripted(server)) {
+        assert_eq!(store.head("k").await.unwrap().size, 5);
+        assert_eq!(read(&store, "k").await.unwrap(), b"hello");
+    }
+    let refusing = |_: &Asked| b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_vec();
+    for store in stores_of(&emulator, &scripted(refusing)) {
+        let error = store.head("k").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        assert!(error.to_string().contains("its HEAD was refused (403)"), "{error}");
     }
 }
 

@@ -4,8 +4,8 @@
 //! asked, whose answer has one. Where that GET succeeds (a server or a policy that refuses HEAD alone, or an object
 //! written in between), its headers tell what the object is.
 //!
-//! A 404 is believed once the bucket was seen: then it is the object that is not there. So a store asks at most once for
-//! what is missing.
+//! A 404 is believed once the bucket was seen: then it is the object that is not there. So a store sends one more request
+//! for the first object that is missing, and none for others, however many are asked for at once.
 
 use super::{Answer, Attempt, Backend, GetRange, GetRequest, ObjectMeta};
 use crate::error::{ErrorKind, Failure};
@@ -14,20 +14,24 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Whether a bucket was seen, and the caller may read in it.
 #[derive(Debug, Default)]
-pub(super) struct Seen(AtomicBool);
+pub(super) struct Seen {
+    seen: AtomicBool,
+    /// Held by the one that asks: others wait for its answer.
+    asking: tokio::sync::Mutex<()>,
+}
 
 impl Seen {
     /// An answer has shown it.
     pub(super) fn yes(&self) {
         // Most are not the first: a line that is only read stays in every core's cache.
-        if !self.0.load(Relaxed) {
-            self.0.store(true, Relaxed);
+        if !self.seen.load(Relaxed) {
+            self.seen.store(true, Relaxed);
         }
     }
 
-    /// It is no more.
+    /// The bucket was removed, or cannot be seen.
     pub(super) fn no(&self) {
-        self.0.store(false, Relaxed);
+        self.seen.store(false, Relaxed);
     }
 
     /// A refusal may show that it is there, or is not.
@@ -40,7 +44,7 @@ impl Seen {
     }
 
     fn is_so(&self) -> bool {
-        self.0.load(Relaxed)
+        self.seen.load(Relaxed)
     }
 }
 
@@ -62,6 +66,16 @@ pub(super) fn explained<'a>(
             Some(301 | 302 | 307 | 308 | 400..=405 | 409 | 410 | 501) => {}
             _ => return Err(failure),
         }
+        let _asking = match failure.status {
+            Some(404) => {
+                let asking = seen.asking.lock().await;
+                if seen.is_so() {
+                    return Err(absent(failure));
+                }
+                Some(asking)
+            }
+            _ => None,
+        };
         let attempt = || Attempt {
             timer: crate::timing::AttemptTimer::start(&sink, Operation::Get),
             fresh: false,
@@ -70,8 +84,7 @@ pub(super) fn explained<'a>(
             GetRequest { key: key.into(), range: Some(GetRange::Bounded(0..1)), if_match: None };
         let mut asked = 1;
         let mut answered = backend.get(&request, attempt()).await;
-        if answered.as_ref().is_err_and(|failure| failure.kind == ErrorKind::InvalidRange) {
-            // An empty object has no first byte.
+        if answered.as_ref().is_err_and(has_no_first_byte) {
             request.range = None;
             asked = 2;
             answered = backend.get(&request, attempt()).await;
@@ -87,10 +100,24 @@ pub(super) fn explained<'a>(
             }
             Err(mut told) => {
                 told.besides += asked;
+                if let (None, Some(status)) = (&told.code, failure.status) {
+                    let separator = if told.message.is_empty() { "" } else { "; " };
+                    told.message =
+                        format!("{}{separator}its HEAD was refused ({status})", told.message);
+                }
                 Err(told)
             }
         }
     })
+}
+
+/// An empty object has none; and some servers do not send the range that they were asked for.
+fn has_no_first_byte(failure: &Failure) -> bool {
+    match failure.kind {
+        ErrorKind::InvalidRange => true,
+        ErrorKind::Protocol => failure.status.is_none(),
+        _ => false,
+    }
 }
 
 /// A HEAD's 404 where the bucket is there.

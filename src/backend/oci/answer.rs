@@ -125,8 +125,7 @@ fn kind(status: StatusCode, code: Option<&str>) -> ErrorKind {
                 | "PreauthenticatedRequestNotFound",
             ),
         ) => ErrorKind::BucketNotFound,
-        // Of something else, or of a server that is not the service: it says nothing of the object.
-        (404, Some(_)) => ErrorKind::Rejected,
+        // A server that is not the service says nothing of the object; nor does a 404 of another code, below.
         (404, None) => ErrorKind::Protocol,
         (409, Some("NotRestored" | "RestoreInProgress")) => ErrorKind::Archived,
         (304 | 412, _) => ErrorKind::Precondition,

@@ -187,8 +187,7 @@ pub(super) fn kind(status: u16, code: Option<&str>) -> ErrorKind {
         (403, _) => ErrorKind::PermissionDenied,
         (404, Some("NoSuchKey" | "NoSuchUpload" | "NoSuchVersion")) => ErrorKind::NotFound,
         (404, Some("NoSuchBucket" | "NoSuchAccessPoint")) => ErrorKind::BucketNotFound,
-        // Of something else, or of a server that is no store: it says nothing of the object.
-        (404, Some(_)) => ErrorKind::Rejected,
+        // A server that is not the service says nothing of the object; nor does a 404 of another code, below.
         (404, None) => ErrorKind::Protocol,
         (_, Some("BucketAlreadyExists" | "BucketAlreadyOwnedByYou")) => ErrorKind::AlreadyExists,
         (304 | 412, _) => ErrorKind::Precondition,

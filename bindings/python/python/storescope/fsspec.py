@@ -201,14 +201,14 @@ class StoreFileSystem(AsyncFileSystem):
         self, path: str, maxdepth: int | None = None, topdown: bool = True, on_error: Any = "omit", **kwargs: Any
     ) -> Any:
         on_error = _omit_missing if on_error == "omit" else on_error
-        async for found in super()._walk(path, maxdepth, topdown=topdown, on_error=on_error, **kwargs):
+        async for found in super()._walk(path, maxdepth=maxdepth, topdown=topdown, on_error=on_error, **kwargs):
             yield found
 
     def walk(
         self, path: str, maxdepth: int | None = None, topdown: bool = True, on_error: Any = "omit", **kwargs: Any
     ) -> Any:
         on_error = _omit_missing if on_error == "omit" else on_error
-        return super().walk(path, maxdepth, topdown=topdown, on_error=on_error, **kwargs)
+        return super().walk(path, maxdepth=maxdepth, topdown=topdown, on_error=on_error, **kwargs)
 
     async def _ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         path = self._strip_protocol(path)
