@@ -12,6 +12,7 @@ use crate::timing::{Gauges, Held, Metrics, RequestId, Scope};
 use crate::transport::Transport;
 use crate::url::{Scheme, StoreUrl};
 use futures_core::stream::BoxStream;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -338,7 +339,7 @@ pub(crate) async fn entered<T>(
 }
 
 /// What one store has of its own: settings of level *store*, and a scope.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct StoreOptions {
     settings: Vec<(String, String)>,
@@ -368,6 +369,9 @@ impl StoreOptions {
 
     fn apply(&self, base: &Config) -> Result<Config> {
         let mut config = base.clone();
+        for (name, _) in &self.settings {
+            config.narrow(name);
+        }
         for (name, text) in &self.settings {
             if SETTINGS.iter().any(|setting| setting.name == name && !setting.per_store) {
                 return Err(Error::config(format!(
@@ -377,5 +381,40 @@ impl StoreOptions {
             config.set(name, text)?;
         }
         Ok(config)
+    }
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values may be secrets.
+        let names: Vec<&str> = self.settings.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("StoreOptions").field("settings", &names).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_is_given_goes_before_what_its_client_says_of_a_protocol() {
+        let base = Config::default().s3_endpoint("s".to_owned()).oci_region("r".to_owned());
+        let of = |options: StoreOptions| {
+            let config = options.apply(&base).unwrap();
+            let endpoint = config.endpoint_of(Scheme::S3).map(str::to_owned);
+            (endpoint, config.region_of(Scheme::Oci).map(str::to_owned))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(of(StoreOptions::new()), (some("s"), some("r")));
+        assert_eq!(of(StoreOptions::new().set("endpoint", "e")), (some("e"), some("r")));
+        let both = StoreOptions::new().set("s3-endpoint", "x").set("endpoint", "e");
+        assert_eq!(of(both.set("region", "t")), (some("x"), some("t")));
+    }
+
+    #[test]
+    fn options_show_no_values() {
+        let options = StoreOptions::new().set("secret_access_key", "pa55w0rd").set("region", "r");
+        let shown = format!("{options:?}");
+        assert!(shown.contains("secret_access_key") && !shown.contains("pa55w0rd"), "{shown}");
     }
 }

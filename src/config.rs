@@ -6,11 +6,14 @@
 //! (`OCI_CLI_…`, `OCI_…`) · the profile in the OCI configuration file · the default.
 
 use crate::error::{Error, Result};
+use crate::url::{Scheme, redacted};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+mod ini;
 mod profile;
+mod variables;
 
 pub(crate) use profile::{Profile, Source};
 
@@ -56,7 +59,7 @@ macro_rules! settings {
     ($($level:ident $name:ident: $type:ty = $default:expr, $also:expr, $doc:literal;)+) => {
         /// Every setting, typed. Made by [`Config::from_env`] or [`Config::default`], changed by [`Config::set`] or
         /// by the method of its name.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, PartialEq)]
         pub struct Config {
             $(pub(crate) $name: $type,)+
             /// Settings that the environment gave, each with its variable.
@@ -65,6 +68,15 @@ macro_rules! settings {
 
         impl Default for Config {
             fn default() -> Config { Config { $($name: $default,)+ variables: Vec::new() } }
+        }
+
+        impl std::fmt::Debug for Config {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                // Secrets show nothing; an endpoint may be given with a password in it, and is refused only when used.
+                f.debug_struct("Config")
+                    $(.field(stringify!($name), &redacted(&Value::show(&self.$name))))+
+                    .finish()
+            }
         }
 
         impl Config {
@@ -117,8 +129,12 @@ macro_rules! settings {
 }
 
 settings! {
-    store endpoint: Option<String> = None, ["OCI_CLI_ENDPOINT"], "The service's URL, such as `http://127.0.0.1:8080`. Without it, it is made from the region.";
-    store region: Option<String> = None, ["OCI_CLI_REGION", "OCI_REGION"], "The region, such as `us-ashburn-1` or its short code `iad`. Without it, the profile's.";
+    store endpoint: Option<String> = None, ["OCI_CLI_ENDPOINT"], "The service's URL, such as `http://127.0.0.1:8080` or `https://host/storage/v1`: all requests lie below its path. Without it, it is made from the region. `OCI_CLI_ENDPOINT` is not read for S3.";
+    store oci_endpoint: Option<String> = None, [], "The endpoint of `oci://` stores alone, in place of `endpoint`.";
+    store s3_endpoint: Option<String> = None, [], "The endpoint of `s3://` stores alone, in place of `endpoint`. Without both, that of the AWS tools (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, their profile), else it is made from the region.";
+    store region: Option<String> = None, ["OCI_CLI_REGION", "OCI_REGION"], "The region, such as `us-ashburn-1` or its short code `iad`. Without it, the profile's. `OCI_CLI_REGION` and `OCI_REGION` are not read for S3.";
+    store oci_region: Option<String> = None, [], "The region of `oci://` stores alone, in place of `region`.";
+    store s3_region: Option<String> = None, [], "The region of `s3://` stores alone, in place of `region`. Without both, that of the AWS tools (`AWS_REGION`, their profile).";
     store config_file: Option<PathBuf> = None, ["OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE"], "The OCI configuration file. Without it, `~/.oci/config`, then `~/.oraclebmc/config`.";
     store profile: Option<String> = None, ["OCI_CLI_PROFILE"], "The profile in that file. Without it, `DEFAULT`. Other profiles inherit from `DEFAULT` what they lack.";
     store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs: `api_key`, `security_token`, or `auto` (a token where the profile has a `security_token_file`, else its API key). `none`: nobody, for public buckets and pre-authenticated requests. On S3 all but `none` mean the credentials below, then those of the AWS tools.";
@@ -135,7 +151,7 @@ settings! {
     secret secret_access_key: Option<Secret> = None, [], "S3: the secret of that key.";
     secret session_token: Option<Secret> = None, [], "S3: the session token of that key, where it has one.";
     store aws_profile: Option<String> = None, ["AWS_PROFILE"], "S3: the profile in the AWS tools' files.";
-    store s3_path_style: PathStyle = PathStyle::Auto, [], "S3: `true` puts the bucket into the path, `false` into the host name, `auto` into the path where `endpoint` is set.";
+    store s3_path_style: PathStyle = PathStyle::Auto, [], "S3: `true` puts the bucket into the path, `false` into the host name, `auto` into the path where an endpoint is set.";
     store compartment: Option<String> = None, [], "The compartment's OCID for the creation and listing of buckets. Without it, the tenancy's root.";
     store signature_reuse: Duration = Duration::from_mins(1), [], "How long one signature serves the requests it covers: ranged reads of one object differ only in unsigned headers. `0s` signs each request. Not yet tried against the live service: a 401 on a reused signature turns the reuse off for that store.";
     store adjust_clock: bool = true, [], "When the store says 401 and its clock is more than 4 minutes from ours: sign by its clock, with a warning.";
@@ -143,15 +159,17 @@ settings! {
     store part_size: u64 = 16 << 20, [], "The bytes of a part of a write by parts; smaller writes go by one request. Writes of unknown length grow it: twice as large after each thousand parts.";
     store part_concurrency: u32 = 4, [], "Parts of one write that are sent at once. A write holds at most one part more than these in memory.";
     store copy_part_size: u64 = 1 << 30, [], "On S3, larger objects are copied inside the service by parts of this size, at most 5 GiB.";
-    client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE"], "A PEM file of certificate authorities to trust instead of the platform's.";
+    client ca_bundle: Option<PathBuf> = None, ["OCI_CLI_CERT_BUNDLE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"], "Certificates to trust instead of the platform's: a file of any number in PEM or of one in DER, or a folder of such PEM files. Each is trusted as an authority; a server's own certificate that is among them is trusted for its names until it expires, whoever signed it. Without it, those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, else the platform's.";
     client_secret http_proxy: Option<Secret> = None, ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with http: `http://host:port` (CONNECT) or `socks5://host:port`, with `user:password@` where it asks for them. 127.0.0.1, ::1, localhost and 169.254.169.254 are never proxied.";
     client_secret https_proxy: Option<Secret> = None, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with https.";
-    client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts, domains and networks that are not proxied, with commas between.";
+    client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts (`store.example`, which means the names below it, too, as `.store.example` and `*.store.example` do), addresses and networks (`10.0.0.0/8`) that are not proxied, each with `:port` for that port alone, with commas or spaces between. `*` means all.";
     client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
-    client stall_timeout: Duration = Duration::from_secs(30), [], "Time without a byte while a body is received and the caller wants it, or is sent.";
-    client call_timeout: Duration = Duration::from_mins(10), [], "A call that has got nowhere for so long gives up. Bytes that arrive begin it anew; there is no limit on the whole.";
-    client attempts: u32 = 8, [], "Requests made for a call at most. A read that got bytes before it broke begins anew.";
+    client stall_timeout: Duration = Duration::from_secs(30), [], "Maximum time without progress while a body is received and the caller waits for it, or while a body is sent.";
+    client stall_rate: u64 = 256, [], "Bytes a second that count as progress: a body that brings fewer than `stall_rate` × `stall_timeout` bytes (7,680 by default) while it was waited for `stall_timeout` has stalled. `0`: any byte is progress.";
+    client call_timeout: Duration = Duration::from_mins(10), [], "Maximum time of a call without progress. A read that was broken off has made progress once it has brought `stall_rate` × `stall_timeout` bytes, or 64 KiB, since the last time. There is no limit on the whole.";
+    client attempts: u32 = 8, [], "Maximum attempts of a call. Progress of a read (see `call_timeout`) resets the count.";
+    client bwlimit: u64 = 0, [], "Bytes a second that the bodies of all the client's requests may take, such as `10MB`: those received and those sent, each. Stores that were handed over (`object_store`) are not limited. `0`: no limit.";
     client backoff_base: Duration = Duration::from_millis(100), [], "The first retry waits a random time up to this; each one after it up to twice the one before.";
     client backoff_cap: Duration = Duration::from_secs(20), [], "No retry waits longer, unless the server's `Retry-After` says so.";
     client retry_budget: u32 = 10, [], "Retries of the whole process, in percent of its requests; 100 more are free.";
@@ -167,8 +185,12 @@ settings! {
 }
 
 impl Config {
-    /// The defaults, overlaid by this process's environment.
+    /// The defaults, overlaid by this process's environment. A variable whose name begins with `STORESCOPE_` and that
+    /// names no setting is refused: a setting that is misspelt would otherwise be ignored.
     pub fn from_env() -> Result<Config> {
+        let set = std::env::vars_os().filter(|(_, text)| !text.is_empty());
+        let names = set.map(|(name, _)| name.to_string_lossy().into_owned());
+        variables::check(names, SETTINGS.iter().map(Setting::variable))?;
         Config::from_variables(|name| std::env::var(name).ok())
     }
 
@@ -191,18 +213,53 @@ impl Config {
         Ok(config)
     }
 
-    /// What a setting says to an S3 store: nothing where OCI's own environment gave it.
-    #[cfg(feature = "s3")]
-    pub(crate) fn unless_ocis<'a, T: ?Sized>(
-        &self,
-        name: &str,
-        value: Option<&'a T>,
-    ) -> Option<&'a T> {
-        value.filter(|_| !self.variable_of(name).is_some_and(|given| given.starts_with("OCI_")))
+    /// The endpoint of this protocol's stores, where the settings name one.
+    pub(crate) fn endpoint_of(&self, scheme: Scheme) -> Option<&str> {
+        let own = match scheme {
+            Scheme::S3 => ("s3_endpoint", &self.s3_endpoint),
+            _ => ("oci_endpoint", &self.oci_endpoint),
+        };
+        self.counting(scheme, [own, ("endpoint", &self.endpoint)])
+    }
+
+    /// The region of this protocol's stores, where the settings name one.
+    pub(crate) fn region_of(&self, scheme: Scheme) -> Option<&str> {
+        let own = match scheme {
+            Scheme::S3 => ("s3_region", &self.s3_region),
+            _ => ("oci_region", &self.oci_region),
+        };
+        self.counting(scheme, [own, ("region", &self.region)])
+    }
+
+    /// The value that counts: what the caller set before what the environment gave, then the protocol's own setting
+    /// before the one of all. Variables of OCI's tools say nothing to S3.
+    fn counting<'a>(
+        &'a self,
+        scheme: Scheme,
+        settings: [(&'static str, &'a Option<String>); 2],
+    ) -> Option<&'a str> {
+        let given = |(name, value): (&'static str, &'a Option<String>)| {
+            let variable = self.variable_of(name);
+            let foreign = scheme == Scheme::S3
+                && variable.is_some_and(|variable| variable.starts_with("OCI_"));
+            Some((variable.is_some(), value.as_deref().filter(|_| !foreign)?))
+        };
+        let given = settings.into_iter().filter_map(given);
+        // The first of those that are least.
+        given.min_by_key(|(by_environment, _)| *by_environment).map(|(_, value)| value)
+    }
+
+    /// Forgets the endpoint or region of one protocol, where a store is given one for itself.
+    pub(crate) fn narrow(&mut self, name: &str) {
+        match name {
+            "endpoint" => (self.oci_endpoint, self.s3_endpoint) = (None, None),
+            "region" => (self.oci_region, self.s3_region) = (None, None),
+            _ => {}
+        }
     }
 
     /// The environment variable that gave a setting.
-    fn variable_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable_of(&self, name: &str) -> Option<&str> {
         let given = self.variables.iter().find(|(given, _)| *given == name);
         given.map(|(_, variable)| variable.as_str())
     }
@@ -556,6 +613,58 @@ mod tests {
         let error = Config::from_variables(env).unwrap_err().to_string();
         assert!(error.contains("STORESCOPE_CONNECT_TIMEOUT") && error.contains("soon"), "{error}");
         assert!(Config::default().set("no_such", "1").unwrap_err().to_string().contains("no_such"));
+    }
+
+    /// Endpoint and region for OCI and for S3.
+    fn places(config: &Config) -> [Option<&str>; 4] {
+        let (oci, s3) = (Scheme::Oci, Scheme::S3);
+        [
+            config.endpoint_of(oci),
+            config.endpoint_of(s3),
+            config.region_of(oci),
+            config.region_of(s3),
+        ]
+    }
+
+    #[test]
+    fn each_protocol_may_have_an_endpoint_and_a_region_of_its_own() {
+        let env = |given: &'static [(&str, &str)]| {
+            let variable = move |name: &str| {
+                given.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
+            };
+            Config::from_variables(variable).unwrap()
+        };
+        let both = env(&[("STORESCOPE_ENDPOINT", "e"), ("STORESCOPE_REGION", "r")]);
+        assert_eq!(places(&both), [Some("e"), Some("e"), Some("r"), Some("r")]);
+        let own = env(&[
+            ("STORESCOPE_ENDPOINT", "e"),
+            ("STORESCOPE_S3_ENDPOINT", "s"),
+            ("STORESCOPE_OCI_REGION", "o"),
+            ("STORESCOPE_S3_REGION", "t"),
+        ]);
+        assert_eq!(places(&own), [Some("e"), Some("s"), Some("o"), Some("t")]);
+        // What the caller says of all goes before what the environment says of one.
+        let set = own.clone().endpoint("c".to_owned()).region("d".to_owned());
+        assert_eq!(places(&set), [Some("c"), Some("c"), Some("d"), Some("d")]);
+        let set = set.oci_endpoint("x".to_owned());
+        assert_eq!(places(&set), [Some("x"), Some("c"), Some("d"), Some("d")]);
+        let oci = env(&[("OCI_CLI_ENDPOINT", "e"), ("OCI_REGION", "r")]);
+        assert_eq!(places(&oci), [Some("e"), None, Some("r"), None]);
+        let oci = oci.s3_region("t".to_owned());
+        assert_eq!(places(&oci), [Some("e"), None, Some("r"), Some("t")]);
+    }
+
+    #[test]
+    fn no_setting_shows_a_secret() {
+        let mut config = Config::default();
+        for setting in SETTINGS.iter().filter(|setting| setting.secret) {
+            config.set(setting.name, "pa55w0rd").unwrap();
+        }
+        for name in ["endpoint", "s3_endpoint", "oci_endpoint"] {
+            config.set(name, "https://user:pa55w0rd@host/x?sig=pa55w0rd").unwrap();
+        }
+        let shown = format!("{config:?} {config:#?}");
+        assert!(!shown.contains("pa55w0rd") && shown.contains("@host/x"), "{shown}");
     }
 
     #[test]

@@ -390,13 +390,29 @@ impl Failure {
 
     /// The outcome this failure is recorded under.
     pub(crate) fn outcome(&self) -> Outcome {
-        match (self.status, self.kind) {
-            (Some(status), _) if status >= 300 => Outcome::of_status(status),
-            (_, ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Exhausted) => Outcome::Connect,
-            (_, ErrorKind::Timeout) => Outcome::Timeout,
-            (_, ErrorKind::Reset | ErrorKind::Protocol | ErrorKind::Integrity) => Outcome::Reset,
-            (_, ErrorKind::Changed) => Outcome::Precondition,
-            _ => Outcome::Client,
+        if let Some(status) = self.status.filter(|status| *status >= 300) {
+            return Outcome::of_status(status);
+        }
+        // No status, or that of a success whose document tells of a failure.
+        match self.kind {
+            ErrorKind::NotFound | ErrorKind::BucketNotFound => Outcome::NotFound,
+            ErrorKind::AlreadyExists | ErrorKind::Precondition | ErrorKind::Changed => {
+                Outcome::Precondition
+            }
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied => Outcome::Auth,
+            ErrorKind::Throttled => Outcome::Throttled,
+            ErrorKind::Server => Outcome::Server,
+            ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Exhausted => Outcome::Connect,
+            ErrorKind::Timeout => Outcome::Timeout,
+            ErrorKind::Reset => Outcome::Reset,
+            ErrorKind::Protocol | ErrorKind::Integrity => Outcome::Invalid,
+            ErrorKind::InvalidRange
+            | ErrorKind::Rejected
+            | ErrorKind::Config
+            | ErrorKind::InvalidInput
+            | ErrorKind::Source
+            | ErrorKind::Misuse
+            | ErrorKind::Unsupported => Outcome::Client,
         }
     }
 
@@ -438,5 +454,40 @@ impl From<Error> for std::io::Error {
             _ => Io::Other,
         };
         std::io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_the_outcome_that_its_status_would_have() {
+        let of = |kind, status| {
+            let mut failure = Failure::new(kind);
+            failure.status = status;
+            failure.outcome()
+        };
+        for (kind, outcome) in [
+            (ErrorKind::NotFound, Outcome::NotFound),
+            (ErrorKind::BucketNotFound, Outcome::NotFound),
+            (ErrorKind::AlreadyExists, Outcome::Precondition),
+            (ErrorKind::Changed, Outcome::Precondition),
+            (ErrorKind::PermissionDenied, Outcome::Auth),
+            (ErrorKind::Throttled, Outcome::Throttled),
+            (ErrorKind::Server, Outcome::Server),
+            (ErrorKind::Tls, Outcome::Connect),
+            (ErrorKind::Timeout, Outcome::Timeout),
+            (ErrorKind::Reset, Outcome::Reset),
+            (ErrorKind::Protocol, Outcome::Invalid),
+            (ErrorKind::Integrity, Outcome::Invalid),
+            (ErrorKind::InvalidInput, Outcome::Client),
+        ] {
+            assert_eq!(of(kind, None), outcome, "{kind:?}");
+            assert_eq!(of(kind, Some(200)), outcome, "{kind:?} in a success");
+        }
+        // A status that says more than the kind does.
+        assert_eq!(of(ErrorKind::Rejected, Some(412)), Outcome::Precondition);
+        assert_eq!(of(ErrorKind::Throttled, Some(503)), Outcome::Server);
     }
 }

@@ -49,6 +49,7 @@ pub mod blocking;
 mod client;
 pub mod config;
 mod error;
+mod limiter;
 mod moves;
 mod options;
 mod payload;

@@ -97,12 +97,19 @@ impl StoreUrl {
     fn web(text: &str) -> Result<StoreUrl> {
         let shown = |why: &str| {
             Error::invalid(format!(
-                "the URL {why}; expected https://host/p/TOKEN/n/NAMESPACE/b/BUCKET/o/KEY"
+                "the URL {:?} {why}; expected https://host/p/TOKEN/n/NAMESPACE/b/BUCKET/o/KEY",
+                redacted(text)
             ))
         };
         let after = text.find("://").map_or(0, |at| at + 3);
         let host = text[after..].find('/').ok_or_else(|| shown("has no path"))? + after;
-        let (origin, mut rest) = text.split_at(host);
+        if text[after..host].contains('@') {
+            return Err(shown("holds user information"));
+        }
+        // An endpoint may have a path of its own.
+        let below = [text[host..].find("/p/"), text[host..].find("/n/")];
+        let below = below.into_iter().flatten().min().ok_or_else(|| shown("names no namespace"))?;
+        let (origin, mut rest) = text.split_at(host + below);
         let mut token = None;
         if let Some(behind) = rest.strip_prefix("/p/") {
             let end = behind.find('/').ok_or_else(|| shown("ends after its token"))?;
@@ -130,6 +137,31 @@ impl StoreUrl {
         })
     }
 
+    /// Whether a text that may be a path or a URL is meant as a URL: it begins with `scheme://`, or with a scheme that is
+    /// known here and a colon. Such a text is parsed, and refused if it is malformed, rather than taken for a path.
+    ///
+    /// ```
+    /// use storescope::StoreUrl;
+    /// assert!(StoreUrl::is_meant("s3://bucket/key") && StoreUrl::is_meant("s3:/bucket/key"));
+    /// assert!(!StoreUrl::is_meant("./s3:/bucket/key") && !StoreUrl::is_meant("a:b"));
+    /// ```
+    pub fn is_meant(text: &str) -> bool {
+        let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+        let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric());
+        is_scheme || scheme_of(text).is_some()
+    }
+
+    /// A URL as messages show it, parsed or not: without user information, the token of a pre-authenticated request or
+    /// the query of a web address.
+    ///
+    /// ```
+    /// use storescope::StoreUrl;
+    /// assert_eq!(StoreUrl::redacted("https://user:secret@host/x"), "https://\u{2026}@host/x");
+    /// ```
+    pub fn redacted(text: &str) -> String {
+        redacted(text)
+    }
+
     /// The same bucket with another name in it.
     #[must_use]
     pub fn with_key(&self, key: &str) -> StoreUrl {
@@ -147,28 +179,34 @@ impl FromStr for StoreUrl {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<StoreUrl> {
+        let shown = redacted(text);
         let (scheme, rest) = text.split_once("://").ok_or_else(|| {
-            Error::invalid(format!(
-                "{text:?} is no store URL: expected oci://bucket@namespace/key or s3://bucket/key"
-            ))
+            Error::invalid(match scheme_of(text) {
+                Some((scheme, rest)) => {
+                    let slashes = if scheme == "file" { ":///" } else { "://" };
+                    let meant = [scheme.as_str(), slashes, rest.trim_start_matches('/')].concat();
+                    format!("{shown:?} is no URL: write {:?}, or ./ in front of a file's name", redacted(&meant))
+                }
+                None => format!(
+                    "{shown:?} is no store URL: expected oci://bucket@namespace/key or s3://bucket/key"
+                ),
+            })
         })?;
-        if matches!(scheme, "http" | "https") {
-            return StoreUrl::web(text);
-        }
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "oci" => Scheme::Oci,
             "s3" => Scheme::S3,
+            "http" | "https" => return StoreUrl::web(text),
             "file" => match rest.strip_prefix('/') {
                 Some(path) => return Ok(StoreUrl::bare(Scheme::File, path)),
                 None => {
                     return Err(Error::invalid(format!(
-                        "{text:?}: a file's URL has no host: file:///folder/name"
+                        "{shown:?}: a file's URL has no host: file:///folder/name"
                     )));
                 }
             },
             other => {
                 return Err(Error::invalid(format!(
-                    "{text:?}: the scheme {other:?} is not known; use oci://, s3:// or file://"
+                    "{shown:?}: the scheme {other:?} is not known; use oci://, s3:// or file://"
                 )));
             }
         };
@@ -177,19 +215,24 @@ impl FromStr for StoreUrl {
             Some((bucket, namespace)) => (bucket, Some(namespace)),
             None => (authority, None),
         };
+        if namespace.is_some_and(|namespace| namespace.contains('@')) {
+            return Err(Error::invalid(format!(
+                "{shown:?} has more than one @: expected oci://bucket@namespace/key"
+            )));
+        }
         if scheme == Scheme::S3 && namespace.is_some() {
-            return Err(Error::invalid(format!("{text:?}: an s3 URL has no @namespace")));
+            return Err(Error::invalid(format!("{shown:?}: an s3 URL has no @namespace")));
         }
         if namespace == Some("") {
-            return Err(Error::invalid(format!("{text:?}: the namespace after @ is empty")));
+            return Err(Error::invalid(format!("{shown:?}: the namespace after @ is empty")));
         }
         if let Some(bad) = authority.chars().find(|c| !is_authority_char(*c)) {
             return Err(Error::invalid(format!(
-                "{text:?}: {bad:?} cannot stand in the name of a bucket or namespace"
+                "{shown:?}: {bad:?} cannot stand in the name of a bucket or namespace"
             )));
         }
         if bucket.is_empty() && !key.is_empty() {
-            return Err(Error::invalid(format!("{text:?}: an object name without a bucket")));
+            return Err(Error::invalid(format!("{shown:?}: an object name without a bucket")));
         }
         Ok(StoreUrl {
             scheme,
@@ -199,6 +242,72 @@ impl FromStr for StoreUrl {
             at: None,
         })
     }
+}
+
+/// A scheme that is known here, in lower case, and what follows its colon.
+fn scheme_of(text: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let scheme = scheme.to_ascii_lowercase();
+    matches!(scheme.as_str(), "oci" | "s3" | "file" | "http" | "https").then_some((scheme, rest))
+}
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "\u{2026}";
+
+/// See [`StoreUrl::redacted`].
+pub(crate) fn redacted(text: &str) -> String {
+    let (scheme, rest) = match text.find("://") {
+        Some(at) => text.split_at(at + 3),
+        None => match scheme_of(text) {
+            Some((scheme, _)) => text.split_at(scheme.len() + 1),
+            None => ("", text),
+        },
+    };
+    let slashes = rest.len() - rest.trim_start_matches('/').len();
+    let (slashes, rest) = rest.split_at(slashes);
+    let is_a = |name: &str| {
+        scheme.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(name))
+    };
+    if is_a("file") {
+        return text.to_owned();
+    }
+    let store = is_a("oci") || is_a("s3");
+    let ends = if store { &['/'][..] } else { &['/', '?', '#'][..] };
+    let (authority, path) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+    let mut shown = [scheme, slashes].concat();
+    match authority.rsplit_once('@') {
+        Some((user, host)) if !store || user.contains(':') => {
+            shown.extend([HIDDEN, "@", host]);
+        }
+        // A colon belongs to no bucket, and to a port's digits: a password may hold what ends an authority.
+        _ if (!scheme.is_empty() || text.contains('@')) && has_password(authority, store) => {
+            return shown + HIDDEN;
+        }
+        _ => shown.push_str(authority),
+    }
+    if store || scheme.is_empty() {
+        return shown + path;
+    }
+    let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    match path.find("/p/").map(|at| path.split_at(at + 3)) {
+        Some((before, token)) => {
+            let rest = token.find('/').map_or("", |end| &token[end..]);
+            shown.extend([before, HIDDEN, rest]);
+        }
+        None => shown.push_str(path),
+    }
+    if !query.is_empty() {
+        shown.extend([&query[..1], HIDDEN]);
+    }
+    shown
+}
+
+fn has_password(authority: &str, store: bool) -> bool {
+    // The colons of an IPv6 literal stand in brackets.
+    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    behind
+        .split_once(':')
+        .is_some_and(|(_, port)| store || !port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// One `@` parts the bucket from the namespace.
@@ -351,7 +460,16 @@ mod tests {
             ("http://bucket/key", "names no namespace"),
             ("https://h/p/t", "after its token"),
             ("https://h/n/ns/b/b/o/%f", "percent-encoded"),
+            ("https://user:pw@h/n/ns/b/b/o/k", "user information"),
             ("s3://b@ns/key", "no @namespace"),
+            ("oci://b@c@ns/key", "more than one @"),
+            ("oci://b@c@/key", "more than one @"),
+            ("s3://b@@/key", "more than one @"),
+            ("s3:/b/x", "write \"s3://b/x\""),
+            ("s3:b/x", "write \"s3://b/x\""),
+            ("OCI:/b@ns/x", "write \"oci://b@ns/x\""),
+            ("https:/h/n/ns/b/b", "write \"https://h/n/ns/b/b\""),
+            ("file:/a/b", "write \"file:///a/b\""),
             ("oci://b@/key", "namespace after @"),
             ("oci:///key", "without a bucket"),
             ("oci://b?x@ns/key", "cannot stand"),
@@ -359,6 +477,49 @@ mod tests {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
             assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_with_a_path_stands_before_the_namespace() {
+        let text = "https://ref.example/storage/v1/p/s3cret/n/ns/b/lake/o/a%2Fn%2Fb";
+        let url: StoreUrl = text.parse().unwrap();
+        assert_eq!(url.origin(), Some("https://ref.example/storage/v1"));
+        assert_eq!((url.token(), url.key()), (Some("s3cret"), "a/n/b"));
+        assert_eq!(
+            url.to_string(),
+            "https://ref.example/storage/v1/p/\u{2026}/n/ns/b/lake/o/a/n/b"
+        );
+        let public: StoreUrl = "HTTPS://h/x/n/ns/b/lake/o/p/k".parse().unwrap();
+        assert_eq!((public.origin(), public.key()), (Some("HTTPS://h/x"), "p/k"));
+    }
+
+    #[test]
+    fn what_is_secret_in_a_url_is_not_shown() {
+        for (text, shown) in [
+            ("https://host:443/a/b", "https://host:443/a/b"),
+            ("http://[::1]:80/a", "http://[::1]:80/a"),
+            ("https://user:pa55@host/a?sig=pa55#pa55", "https://\u{2026}@host/a?\u{2026}"),
+            ("https://pa55@host", "https://\u{2026}@host"),
+            ("https://user:pa55/word@host/x", "https://\u{2026}"),
+            ("HTTPS://h/p/pa55/n/ns/b/b/o/k", "HTTPS://h/p/\u{2026}/n/ns/b/b/o/k"),
+            ("https://h/x/p/pa55", "https://h/x/p/\u{2026}"),
+            ("htps://u:pa55@h/p/pa55/n", "htps://\u{2026}@h/p/\u{2026}/n"),
+            ("https:/u:pa55@h/x", "https:/\u{2026}@h/x"),
+            ("s3://AKIA:pa55@bucket/k", "s3://\u{2026}@bucket/k"),
+            ("s3://AKIA:pa55/word@bucket/k", "s3://\u{2026}"),
+            ("u:pa55@proxy:3128", "\u{2026}@proxy:3128"),
+            ("oci://b@c@ns/k?x#y", "oci://b@c@ns/k?x#y"),
+            ("u:pa55/word@proxy:3128", "\u{2026}"),
+            ("some/path:x", "some/path:x"),
+            ("a:b", "a:b"),
+            ("file:///a@b:c/d", "file:///a@b:c/d"),
+            ("", ""),
+        ] {
+            assert_eq!(redacted(text), shown, "{text}");
+            if let Err(error) = text.parse::<StoreUrl>() {
+                assert!(!format!("{error} {error:?}").contains("pa55"), "{error}");
+            }
         }
     }
 
@@ -371,7 +532,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_password_is_never_shown(
+            scheme in "(https?|HTTP|ftp|socks5|s3|oci)", user in "[a-z]{0,5}", host in "[a-z.]{1,9}", path in "[/a-z?#]{0,9}"
+        ) {
+            let text = format!("{scheme}://{user}:pa55w0rd@{host}{path}");
+            prop_assert!(!redacted(&text).contains("pa55w0rd"));
+        }
+
+        #[test]
         fn parsing_never_panics_and_round_trips(text in "(oci|s3)://[a-z@._-]{0,8}/?\\PC{0,40}") {
+            let _ = redacted(&text);
             if let Ok(url) = text.parse::<StoreUrl>() {
                 prop_assert_eq!(url.to_string().parse::<StoreUrl>().unwrap(), url);
             }

@@ -288,6 +288,34 @@ async fn a_stalled_body_is_given_up_and_resumed() {
     assert_eq!((outcomes.get(&Outcome::Timeout), outcomes.get(&Outcome::Ok)), (Some(&1), Some(&1)));
 }
 
+/// A hundred bytes an answer are no progress: a read of any length would make requests for ever.
+#[tokio::test]
+async fn a_body_that_breaks_after_few_bytes_again_and_again_is_given_up() {
+    let world = World::impatient(4);
+    world.object("k", 200_000).await;
+    world.fault(Fault::new(Action::Truncate { after: 100 }).method("GET"));
+    let error = read(&world.store, "k").await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Reset, 4), "{error}");
+    assert_eq!(world.record().len(), 4);
+
+    // Each answer stalls after so few: each is waited for once.
+    let world =
+        World::with(|config| impatient(config, 3).stall_timeout(ms(100)).stall_rate(10_000_u64));
+    world.object("k", 200_000).await;
+    world.fault(Fault::new(Action::Stall { after: 900, ms: None }).method("GET"));
+    let began = Instant::now();
+    let error = read(&world.store, "k").await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 3), "{error}");
+    assert!(began.elapsed() >= ms(300), "{:?}", began.elapsed());
+
+    // What came before the stall is progress where it is enough.
+    world.emulator.admin().clear_faults();
+    let bytes = world.object("k", 200_000).await;
+    world.fault(Fault::new(Action::Stall { after: 40_000, ms: None }).method("GET"));
+    assert!(read(&world.store, "k").await.unwrap() == bytes);
+    until("all requests recorded", || world.record().len() == 5).await;
+}
+
 #[tokio::test]
 async fn an_object_replaced_in_the_middle_of_a_broken_read_is_changed() {
     let world = World::impatient(3);
@@ -324,6 +352,32 @@ async fn a_range_that_is_not_the_one_asked_for_is_an_error() {
     world.fault(Fault::new(Action::IgnoreRange).method("GET"));
     // All of it by a range: what came is what was asked for.
     assert!(read_range(&world.store, "k", 0..100_000).await.unwrap() == bytes);
+}
+
+/// An answer that is not what was asked for is counted as that, not as a connection that broke.
+#[tokio::test]
+async fn answers_that_are_not_what_was_asked_for_are_counted_as_invalid() {
+    let world = World::impatient(2);
+    world.object("k", 100_000).await;
+    let count = |level, outcome| {
+        let seen = world.client.metrics().snapshot();
+        seen.outcomes(level, Operation::Get).get(&outcome).copied().unwrap_or(0)
+    };
+    for (number, action) in [Action::IgnoreRange, Action::WrongContentRange].into_iter().enumerate()
+    {
+        world.fault(Fault::new(action).method("GET").count(1));
+        read_range(&world.store, "k", 1_000..2_000).await.unwrap_err();
+        for level in [Level::Attempt, Level::Call] {
+            assert_eq!(count(level, Outcome::Invalid), number as u64 + 1, "{level}");
+        }
+    }
+    // All bytes came, and they are not the object's: the exchange was a good one, the call was not.
+    world.fault(Fault::new(Action::Corrupt { offset: 5 }).method("GET").count(1));
+    assert_eq!(read(&world.store, "k").await.unwrap_err().kind(), ErrorKind::Integrity);
+    assert_eq!(count(Level::Call, Outcome::Invalid), 3);
+    world.fault(Fault::new(Action::Truncate { after: 10 }).method("GET").count(1));
+    read(&world.store, "k").await.unwrap();
+    assert_eq!((count(Level::Attempt, Outcome::Reset), count(Level::Call, Outcome::Reset)), (1, 0));
 }
 
 #[tokio::test]
@@ -795,6 +849,77 @@ async fn a_slow_body_is_no_stalled_one() {
     let began = Instant::now();
     assert!(read(&world.store, "k").await.unwrap() == bytes);
     assert!(began.elapsed() >= ms(450), "{:?}", began.elapsed());
+}
+
+/// A body that trickles has stalled, although never `stall_timeout` passes without a byte.
+#[tokio::test]
+async fn a_body_that_trickles_ends_by_the_stall_timeout() {
+    let model = storescope_model::Model::from_toml("stream = \"20kB/s\"").unwrap();
+    let emulator = Emulator::builder().bucket(common::BUCKET).model(model).start().unwrap();
+    let world = World::on(emulator, |config| {
+        impatient(config, 1).stall_timeout(ms(250)).stall_rate(100_000_u64)
+    });
+    world.object("k", 400_000).await;
+    let began = Instant::now();
+    let error = read(&world.store, "k").await.unwrap_err();
+    assert_ended_near(&error, ms(250), began);
+    assert!(error.to_string().contains("stall_rate"), "{error}");
+    let seen = world.client.metrics().snapshot();
+    assert_eq!(seen.outcomes(Level::Attempt, Operation::Get).get(&Outcome::Timeout), Some(&1));
+
+    // A reader that takes its time is no stall: what it does not wait for is not counted.
+    let slow = World::on(Emulator::builder().bucket(common::BUCKET).start().unwrap(), |config| {
+        impatient(config, 1).stall_timeout(ms(100)).stall_rate(10_000_000_u64)
+    });
+    let bytes = slow.object("k", 4 << 20).await;
+    let mut body = slow.store.get("k", GetOptions::new()).await.unwrap().into_stream();
+    let mut got = Vec::new();
+    while let Some(data) = body.next().await {
+        got.extend_from_slice(&data.unwrap());
+        if got.len() % 3 == 0 {
+            // The reader's own time is what is tested.
+            tokio::time::sleep(ms(20)).await;
+        }
+    }
+    assert!(got == bytes);
+}
+
+#[tokio::test]
+async fn an_upload_that_trickles_ends_by_the_stall_timeout() {
+    let emulator = common::emulator();
+    let address = raw_server(|mut stream| {
+        let mut taken = vec![0; 64 << 10];
+        while matches!(std::io::Read::read(&mut stream, &mut taken), Ok(1..)) {
+            std::thread::sleep(ms(50));
+        }
+    });
+    let store = store_elsewhere(&emulator, format!("http://{address}"), |config| {
+        let config = impatient(config, 1).first_byte_timeout(ms(5_000));
+        config.stall_timeout(ms(400)).stall_rate(100_000_000_u64)
+    });
+    let error = store.put("k", vec![0; 256 << 20], PutOptions::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Timeout, 1), "{error}");
+    assert!(error.to_string().contains("stall_rate"), "{error}");
+    assert!(error.elapsed() < ms(5_000), "{error}");
+}
+
+/// What is slow by the client's own limit has not stalled.
+#[tokio::test]
+async fn a_limit_of_bytes_a_second_holds_and_is_no_stall() {
+    let world = World::with(|config| {
+        impatient(config, 1).bwlimit(500_000_u64).stall_timeout(ms(60)).stall_rate(1_000_000_u64)
+    });
+    let began = Instant::now();
+    let bytes = world.object("k", 200_000).await;
+    assert!(began.elapsed() >= ms(350), "{:?}", began.elapsed());
+    let began = Instant::now();
+    assert!(read(&world.store, "k").await.unwrap() == bytes);
+    assert!(began.elapsed() >= ms(350), "{:?}", began.elapsed());
+    // Two readers share one limit.
+    let began = Instant::now();
+    let two = futures_util::future::join(read(&world.store, "k"), read(&world.store, "k")).await;
+    assert!(two.0.unwrap() == bytes && two.1.unwrap() == bytes);
+    assert!(began.elapsed() >= ms(750), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use common::{
 };
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -349,34 +352,230 @@ impl Authority {
         Authority { params, key, pem }
     }
 
-    /// A TLS server that answers every request with three bytes.
+    /// A TLS server with a certificate from this authority.
     fn serve(&self, names: &[&str], until_year: i32) -> SocketAddr {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = rcgen::CertificateParams::new(names).unwrap();
         params.not_after = rcgen::date_time_ymd(until_year, 1, 1);
         let key = rcgen::KeyPair::generate().unwrap();
         let issuer = rcgen::Issuer::new(self.params.clone(), &self.key);
-        let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
-        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key.into())
-            .unwrap();
-        let config = Arc::new(config);
-        raw_server(move |stream| {
-            let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = rustls::StreamOwned::new(tls, stream);
-            while read_head(&mut stream) {
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\netag: e\r\n\r\nabc";
-                if stream.write_all(answer).and_then(|()| stream.flush()).is_err() {
-                    return;
-                }
-            }
-        })
+        serve_tls(&params.signed_by(&key, &issuer).unwrap(), &key)
     }
+}
+
+/// A certificate as `openssl req -x509` makes it for a server: self-signed, and an authority by its own word.
+struct SelfSigned {
+    certificate: rcgen::Certificate,
+    key: rcgen::KeyPair,
+}
+
+impl SelfSigned {
+    fn new(name: &str, until_year: i32) -> SelfSigned {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(until_year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        SelfSigned { certificate: params.self_signed(&key).unwrap(), key }
+    }
+
+    fn serve(&self) -> SocketAddr {
+        serve_tls(&self.certificate, &self.key)
+    }
+}
+
+fn serve_tls(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> SocketAddr {
+    serve_der(certificate.der().clone(), key.serialize_der())
+}
+
+/// A TLS server that answers every request with three bytes.
+fn serve_der(certificate: CertificateDer<'static>, key: Vec<u8>) -> SocketAddr {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let key = PrivatePkcs8KeyDer::from(key).into();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    serve_key(CertifiedKey::new(vec![certificate], key))
+}
+
+/// The same, whether the key is the certificate's or not.
+fn serve_key(key: CertifiedKey) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    let config = Arc::new(config);
+    raw_server(move |stream| {
+        let tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(tls, stream);
+        while read_head(&mut stream) {
+            let answer =
+                b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\netag: e\r\nopc-request-id: r\r\n\r\nabc";
+            if stream.write_all(answer).and_then(|()| stream.flush()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Reads `k` of a server whose certificate must be among those of the bundle.
+async fn trusting(
+    emulator: &Emulator,
+    bundle: &Path,
+    address: SocketAddr,
+) -> storescope::Result<Vec<u8>> {
+    let store = store_elsewhere(emulator, format!("https://{address}"), |config| {
+        impatient(config, 3).ca_bundle(bundle.to_owned())
+    });
+    read(&store, "k").await
+}
+
+#[tokio::test]
+async fn a_servers_own_certificate_in_the_bundle_is_trusted_for_its_names_and_dates() {
+    let emulator = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    let good = SelfSigned::new("127.0.0.1", 2100);
+    let elsewhere = SelfSigned::new("store.example", 2100);
+    let expired = SelfSigned::new("127.0.0.1", 2020);
+    let stranger = SelfSigned::new("127.0.0.1", 2100);
+    let pems = [&good, &elsewhere, &expired].map(|own| own.certificate.pem());
+    // Several in one file, with what OpenSSL prints between them.
+    std::fs::write(&bundle, pems.join("subject=CN = store\nissuer=CN = store\n")).unwrap();
+    assert_eq!(trusting(&emulator, &bundle, good.serve()).await.unwrap(), b"abc");
+    // The very certificate, shown by one who lacks its key.
+    let impostor = serve_tls(&good.certificate, &stranger.key);
+    let unknown = SelfSigned::new("127.0.0.1", 2100);
+    for (address, why) in [
+        (elsewhere.serve(), "not for \"127.0.0.1\""),
+        (expired.serve(), "expired"),
+        (unknown.serve(), "not among those trusted"),
+        (impostor, "BadSignature"),
+    ] {
+        let error = trusting(&emulator, &bundle, address).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Tls, 1), "{error}");
+        assert!(error.to_string().contains(why), "{why:?} in {error}");
+    }
+}
+
+/// A certificate whose issuer is not known is trusted where it is named itself, and only it.
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_trusted_where_it_is_named_itself() {
+    let emulator = emulator();
+    let folder = tempfile::tempdir().unwrap();
+    let (pem, der) = (folder.path().join("own.pem"), folder.path().join("own.der"));
+    let authority = Authority::new("unknown");
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::new(authority.params.clone(), &authority.key);
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    std::fs::write(&pem, certificate.pem()).unwrap();
+    std::fs::write(&der, certificate.der()).unwrap();
+    let address = serve_tls(&certificate, &key);
+    for bundle in [pem.as_path(), &der, folder.path()] {
+        assert_eq!(trusting(&emulator, bundle, address).await.unwrap(), b"abc", "{bundle:?}");
+        let sibling = authority.serve(&["127.0.0.1"], 2100);
+        let error = trusting(&emulator, bundle, sibling).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{bundle:?}: {error}");
+    }
+}
+
+/// `openssl req -x509` itself, where it is installed.
+#[tokio::test]
+async fn a_certificate_that_openssl_made_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, bundle) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=store"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&bundle)
+        .output();
+    match made {
+        Ok(made) => assert!(made.status.success(), "{made:?}"),
+        Err(e) => {
+            assert!(std::env::var_os("CI").is_none(), "openssl: {e}");
+            eprintln!("skipped: openssl: {e}");
+            return;
+        }
+    }
+    let pem = std::fs::read_to_string(&key).unwrap();
+    let key = rcgen::KeyPair::from_pem(&pem).unwrap();
+    let certificate = std::fs::read(&bundle).unwrap();
+    let certificate = CertificateDer::from_pem_slice(&certificate).unwrap();
+    let address = serve_der(certificate.clone(), key.serialize_der());
+    let emulator = emulator();
+    assert_eq!(trusting(&emulator, &bundle, address).await.unwrap(), b"abc");
+}
+
+#[test]
+fn the_platforms_variables_name_what_is_trusted() {
+    // A process of its own: the environment belongs to it alone.
+    let folder = tempfile::tempdir().unwrap();
+    let own = SelfSigned::new("127.0.0.1", 2100);
+    let address = own.serve();
+    let (file, certificates) = (folder.path().join("own.pem"), folder.path().join("certificates"));
+    std::fs::create_dir(&certificates).unwrap();
+    std::fs::write(&file, own.certificate.pem()).unwrap();
+    std::fs::write(certificates.join("store.crt"), own.certificate.pem()).unwrap();
+    let other = folder.path().join("other.pem");
+    std::fs::write(&other, SelfSigned::new("127.0.0.1", 2100).certificate.pem()).unwrap();
+    let mixed = folder.path().join("mixed.pem");
+    let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&mixed, own.certificate.pem() + odd).unwrap();
+    let run = |variables: &[(&str, &Path)]| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "reads_by_the_environment", "--ignored"]);
+        for name in [
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "AWS_CA_BUNDLE",
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+        ] {
+            command.env_remove(name);
+        }
+        let command = command.envs(variables.iter().copied());
+        command.env("STORESCOPE_TEST_URL", format!("https://{address}")).output().unwrap()
+    };
+    let (file, other) = (file.as_path(), other.as_path());
+    for trusted in [
+        &[("SSL_CERT_FILE", file)][..],
+        &[("SSL_CERT_DIR", &certificates)],
+        &[("AWS_CA_BUNDLE", file), ("SSL_CERT_FILE", other)],
+        &[("REQUESTS_CA_BUNDLE", &certificates)],
+        &[("CURL_CA_BUNDLE", file)],
+        &[("STORESCOPE_CA_BUNDLE", file), ("AWS_CA_BUNDLE", other)],
+        &[("AWS_CA_BUNDLE", file), ("REQUESTS_CA_BUNDLE", other)],
+        // What other tools pass over.
+        &[("AWS_CA_BUNDLE", &mixed)],
+        &[("SSL_CERT_FILE", &mixed)],
+    ] {
+        let ran = run(trusted);
+        assert!(ran.status.success(), "{trusted:?}: {ran:?}");
+    }
+    for refused in [
+        &[][..],
+        &[("SSL_CERT_FILE", other)],
+        &[("SSL_CERT_FILE", Path::new("/nowhere"))],
+        &[("AWS_CA_BUNDLE", other), ("SSL_CERT_FILE", file)],
+        &[("STORESCOPE_CA_BUNDLE", other), ("AWS_CA_BUNDLE", file)],
+        &[("STORESCOPE_CA_BUNDLE", &mixed)],
+    ] {
+        assert!(!run(refused).status.success(), "{refused:?}");
+    }
+}
+
+/// Run by the test above, with an environment of its own.
+#[tokio::test]
+#[ignore = "a part of the_platforms_variables_name_what_is_trusted"]
+async fn reads_by_the_environment() {
+    let url = std::env::var("STORESCOPE_TEST_URL").unwrap();
+    let config = impatient(storescope::Config::from_env().unwrap(), 1)
+        .endpoint(url)
+        .auth(storescope::config::Auth::None);
+    let store = store_at(&client(config), "oci://bucket@ns/");
+    assert_eq!(read(&store, "k").await.unwrap(), b"abc");
 }
 
 #[tokio::test]

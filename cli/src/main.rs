@@ -26,6 +26,7 @@ use exit::Exit;
 use settings::Settings;
 use std::io::Write;
 use std::process::ExitCode;
+use storescope::StoreUrl;
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
@@ -105,7 +106,7 @@ fn examples_and_codes() -> String {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     cli.settings.start_log();
     let ended = match cli.command {
         Command::Bench(bench) => bench.run(&cli.settings),
@@ -130,6 +131,16 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => exit.tell(),
     }
+}
+
+/// Tells that the command line is not one, or helps. clap shows the value it refuses, which may be a URL with a password.
+fn refuse(mut error: clap::Error) -> ! {
+    use clap::error::{ContextKind, ContextValue};
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let shown = StoreUrl::redacted(value);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
+    error.exit()
 }
 
 /// What a command ends with.

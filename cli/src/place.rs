@@ -19,11 +19,12 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What has `scheme://` in front is a URL (`file://` one of a path); all else is a path.
+    /// What has `scheme://` in front is a URL (`file://` one of a path); what lacks only the slashes (`s3:/bucket/key`) is
+    /// refused as one; all else is a path.
     pub(crate) fn parse(text: OsString) -> Result<Place, storescope::Error> {
         match text.to_str() {
             Some("-") => Ok(Place::Standard),
-            Some(url) if has_scheme(url) => {
+            Some(url) if StoreUrl::is_meant(url) => {
                 let url: StoreUrl = url.parse()?;
                 Ok(match url.scheme() {
                     // What files cannot have (content types, say) is nothing to fail for.
@@ -61,11 +62,6 @@ impl fmt::Display for Place {
 pub(crate) fn parser() -> impl clap::builder::TypedValueParser<Value = Place> {
     use clap::builder::{OsStringValueParser, TypedValueParser};
     OsStringValueParser::new().try_map(Place::parse)
-}
-
-fn has_scheme(text: &str) -> bool {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 /// The whole bucket of a URL: names in it are those of its objects, in full.
@@ -134,11 +130,24 @@ mod tests {
     fn urls_paths_and_the_standard_streams() {
         assert!(matches!(place("-"), Place::Standard));
         assert!(matches!(place("oci://b@ns/k"), Place::Store(_)));
-        for path in ["a/b", "./oci://b", "a b://c", "://x", "/"] {
+        for path in
+            ["a/b", "./oci://b", "a b://c", "://x", "/", "./s3:/b/x", "d/s3:b", "s4:/b", "s3", ":"]
+        {
             assert!(matches!(place(path), Place::Local(_)), "{path}");
         }
         assert!(matches!(place("file:///a b"), Place::Local(path) if path == Path::new("/a b")));
         assert!(Place::parse("ftp://h/x".into()).is_err());
+        for (url, right) in [
+            ("s3:/b/x", "s3://b/x"),
+            ("s3:b/x", "s3://b/x"),
+            ("S3:/b/x", "s3://b/x"),
+            ("oci:/b@ns/x", "oci://b@ns/x"),
+            ("file:/a/b", "file:///a/b"),
+            ("https:/h/n/ns/b/b", "https://h/n/ns/b/b"),
+        ] {
+            let refused = Place::parse(url.into()).unwrap_err().to_string();
+            assert!(refused.contains(&format!("{right:?}")), "{url}: {refused}");
+        }
         let bytes = OsStr::from_bytes(b"\xff").to_owned();
         assert!(matches!(Place::parse(bytes), Ok(Place::Local(_))));
         assert!(place("oci://b/").is_folder() && place("s3://b/a/").is_folder());

@@ -30,8 +30,8 @@ pub struct ObjectBody {
     /// The runtime that the read began on, and goes on.
     runtime: Handle,
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Whether bytes have come since the last resume.
-    progressed: bool,
+    /// Bytes that have come since the last resume.
+    gained: u64,
 }
 
 enum State {
@@ -70,7 +70,7 @@ impl ObjectBody {
             check: verify.map(Running::new),
             runtime: Handle::current(),
             deadline,
-            progressed: false,
+            gained: 0,
         }
     }
 
@@ -85,7 +85,7 @@ impl ObjectBody {
             check: None,
             runtime: Handle::current(),
             deadline: None,
-            progressed: false,
+            gained: 0,
         }
     }
 
@@ -197,7 +197,7 @@ impl ObjectBody {
             return Err(self.fail(much));
         }
         self.next += data.len() as u64;
-        self.progressed = true;
+        self.gained += data.len() as u64;
         if let Some(check) = &mut self.check {
             check.update(data);
         }
@@ -222,9 +222,7 @@ impl ObjectBody {
             return Ok(());
         };
         let Reading { mut call, .. } = reading;
-        if std::mem::take(&mut self.progressed) {
-            call.progressed();
-        }
+        call.gained(std::mem::take(&mut self.gained), &failure);
         let rest = GetRequest {
             range: Some(GetRange::Bounded(self.next..self.end)),
             ..self.request.clone()

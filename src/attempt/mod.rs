@@ -29,6 +29,7 @@ use crate::auth::Again;
 use crate::backend::{Answer, Attempt, Backend};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::limiter::Pace;
 use crate::timing::{
     AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, RequestId, Sink, after,
     instant_at, now_ns,
@@ -38,6 +39,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tracing::Instrument;
 
+/// Bytes of a read that are progress however slow it may be.
+const PROGRESS: u64 = 64 << 10;
+
 /// How often and how patiently.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -46,6 +50,8 @@ pub(crate) struct Policy {
     pub(crate) backoff_cap: Duration,
     /// A call that gets nowhere for so long ends.
     pub(crate) patience: Duration,
+    /// What a body must bring not to have stalled.
+    pub(crate) pace: Pace,
     pub(crate) budget: Arc<Budget>,
     pub(crate) hedges: Arc<Budget>,
     pub(crate) gauges: Arc<Gauges>,
@@ -58,6 +64,7 @@ impl Policy {
             backoff_base: config.backoff_base,
             backoff_cap: config.backoff_cap,
             patience: config.call_timeout,
+            pace: Pace::new(config),
             budget: Arc::new(Budget::new(config.retry_budget, FREE_RETRIES)),
             hedges: Arc::new(Budget::new(config.hedge_budget, 0)),
             gauges: Arc::clone(gauges),
@@ -86,6 +93,8 @@ pub(crate) struct Call {
     begun: u64,
     /// When the call last got somewhere.
     progress: u64,
+    /// Bytes since then, of bodies that broke.
+    gained: u64,
     deadline: Option<u64>,
     attempts: u32,
     /// Failures that were answered by another try, since the call last got somewhere.
@@ -118,6 +127,7 @@ impl Call {
             sink: sink.clone(),
             begun,
             progress: begun,
+            gained: 0,
             deadline: deadline.map(|deadline| after(begun, deadline)),
             attempts: 0,
             tries: 0,
@@ -146,6 +156,7 @@ impl Call {
             sink: sink.clone(),
             begun,
             progress: now,
+            gained: 0,
             deadline: None,
             attempts: 0,
             tries: 0,
@@ -288,10 +299,22 @@ impl Call {
         failure
     }
 
-    /// The call got somewhere: patience begins anew.
+    /// The call made progress: it has all its attempts and its time again.
     pub(crate) fn progressed(&mut self) {
         self.progress = now_ns();
+        self.gained = 0;
         self.tries = 0;
+    }
+
+    /// A body broke by `failure` after so many bytes. They are progress once they come to enough; the last of a body that
+    /// stalled were too few for their time, and are none.
+    pub(crate) fn gained(&mut self, bytes: u64, failure: &Failure) {
+        let least = self.policy.pace.bytes;
+        let stalled = failure.kind == ErrorKind::Timeout;
+        self.gained += if stalled { bytes.saturating_sub(least - 1) } else { bytes };
+        if self.gained >= least.min(PROGRESS) {
+            self.progressed();
+        }
     }
 
     async fn within_deadline<T>(&self, tried: Answer<'_, T>, id: RequestId) -> Result<T, Failure> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A profile of the OCI configuration file, as Oracle's Python SDK and CLI read it.
 
+use super::ini::{Ini, Malformed, Values, finished};
 use super::{Config, expand_home};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -68,41 +69,26 @@ impl Profile {
         Ok(Profile { name, file, missing, values })
     }
 
-    /// Sections and `key = value` lines, `#` and `;` comments on lines of their own, nothing quoted or interpolated: as
-    /// Oracle's SDKs read it. Nothing of the file stays in memory but the values, which are zeroised.
-    fn parse(text: &str, file: &Path, name: &str) -> Result<BTreeMap<String, Zeroizing<String>>> {
-        let mut sections: BTreeMap<&str, BTreeMap<String, Zeroizing<String>>> = BTreeMap::new();
-        let mut section = None;
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                section = Some(sections.entry(header.trim()).or_default());
-                continue;
-            }
-            let (Some(section), Some(at)) = (&mut section, line.find(['=', ':'])) else {
-                return Err(Error::config(format!(
-                    "line {} of the OCI configuration file {} is neither [PROFILE] nor key = value",
-                    number + 1,
-                    file.display()
-                )));
-            };
-            let value = Zeroizing::new(line[at + 1..].trim().to_owned());
-            section.insert(line[..at].trim().to_ascii_lowercase(), value);
-        }
-        if !sections.contains_key(name) {
-            let known: Vec<&str> = sections.keys().copied().collect();
-            return Err(Error::config(format!(
+    /// Nothing of the file stays in memory but the values, which are zeroised.
+    fn parse(text: &str, file: &Path, name: &str) -> Result<Values> {
+        let mut ini = Ini::parse(text).map_err(|Malformed { line, why }| {
+            Error::config(format!(
+                "line {line} of the OCI configuration file {} {why}",
+                file.display()
+            ))
+        })?;
+        let known = ini.names().join(", ");
+        let values = ini.section(name).ok_or_else(|| {
+            Error::config(format!(
                 "the OCI configuration file {} has no profile [{name}]; it has {}",
                 file.display(),
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            )));
-        }
-        let mut values = sections.remove("DEFAULT").unwrap_or_default();
-        values.extend(sections.remove(name).unwrap_or_default());
-        Ok(values)
+                if known.is_empty() { "none" } else { &known }
+            ))
+        })?;
+        let finished = |(key, value): (_, Zeroizing<String>)| {
+            (key, Zeroizing::new(finished(&value).to_owned()))
+        };
+        Ok(values.into_iter().map(finished).collect())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
@@ -200,6 +186,9 @@ mod tests {
         let error = load("DEFAULT", "[DEFAULT]\nuser = a\n\nnonsense\n").unwrap_err().to_string();
         assert!(error.contains("line 4"), "{error}");
         assert!(load("DEFAULT", "user = a\n").unwrap_err().to_string().contains("line 1"));
+        let twice = load("DEFAULT", "[DEFAULT]\npass_phrase = s3cret\npass_phrase = s3cret\n");
+        let twice = twice.unwrap_err().to_string();
+        assert!(twice.contains("line 3") && !twice.contains("s3cret"), "{twice}");
     }
 
     proptest::proptest! {

@@ -164,7 +164,7 @@ names! {
         Auth = "auth",
         /// 429.
         Throttled = "throttled",
-        /// Any other 4xx.
+        /// Any other 3xx or 4xx; a call that was refused before anything was sent.
         Client = "client",
         /// 5xx.
         Server = "server",
@@ -172,8 +172,11 @@ names! {
         Connect = "connect",
         /// A time-out.
         Timeout = "timeout",
-        /// The connection broke, or the answer was not one.
+        /// The connection broke.
         Reset = "reset",
+        /// The answer was not what the request asked for: an ignored Range, a wrong Content-Range, a malformed document,
+        /// bytes that do not match their checksum.
+        Invalid = "invalid",
         /// The caller dropped it.
         Cancelled = "cancelled",
     }

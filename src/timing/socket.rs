@@ -14,6 +14,8 @@ pub(crate) struct SocketTimes {
     last_read: AtomicU64,
     /// Bytes written, the request's head included.
     written: AtomicU64,
+    /// Until when a limit of ours held the request's body back.
+    held: AtomicU64,
 }
 
 impl SocketTimes {
@@ -23,6 +25,17 @@ impl SocketTimes {
         self.first_read.store(0, Relaxed);
         self.last_read.store(0, Relaxed);
         self.written.store(0, Relaxed);
+        self.held.store(0, Relaxed);
+    }
+
+    /// Until when a limit of ours holds, or last held, the request's body back; 0 where none did.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Relaxed)
+    }
+
+    /// Notes that a limit of ours holds the request's body back until then.
+    pub(crate) fn hold(&self, until: u64) {
+        self.held.store(until, Relaxed);
     }
 
     /// Bytes of the request written so far, its head included.

@@ -69,7 +69,7 @@ impl Connector {
         Connector {
             dialer: Arc::new(Dialer(Dns::new(config.dns_ttl))),
             proxies: Proxies::new(config),
-            tls: Tls::new(config.ca_bundle.clone()),
+            tls: Tls::new(config),
             timeout: config.connect_timeout,
         }
     }
@@ -112,7 +112,7 @@ impl Connector {
     }
 
     async fn open(&self, origin: &Origin, timer: &mut AttemptTimer) -> Result<Stream, Failure> {
-        let tcp = match self.proxies.of(origin) {
+        let tcp = match self.proxies.of(origin)? {
             Some(proxy) => proxy::tunnel(&proxy, origin, &self.dialer).await?,
             None => {
                 let addresses = self.dialer.addresses(&origin.host, origin.port).await?;

@@ -21,15 +21,18 @@ mod body;
 mod connect;
 mod dns;
 mod io;
+mod origin;
 mod pool;
 mod proxy;
 mod tls;
 
 pub(crate) use body::{Body, RequestBody};
+pub(crate) use origin::{BaseUrl, Origin};
 
 use crate::client::Face;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Failure, Result};
+use crate::error::{ErrorKind, Failure};
+use crate::limiter::{Limiter, Pace};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
@@ -52,6 +55,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("opc-request-id");
 pub(crate) struct Transport {
     connector: Arc<Connector>,
     limits: Limits,
+    /// Of bodies sent, and received.
+    sends: Option<Arc<Limiter>>,
+    receives: Option<Arc<Limiter>>,
     /// What each request says it comes from.
     user_agent: HeaderValue,
     gauges: Arc<Gauges>,
@@ -60,81 +66,17 @@ pub(crate) struct Transport {
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    first_byte: Duration,
-    stall: Duration,
+    waits: Waits,
     idle: Duration,
     patience: Duration,
     max_connections: u32,
 }
 
-/// Scheme, host and port of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    https: bool,
-    /// Without brackets, where it is an IPv6 literal.
-    host: String,
-    port: u16,
-    /// The Host header: brackets where they are due, the port when the URL has one.
-    authority: String,
-}
-
-impl Origin {
-    /// Parses `http[s]://host[:port]`; a path is refused.
-    pub(crate) fn parse(url: &str) -> Result<Origin> {
-        let refused = |why: &str| {
-            Error::config(format!(
-                "the endpoint {url:?} {why}; expected https://host or http://host:port"
-            ))
-        };
-        let uri: hyper::Uri = url.parse().map_err(|_| refused("is no URL"))?;
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(refused("is neither http nor https")),
-        };
-        let authority = uri.authority().ok_or_else(|| refused("names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(refused("holds user information"));
-        }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(refused("has a path"));
-        }
-        Ok(Origin {
-            https,
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: match authority.port_u16() {
-                Some(port) => port,
-                None if authority.as_str() == authority.host() => {
-                    if https {
-                        443
-                    } else {
-                        80
-                    }
-                }
-                None => return Err(refused("has no port that there is")),
-            },
-            authority: authority.as_str().to_owned(),
-        })
-    }
-
-    /// As a URL, with its port.
-    fn uri(&self) -> Option<hyper::Uri> {
-        let scheme = if self.https { "https" } else { "http" };
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{scheme}://{host}:{}/", self.port).parse().ok()
-    }
-
-    /// The Host header: as the URL has it, so with the port when there is one.
-    pub(crate) fn authority(&self) -> &str {
-        &self.authority
-    }
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.authority)
-    }
+/// What a request under way is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    first_byte: Duration,
+    pace: Pace,
 }
 
 /// A server, with a pool for each runtime that asks it. A connection belongs to the runtime it was made on, so that one
@@ -159,12 +101,13 @@ impl Transport {
             user_agent: HeaderValue::from_static(face.user_agent()),
             connector: Arc::new(Connector::new(config)),
             limits: Limits {
-                first_byte: config.first_byte_timeout,
-                stall: config.stall_timeout,
+                waits: Waits { first_byte: config.first_byte_timeout, pace: Pace::new(config) },
                 idle: config.idle_timeout,
                 patience: config.call_timeout,
                 max_connections: config.max_connections.max(1),
             },
+            sends: Limiter::new(config.bwlimit),
+            receives: Limiter::new(config.bwlimit),
             gauges: Arc::clone(gauges),
             endpoints: Mutex::default(),
         }
@@ -229,11 +172,15 @@ impl Transport {
         lease.times().begin();
         timer.watch(lease.times());
         lease.uploads(request.body().size_hint().exact().unwrap_or(0));
+        if let Some(limiter) = &self.sends {
+            request.body_mut().limit(limiter, lease.times());
+        }
         let since = timer.mark();
         let drained = is_drained(request.method(), request.headers().get(RANGE));
         let answer: Answer = Box::pin(lease.sender().send_request(request));
         let exchange = Some(Exchange { answer, lease, timer });
-        Sent { since, limits: self.limits, drained, exchange }
+        let receives = self.receives.clone();
+        Sent { since, written: 0, waits: self.limits.waits, receives, drained, exchange }
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
@@ -266,7 +213,10 @@ pub(crate) enum Sending<'a> {
 pub(crate) struct Sent {
     /// When it was sent, or when the last of it was written; 0 where timing is off and nobody has asked yet.
     since: u64,
-    limits: Limits,
+    /// Bytes written by then.
+    written: u64,
+    waits: Waits,
+    receives: Option<Arc<Limiter>>,
     /// Whether its answer is small enough to be read to its end where nobody wants it any more.
     drained: bool,
     /// Until it ends.
@@ -323,8 +273,8 @@ impl Sent {
                 // To compare a dozen names is less than to hash this one.
                 let request_id = head.headers.iter().find(|(name, _)| **name == REQUEST_ID);
                 let request_id = request_id.map(|(_, value)| value.clone());
-                let body =
-                    Body::new(incoming, lease, timer, outcome, self.limits.stall, request_id);
+                let body = Body::new(incoming, lease, timer, outcome, self.waits.pace, request_id)
+                    .limited(self.receives.as_ref());
                 Ok(Response { status: head.status, headers: head.headers, body })
             }
             Err(mut failure) => {
@@ -346,23 +296,31 @@ impl Sent {
         }
         loop {
             let sent = lease.is_uploaded();
-            let limit = if sent { self.limits.first_byte } else { self.limits.stall };
+            let limit = if sent { self.waits.first_byte } else { self.waits.pace.within };
             ready!(lease.guard().poll_passed(cx, after(self.since, limit)));
-            match lease.times().last_write() {
-                Some(written) if written > self.since => self.since = written,
-                _ => return Poll::Ready(self.limits.nothing(sent)),
-            }
+            let times = lease.times();
+            let taken = times.written() - self.written;
+            let moved = sent || taken >= self.waits.pace.bytes;
+            self.since = match times.last_write() {
+                // A body that a limit of ours holds back has not stalled.
+                _ if !sent && times.held() > self.since => times.held(),
+                Some(written) if written > self.since && moved => written,
+                _ => return Poll::Ready(self.waits.nothing(sent, taken)),
+            };
+            self.written = times.written();
         }
     }
 }
 
-impl Limits {
-    fn nothing(&self, sent: bool) -> Failure {
-        let Limits { first_byte, stall, .. } = self;
-        Failure::new(ErrorKind::Timeout).message(if sent {
-            format!("no byte of an answer within {first_byte:?} (first_byte_timeout)")
-        } else {
-            format!("no byte of the upload was taken for {stall:?} (stall_timeout)")
+impl Waits {
+    fn nothing(&self, sent: bool, taken: u64) -> Failure {
+        let Waits { first_byte, pace: Pace { within, bytes } } = self;
+        Failure::new(ErrorKind::Timeout).message(match (sent, taken) {
+            (true, _) => format!("no byte of an answer within {first_byte:?} (first_byte_timeout)"),
+            (false, 0) => format!("no byte of the upload was taken for {within:?} (stall_timeout)"),
+            (false, few) => format!(
+                "only {few} bytes of the upload were taken within {within:?}, less than {bytes} (stall_timeout, stall_rate)"
+            ),
         })
     }
 }
@@ -374,24 +332,4 @@ fn broken(error: hyper::Error, when: &str) -> Failure {
     // The connection's task was gone before it took the request.
     failure.unsent = error.is_canceled();
     failure.source(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins() {
-        let parse = |url| Origin::parse(url).unwrap();
-        let v6 = parse("http://[::1]:8080");
-        assert_eq!((v6.host.as_str(), v6.port, v6.authority()), ("::1", 8080, "[::1]:8080"));
-        let named = parse("https://objectstorage.us-ashburn-1.oraclecloud.com/");
-        assert_eq!((named.port, named.https), (443, true));
-        assert_eq!(parse("http://h:80").authority(), "h:80");
-        for bad in
-            ["h:80", "ftp://h", "http://u:p@h", "http://h/path", "http://h?q", "http://h:99999"]
-        {
-            assert_eq!(Origin::parse(bad).unwrap_err().kind(), ErrorKind::Config, "{bad}");
-        }
-    }
 }

@@ -36,6 +36,7 @@ use storescope::Client;
   storescope cp oci://lake@ns/2026/table.parquet .
   storescope cp -r results oci://lake@ns/runs/17           results/a.csv becomes runs/17/a.csv
   storescope cp -r oci://lake@ns/runs/17 s3://archive/runs/17
+  storescope cp -r oci://lake@ns/a s3://b/a --oci-region iad --s3-endpoint https://s3.example --s3-region eu
   pg_dump db | storescope cp - s3://backup/db.sql          standard input, of any length
   storescope cp oci://lake@ns/notes.txt - | less")]
 #[command(after_long_help = "Examples:
@@ -43,6 +44,7 @@ use storescope::Client;
   storescope cp oci://lake@ns/2026/table.parquet .
   storescope cp -r results oci://lake@ns/runs/17           results/a.csv becomes runs/17/a.csv
   storescope cp -r oci://lake@ns/runs/17 s3://archive/runs/17
+  storescope cp -r oci://lake@ns/a s3://b/a --oci-region iad --s3-endpoint https://s3.example --s3-region eu
   pg_dump db | storescope cp - s3://backup/db.sql          standard input, of any length
   storescope cp oci://lake@ns/notes.txt - | less
 

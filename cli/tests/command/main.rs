@@ -3,6 +3,7 @@
 
 mod bench;
 mod copies;
+mod endpoints;
 mod signals;
 mod stores;
 mod world;

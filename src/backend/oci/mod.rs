@@ -23,8 +23,8 @@ use crate::config::{Auth, Config, Profile};
 use crate::error::{Error, ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Operation, Phase, RequestId};
-use crate::transport::{Endpoint, Origin, RequestBody, Response, Sending, Transport};
-use crate::url::{StoreUrl, encode_into};
+use crate::transport::{BaseUrl, Endpoint, RequestBody, Response, Sending, Transport};
+use crate::url::{Scheme, StoreUrl, encode_into};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -55,7 +55,6 @@ const ABILITIES: Abilities = Abilities {
 /// Documents (listings, errors) longer than this are refused: 1,000 entries take less than 2 MiB.
 const DOCUMENT_LIMIT: usize = 16 << 20;
 
-#[derive(Debug)]
 pub(crate) struct Oci {
     url: StoreUrl,
     config: Config,
@@ -63,7 +62,7 @@ pub(crate) struct Oci {
     service: OnceCell<Service>,
     /// Asked of the service, where the URL does not say it.
     namespace: OnceCell<String>,
-    /// `/n/{namespace}/b/{bucket}/o/`, encoded.
+    /// `/n/{namespace}/b/{bucket}/o/`, encoded, below the endpoint's path.
     objects: OnceCell<String>,
 }
 
@@ -71,6 +70,8 @@ pub(crate) struct Oci {
 #[derive(Debug)]
 struct Service {
     endpoint: Arc<Endpoint>,
+    /// The endpoint's path, which all targets lie below.
+    base: String,
     host: HeaderValue,
     /// None signs nothing.
     signer: Option<Signer>,
@@ -126,6 +127,13 @@ impl Parts {
     }
 }
 
+impl std::fmt::Debug for Oci {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A path may hold the token of a pre-authenticated request.
+        f.debug_struct("Oci").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 impl Oci {
     pub(crate) fn new(url: &StoreUrl, config: Config, transport: &Arc<Transport>) -> Oci {
         Oci {
@@ -146,7 +154,7 @@ impl Oci {
             // Files are read, and a key may have to be decrypted.
             let mut config = self.config.clone();
             if let Some(origin) = self.url.origin() {
-                config.endpoint = Some(origin.to_owned());
+                config = config.oci_endpoint(origin.to_owned());
             }
             if self.url.token().is_some() {
                 config.auth = Auth::None;
@@ -154,14 +162,15 @@ impl Oci {
             let namespace = self.url.namespace().map(str::to_owned);
             let loaded =
                 tokio::task::spawn_blocking(move || load(&config, namespace.as_deref())).await;
-            let Loaded { origin, principal, compartment, region } =
+            let Loaded { url, principal, compartment, region } =
                 loaded.map_err(|e| Failure::new(ErrorKind::Config).source(e))??;
+            let (origin, base) = (url.origin(), url.path().to_owned());
             let signer =
                 principal.map(|principal| Signer::new(principal, origin.authority(), &self.config));
             let host = HeaderValue::from_str(origin.authority())
                 .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
-            let endpoint = self.transport.endpoint(&origin);
-            Ok(Service { endpoint, host, signer, compartment, region })
+            let endpoint = self.transport.endpoint(origin);
+            Ok(Service { endpoint, base, host, signer, compartment, region })
         });
         Box::pin(made).await
     }
@@ -187,7 +196,12 @@ impl Oci {
     }
 
     /// The request target, path only, as it is signed and sent.
-    async fn target(&self, target: Target<'_>, timer: &AttemptTimer) -> Result<String, Failure> {
+    async fn target(
+        &self,
+        service: &Service,
+        target: Target<'_>,
+        timer: &AttemptTimer,
+    ) -> Result<String, Failure> {
         if let (Target::Object(key), Some(objects)) = (target, self.objects.get()) {
             answer::check_name(key)?;
             let mut path = String::with_capacity(objects.len() + key.len() + 32);
@@ -195,10 +209,14 @@ impl Oci {
             encode_into(&mut path, key);
             return Ok(path);
         }
+        let mut path = service.base.clone();
         match target {
-            Target::Namespace => return Ok("/n/".to_owned()),
+            Target::Namespace => {
+                path.push_str("/n/");
+                return Ok(path);
+            }
             Target::Work(id) | Target::WorkErrors(id) => {
-                let mut path = "/workRequests/".to_owned();
+                path.push_str("/workRequests/");
                 encode_into(&mut path, id);
                 if let Target::WorkErrors(_) = target {
                     path.push_str("/errors");
@@ -207,7 +225,6 @@ impl Oci {
             }
             _ => {}
         }
-        let mut path = String::new();
         if let Some(token) = self.url.token() {
             path.extend(["/p/", token]);
         }
@@ -314,7 +331,7 @@ impl Oci {
         fill: impl FnOnce(&mut Parts, &Service) -> Result<(), Failure> + Send,
     ) -> Result<(&Service, Prepared), Failure> {
         let service = self.service().await?;
-        let mut path = self.target(target, timer).await?;
+        let mut path = self.target(service, target, timer).await?;
         let mut parts = Parts::new();
         fill(&mut parts, service)?;
         path.push_str(&parts.query);
@@ -508,7 +525,7 @@ fn request(method: Method, uri: Uri, parts: Parts, id: RequestId) -> Request<Req
 }
 
 struct Loaded {
-    origin: Origin,
+    url: BaseUrl,
     /// Nobody, where requests go unsigned.
     principal: Option<Box<dyn auth::Principal>>,
     compartment: Option<String>,
@@ -521,9 +538,10 @@ fn load(config: &Config, namespace: Option<&str>) -> Result<Loaded, Error> {
         Auth::None => None,
         _ => Some(auth::load(config, &profile)?),
     };
-    let region = config.region.as_deref().or_else(|| profile.get("region")).map(realm::region);
-    let endpoint = match (&config.endpoint, &region) {
-        (Some(endpoint), _) => endpoint.clone(),
+    let region = config.region_of(Scheme::Oci).or_else(|| profile.get("region"));
+    let region = region.map(realm::region);
+    let endpoint = match (config.endpoint_of(Scheme::Oci), &region) {
+        (Some(endpoint), _) => endpoint.to_owned(),
         (None, Some(region)) if config.realm_endpoint => realm::own_endpoint(region, namespace),
         (None, Some(region)) => realm::endpoint(region),
         (None, None) => {
@@ -533,7 +551,7 @@ fn load(config: &Config, namespace: Option<&str>) -> Result<Loaded, Error> {
     };
     let compartment =
         config.compartment.clone().or_else(|| profile.get("tenancy").map(str::to_owned));
-    Ok(Loaded { origin: Origin::parse(&endpoint)?, principal, compartment, region })
+    Ok(Loaded { url: BaseUrl::parse(&endpoint)?, principal, compartment, region })
 }
 
 impl Backend for Oci {
@@ -542,7 +560,8 @@ impl Backend for Oci {
     }
 
     fn service(&self) -> ServiceId {
-        ServiceId::Oci(self.config.endpoint.clone())
+        let endpoint = self.url.origin().or_else(|| self.config.endpoint_of(Scheme::Oci));
+        ServiceId::Oci(endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned()))
     }
 
     fn url(&self, key: &str) -> String {

@@ -31,7 +31,7 @@ use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Phase, RequestId};
 use crate::transport::{RequestBody, Response, Transport};
-use crate::url::{StoreUrl, encode_into, encode_path_into};
+use crate::url::{Scheme, StoreUrl, encode_into, encode_path_into};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
@@ -411,7 +411,8 @@ impl Backend for S3 {
     }
 
     fn service(&self) -> ServiceId {
-        ServiceId::S3(self.config.endpoint.clone())
+        let endpoint = self.config.endpoint_of(Scheme::S3);
+        ServiceId::S3(endpoint.map(|endpoint| endpoint.trim_end_matches('/').to_owned()))
     }
 
     fn url(&self, key: &str) -> String {

@@ -6,7 +6,8 @@ use super::signer::Signer;
 use crate::config::{Auth, Config, PathStyle};
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
-use crate::transport::{Endpoint, Origin, Transport};
+use crate::transport::{BaseUrl, Endpoint, Origin, Transport};
+use crate::url::Scheme;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -19,6 +20,7 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sigv4::http_request::SignableBody;
+use aws_types::service_config::ServiceConfigKey;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use std::fmt::Write;
@@ -46,8 +48,14 @@ impl Service {
         bucket: Option<&str>,
         transport: &Arc<Transport>,
     ) -> Result<Service, Failure> {
+        // Looked at first: the chain may ask the network.
+        let ours = config.endpoint_of(Scheme::S3).map(BaseUrl::parse).transpose()?;
         let sdk = Box::pin(chain(config, transport)).await;
-        let settings = settings(config, &sdk);
+        let endpoint = match ours {
+            Some(ours) => Some(ours),
+            None => theirs(&sdk)?,
+        };
+        let settings = settings(config, &sdk, endpoint.as_ref());
         let at = Located::of(&settings, bucket.unwrap_or("bucket")).await?;
         let origin = Origin::parse(&at.origin)?;
         let host = HeaderValue::from_str(origin.authority())
@@ -102,13 +110,8 @@ async fn chain(config: &Config, transport: &Arc<Transport>) -> SdkConfig {
     if let Some(profile) = &config.aws_profile {
         loader = loader.profile_name(profile);
     }
-    let region = config.region.as_deref();
-    if let Some(region) = config.unless_ocis("region", region) {
+    if let Some(region) = config.region_of(Scheme::S3) {
         loader = loader.region(Region::new(region.to_owned()));
-    }
-    let endpoint = config.endpoint.as_deref();
-    if let Some(endpoint) = config.unless_ocis("endpoint", endpoint) {
-        loader = loader.endpoint_url(endpoint);
     }
     if config.auth == Auth::None {
         loader = loader.no_credentials();
@@ -119,8 +122,22 @@ async fn chain(config: &Config, transport: &Arc<Transport>) -> SdkConfig {
     loader.load().await
 }
 
+/// The endpoint that the settings of the AWS tools name: S3's own, else the one of all services.
+fn theirs(sdk: &SdkConfig) -> Result<Option<BaseUrl>, Failure> {
+    let of_s3 = || {
+        let key = ServiceConfigKey::builder()
+            .service_id("S3")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        sdk.service_config()?.load_config(key.ok()?)
+    };
+    let named = of_s3().or_else(|| sdk.endpoint_url().map(str::to_owned));
+    Ok(named.map(|url| BaseUrl::parse(&url)).transpose()?)
+}
+
 /// The SDK's settings: everything of its own that sends more than was asked, or again, is off.
-fn settings(config: &Config, sdk: &SdkConfig) -> aws_sdk_s3::Config {
+fn settings(config: &Config, sdk: &SdkConfig, endpoint: Option<&BaseUrl>) -> aws_sdk_s3::Config {
     let mut builder = aws_sdk_s3::config::Builder::from(sdk)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -132,11 +149,12 @@ fn settings(config: &Config, sdk: &SdkConfig) -> aws_sdk_s3::Config {
     let path_style = match config.s3_path_style {
         PathStyle::On => true,
         PathStyle::Off => false,
-        PathStyle::Auto => {
-            let ours = config.unless_ocis("endpoint", config.endpoint.as_deref()).is_some();
-            ours || sdk.endpoint_url().is_some()
-        }
+        PathStyle::Auto => endpoint.is_some(),
     };
+    if let Some(endpoint) = endpoint {
+        // The SDK appends the bucket to the URL as it is: without a slash, to the last name of its path.
+        builder = builder.endpoint_url(endpoint.folder());
+    }
     if path_style {
         builder = builder.force_path_style(true);
     }
