@@ -4,7 +4,7 @@
 use crate::attempt::Policy;
 use crate::backend::oci::Oci;
 use crate::backend::{Backend, Bucket};
-use crate::config::{Config, SETTINGS};
+use crate::config::{Certificates, Config, SETTINGS};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::read::Admission;
 use crate::store::Store;
@@ -56,6 +56,7 @@ impl Drop for Owned {
 #[derive(Debug, Default)]
 pub struct ClientBuilder {
     config: Option<Config>,
+    certificates: Option<Certificates>,
     runtime: Option<Handle>,
     face: Face,
 }
@@ -91,6 +92,14 @@ impl ClientBuilder {
         self
     }
 
+    /// The certificates to trust, in DER, in place of the platform's: for a host program with a trust store of its own.
+    /// Those that do not parse are left out. The setting `ca_bundle` precedes them.
+    #[must_use]
+    pub fn trusted_certificates(mut self, der: impl IntoIterator<Item = Vec<u8>>) -> ClientBuilder {
+        self.certificates = Some(Certificates::new(der));
+        self
+    }
+
     /// The runtime that all work of the client runs on. It must outlive the client's calls.
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> ClientBuilder {
@@ -107,10 +116,11 @@ impl ClientBuilder {
 
     /// The client. Fails if the environment holds a setting that does not parse. No I/O.
     pub fn build(self) -> Result<Client> {
-        let config = match self.config {
+        let mut config = match self.config {
             Some(config) => config,
             None => Config::from_env()?,
         };
+        config.certificates = self.certificates;
         let gauges = Arc::new(Gauges::default());
         Ok(Client(Arc::new(Shared {
             transport: Arc::new(Transport::new(&config, self.face, &gauges)),

@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::url::{Scheme, redacted};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -64,10 +65,12 @@ macro_rules! settings {
             $(pub(crate) $name: $type,)+
             /// Settings that the environment gave, each with its variable.
             variables: Vec<(&'static str, String)>,
+            /// What a client trusts where `ca_bundle` is not set.
+            pub(crate) certificates: Option<Certificates>,
         }
 
         impl Default for Config {
-            fn default() -> Config { Config { $($name: $default,)+ variables: Vec::new() } }
+            fn default() -> Config { Config { $($name: $default,)+ variables: Vec::new(), certificates: None } }
         }
 
         impl std::fmt::Debug for Config {
@@ -366,6 +369,26 @@ impl Value for PathStyle {
             PathStyle::Off => "false",
         }
         .to_owned()
+    }
+}
+
+/// Certificates in DER, given by the program and not by a setting.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Certificates(Arc<[Vec<u8>]>);
+
+impl Certificates {
+    pub(crate) fn new(der: impl IntoIterator<Item = Vec<u8>>) -> Certificates {
+        Certificates(der.into_iter().collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} certificates", self.0.len())
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! TLS by rustls, its provider given here and never installed process-wide.
 
-use crate::config::Config;
+use crate::config::{Certificates, Config};
 use crate::error::{ErrorKind, Failure};
 use aws_lc_rs::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -27,6 +27,7 @@ const DER: u8 = 0x30;
 #[derive(Debug)]
 pub(super) struct Tls {
     bundle: Option<Named>,
+    given: Option<Certificates>,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
@@ -48,7 +49,7 @@ impl Tls {
             let source = variable.map_or_else(String::new, |variable| format!(" ({variable})"));
             Named { path, source: format!("ca_bundle{source}"), ours }
         });
-        Tls { bundle, config: OnceLock::new() }
+        Tls { bundle, given: config.certificates.clone(), config: OnceLock::new() }
     }
 
     pub(super) async fn handshake(
@@ -70,10 +71,11 @@ impl Tls {
             return Ok(Arc::clone(config));
         }
         // The platform's store is some hundred files on disk.
-        let bundle = self.bundle.clone();
-        let trusted = tokio::task::spawn_blocking(move || match bundle {
-            Some(named) => named.load(),
-            None => platform(),
+        let (bundle, given) = (self.bundle.clone(), self.given.clone());
+        let trusted = tokio::task::spawn_blocking(move || match (bundle, given) {
+            (Some(named), _) => named.load(),
+            (None, Some(given)) => those(&given),
+            (None, None) => platform(),
         });
         let trusted = trusted.await.map_err(|e| Failure::new(ErrorKind::Tls).source(e))??;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -226,6 +228,17 @@ fn certificates(
     }
     let read: Result<_, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     read.map_err(|e| unusable("is no PEM of certificates").source(e))
+}
+
+/// The collection of a host program, of which those count that parse.
+fn those(given: &Certificates) -> Result<Trusted, Failure> {
+    let trusted = Trusted::of(given.iter().map(|der| CertificateDer::from(der.to_vec())).collect());
+    if trusted.roots.is_empty() {
+        return Err(Failure::new(ErrorKind::Config)
+            .message("none of the certificates that were given to the client can be used")
+            .hint("set ca_bundle"));
+    }
+    Ok(trusted)
 }
 
 /// The certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, where they are set, else the platform's.

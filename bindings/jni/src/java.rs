@@ -194,6 +194,20 @@ pub(crate) fn strings(
     Ok(strings)
 }
 
+/// An array of arrays of bytes.
+pub(crate) fn byte_arrays(
+    env: &mut Env<'_>,
+    arrays: &JObjectArray<'_, JByteArray<'_>>,
+) -> Result<Vec<Vec<u8>>> {
+    let mut copies = Vec::new();
+    for at in 0..arrays.len(env)? {
+        let array = arrays.get_element(env, at)?.auto();
+        let length = array.len(env)?;
+        copies.push(bytes(env, &array, 0, length as i32)?);
+    }
+    Ok(copies)
+}
+
 /// An array of strings; `None` is null.
 pub(crate) fn string_array<'a, S: AsRef<str>>(
     env: &mut Env<'a>,

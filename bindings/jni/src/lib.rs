@@ -94,6 +94,10 @@ natives! {
         java::string_array(env, &log::take(debug))
     }
 
+    "trust" fn trust(env, certificates: JObjectArray<'a, JByteArray<'a>>) -> jlong {
+        Ok(Process::current().trust(java::byte_arrays(env, &certificates)?) as jlong)
+    }
+
     "openStore" fn open_store(env, url: JString<'a>, settings: JObjectArray<'a, JString<'a>>, scope: JString<'a>) -> jlong {
         let settings = java::strings(env, &settings)?;
         let pairs = settings.chunks(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())));

@@ -26,8 +26,12 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// How long a thread sleeps before it looks whether it was interrupted.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// Names certificates that were given by [`Process::trust`], among the settings of a store.
+const TRUSTED: &str = "trusted";
+
 pub(crate) struct Process {
     runtime: Runtime,
+    trusted: Mutex<Vec<Arc<[Vec<u8>]>>>,
     clients: Mutex<HashMap<Vec<(String, String)>, Client>>,
     pub(crate) slots: Slots,
     pub(crate) completions: Completions,
@@ -49,6 +53,7 @@ impl Process {
                 .expect("a runtime's threads can be started");
             Process {
                 runtime,
+                trusted: Mutex::default(),
                 clients: Mutex::default(),
                 slots: Slots::default(),
                 completions: Completions::default(),
@@ -64,10 +69,8 @@ impl Process {
     /// The client with those settings of the list that are a client's, and the options of a store with the others.
     pub(crate) fn client(&self, settings: Vec<(String, String)>) -> Result<(Client, StoreOptions)> {
         let (store, mut client): (Vec<_>, Vec<_>) = settings.into_iter().partition(|(name, _)| {
-            SETTINGS
-                .iter()
-                .find(|setting| setting.name == name)
-                .is_none_or(|setting| setting.per_store)
+            let setting = SETTINGS.iter().find(|setting| setting.name == name);
+            name != TRUSTED && setting.is_none_or(|setting| setting.per_store)
         });
         client.sort();
         let options = store
@@ -78,15 +81,32 @@ impl Process {
             return Ok((known, options));
         }
         let mut config = Config::from_env()?;
+        let mut builder = Client::builder().runtime(self.handle().clone()).face(Face::Jvm);
         for (name, text) in &client {
-            config.set(name, text)?;
+            if name == TRUSTED {
+                builder = builder.trusted_certificates(self.trusted(text)?);
+            } else {
+                config.set(name, text)?;
+            }
         }
-        let built = Client::builder()
-            .config(config)
-            .runtime(self.handle().clone())
-            .face(Face::Jvm)
-            .build()?;
+        let built = builder.config(config).build()?;
         Ok((locked(&self.clients).entry(client).or_insert(built).clone(), options))
+    }
+
+    /// Keeps certificates for the clients to come; the number that stands for them among a store's settings.
+    pub(crate) fn trust(&self, der: Vec<Vec<u8>>) -> usize {
+        let mut trusted = locked(&self.trusted);
+        trusted.iter().position(|known| **known == *der).unwrap_or_else(|| {
+            trusted.push(der.into());
+            trusted.len() - 1
+        })
+    }
+
+    fn trusted(&self, number: &str) -> Result<Vec<Vec<u8>>> {
+        let trusted = locked(&self.trusted);
+        let given = number.parse().ok().and_then(|number: usize| trusted.get(number));
+        let unknown = || Raised::Told(format!("no certificates were given as number {number}"));
+        given.map(|given| given.to_vec()).ok_or_else(unknown)
     }
 
     pub(crate) fn clients(&self) -> Vec<Client> {

@@ -46,6 +46,12 @@ final class Native {
   /** What the core has logged since the last call: {@code W} or {@code D}, then the text. */
   static native String[] takeLog(boolean debug);
 
+  /**
+   * Keeps certificates, in DER, for stores to be opened: the number by which their setting {@code trusted} names them. Equal
+   * ones have the same number.
+   */
+  static native long trust(byte[][] certificates);
+
   // Stores: one bucket each.
 
   /**

@@ -13,7 +13,7 @@ enum S3Key {
   ACCESS_KEY("access.key", "`access_key_id`; from a credential provider, too"),
   SECRET_KEY("secret.key", "`secret_access_key`; from a credential provider, too"),
   SESSION_TOKEN("session.token", "`session_token`; from a credential provider, too"),
-  PROVIDERS("aws.credentials.provider", "who signs, see below"),
+  PROVIDERS("aws.credentials.provider", "the principal, see *Authentication*"),
   PROXY_HOST("proxy.host", "`http_proxy` and `https_proxy`"),
   PROXY_PORT("proxy.port", "the port in these; 80 where this is not set"),
   PROXY_USER("proxy.username", "the user in these"),

@@ -34,6 +34,7 @@ final class Settings {
 
   final String storeUrl;
   private final Map<String, String> natives = new LinkedHashMap<>();
+  private List<byte[]> trusted = List.of();
 
   // What S3Settings and OciSettings set, at the values of who says nothing.
   long blockSize = 32L << 20;
@@ -68,10 +69,12 @@ final class Settings {
    * @throws IOException if the URI names no bucket or namespace, or a file or key that is needed is missing
    */
   static Settings of(URI authority, Configuration conf) throws IOException {
-    return of(authority, conf, System::getenv);
+    Settings settings = of(authority, conf, System::getenv);
+    new JvmSettings(System::getProperty, System::getenv).fill(settings);
+    return settings;
   }
 
-  /** The same in another environment. */
+  /** The same in another environment, without what the JVM's own properties say. */
   static Settings of(URI uri, Configuration conf, UnaryOperator<String> environment) throws IOException {
     Values values = new Values(conf);
     String authority = uri.getAuthority();
@@ -124,9 +127,12 @@ final class Settings {
       }
     }
     for (String name : SECRETS) {
-      String secret = values.secret(List.of(ofBucket + name, PREFIX + name));
-      if (secret != null) {
-        own.put(name, secret);
+      for (String key : List.of(ofBucket + name, PREFIX + name)) {
+        String secret = values.secret(List.of(key));
+        if (secret != null || conf.getRaw(key) != null) {
+          own.put(name, secret == null ? "" : secret);
+          break;
+        }
       }
     }
     return own;
@@ -137,12 +143,30 @@ final class Settings {
     natives.put(name, value);
   }
 
+  /** Whether a setting has a value, which may be empty. */
+  boolean has(String name) {
+    return natives.containsKey(name);
+  }
+
+  /** Whether the endpoint is known to be one without TLS. */
+  boolean isPlain() {
+    return natives.getOrDefault("endpoint", "").startsWith("http://");
+  }
+
+  /** Trusts these certificates, in DER, where no {@code ca_bundle} is set. */
+  void trust(List<byte[]> certificates) {
+    trusted = certificates;
+  }
+
   /** The store's URL, without a region. */
   String storeUrl() {
     return storeUrl;
   }
 
-  /** Settings of docs/CONFIG.md, name and value in turn: those of stores and those of clients. */
+  /**
+   * Settings of docs/CONFIG.md, name and value in turn: those of stores and those of clients. Certificates that are to be
+   * trusted are handed over before, and stand there by their number.
+   */
   String[] nativeSettings() {
     List<String> all = new ArrayList<>();
     natives.forEach(
@@ -150,6 +174,10 @@ final class Settings {
           all.add(name);
           all.add(value);
         });
+    if (!trusted.isEmpty()) {
+      all.add("trusted");
+      all.add(String.valueOf(Native.trust(trusted.toArray(new byte[0][]))));
+    }
     return all.toArray(new String[0]);
   }
 

@@ -52,6 +52,11 @@ final class Server {
     return ready.path("oci").path("config_file").asText();
   }
 
+  /** Of the API of OCI: endpoint, tls_endpoint, ca_bundle, namespace, region, config_file. */
+  String oci(String name) {
+    return ready.path("oci").path(name).asText();
+  }
+
   /** Of the S3 API: endpoint, region, access_key_id, secret_access_key. */
   String s3(String name) {
     return ready.path("s3").path(name).asText();
