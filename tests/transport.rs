@@ -605,6 +605,43 @@ async fn certificates_that_are_not_right_are_told_apart() {
     }
 }
 
+/// As a host program gives them that has a trust store of its own.
+#[tokio::test]
+async fn certificates_of_the_program_stand_in_for_the_platforms() {
+    let emulator = emulator();
+    let (ours, other) = (Authority::new("ours"), Authority::new("another"));
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    std::fs::write(&bundle, &other.pem).unwrap();
+    let address = ours.serve(&["127.0.0.1"], 2100);
+    let der = |authority: &Authority| {
+        CertificateDer::from_pem_slice(authority.pem.as_bytes())
+            .unwrap()
+            .to_vec()
+    };
+    let ask = |given: Vec<Vec<u8>>, bundle: Option<&Path>| {
+        let mut config = impatient(config(&emulator), 2).endpoint(format!("https://{address}"));
+        if let Some(bundle) = bundle {
+            config = config.ca_bundle(bundle.to_owned());
+        }
+        let built = Client::builder().config(config).trusted_certificates(given).build().unwrap();
+        let store = store(&built, &emulator);
+        async move { read(&store, "k").await }
+    };
+    // What does not parse is left out, as long as anything is left.
+    let given = vec![der(&other), b"no certificate".to_vec(), der(&ours)];
+    assert_eq!(ask(given, None).await.unwrap(), b"abc");
+    for (given, bundle, kind) in [
+        (vec![der(&other)], None, ErrorKind::Tls),
+        (vec![der(&ours)], Some(bundle.as_path()), ErrorKind::Tls),
+        (vec![b"no certificate".to_vec()], None, ErrorKind::Config),
+        (vec![], None, ErrorKind::Config),
+    ] {
+        let error = ask(given, bundle).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_earlier_authority_of_the_same_name_is_not_trusted() {
     let (before, now) = (emulator(), emulator());

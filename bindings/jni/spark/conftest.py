@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import core_site
+import documented
 import jobs
 import serving
 
@@ -101,19 +102,68 @@ def seen(server):
 
 
 @pytest.fixture
-def run(server, tmp_path):
-    """Runs a function of jobs.py in a Python and a JVM of its own: `run("function", site, argument=…)`. What it
-    returns."""
+def begin(server, tmp_path):
+    """Starts a function of a module of jobs in a Python and a JVM of its own: `begin("function", site, argument=…)`. The
+    call that waits for its end, and gives what it returned."""
+    begun = []
 
-    def in_its_own(job: str, site: dict[str, str], *, seconds: int = 120, **arguments) -> object:
+    def in_its_own(job: str, site: dict[str, str], *, module=jobs, seconds: int = 120, **arguments):
         core_site.write(tmp_path / "conf/core-site.xml", site)
-        result = tmp_path / "result.json"
-        result.unlink(missing_ok=True)
-        ran = subprocess.run(
-            [jobs.PYTHON, str(Path(jobs.__file__)), job, str(tmp_path / "conf"), str(result), json.dumps(arguments)],
-            capture_output=True, text=True, timeout=seconds,
-        )
-        assert ran.returncode == 0, (ran.stdout + ran.stderr)[-8000:]
-        return json.loads(result.read_text())
+        result, log = tmp_path / f"result-{len(begun)}.json", tmp_path / f"log-{len(begun)}"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [jobs.PYTHON, module.__file__, job, str(tmp_path / "conf"), str(result), json.dumps(arguments)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            )
+        begun.append(process)
 
-    return in_its_own
+        def ended() -> object:
+            status = process.wait(seconds)
+            assert status == 0, log.read_text()[-8000:]
+            return json.loads(result.read_text())
+
+        return ended
+
+    yield in_its_own
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def run(begin):
+    """The same, and waits: `run("function", site, argument=…)`."""
+    return lambda job, site, **arguments: begin(job, site, **arguments)()
+
+
+@pytest.fixture(scope="session")
+def examples():
+    """The commands of docs/HADOOP.md, in their order."""
+    found = documented.examples()
+    assert len(found) > 5
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder as a reader of docs/HADOOP.md has it, and a server with the bucket of its examples."""
+    with serving.serve("--namespace", documented.NAMESPACE, "--bucket", documented.BUCKET) as running:
+        yield documented.Folder(tmp_path / "reader", running, jobs.jars(), jobs.PYTHON)
+
+
+@pytest.fixture
+def reader(folder, examples):
+    """Runs an example behind those of its section, and shows that it prints what the document says, and that the jar did
+    it."""
+
+    def follows(example, change=lambda script: script):
+        before = len(folder.server.record())
+        ran = folder.run(change(example.script()))
+        assert ran.returncode == 0, (ran.stdout + ran.stderr)[-8000:]
+        if example.output:
+            assert ran.stdout.splitlines() == list(example.output), ran.stderr[-4000:]
+        seen = folder.server.record()[before:]
+        assert seen and all(AGENT in line["user_agent"] and line["status"] < 500 for line in seen)
+
+    return follows

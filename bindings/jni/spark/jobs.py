@@ -217,6 +217,11 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-if __name__ == "__main__":
+def main(functions: dict) -> None:
+    """Runs one of these by the command line."""
     _, job, site, result, arguments = sys.argv
-    Path(result).write_text(json.dumps(globals()[job](Path(site), **json.loads(arguments))))
+    Path(result).write_text(json.dumps(functions[job](Path(site), **json.loads(arguments))))
+
+
+if __name__ == "__main__":
+    main(globals())
