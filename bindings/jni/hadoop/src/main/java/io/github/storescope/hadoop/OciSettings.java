@@ -29,6 +29,14 @@ final class OciSettings {
 
   private static final String DAY = "24h";
 
+  /** Settings that say where, or name a file that may. */
+  private static final List<String> PLACES =
+      List.of("endpoint", "oci_endpoint", "region", "oci_region", "config_file");
+
+  private static final String[] REGION_VARIABLES = {
+    "STORESCOPE_OCI_REGION", "STORESCOPE_REGION", "OCI_CLI_REGION", "OCI_REGION"
+  };
+
   private static final Map<String, String> PRINCIPALS =
       Map.of(
           "com.oracle.bmc.hdfs.auth.InstancePrincipalsCustomAuthenticator", "instance principal",
@@ -108,15 +116,15 @@ final class OciSettings {
       if (regionCode != null) {
         settings.set("region", regionCode);
       }
-    } else if (!own.containsKey("endpoint") && !own.containsKey("region") && !placeElsewhere(own)) {
+    } else if (!placeElsewhere(own)) {
       throw new IOException(
           "nothing names the region of oci://" + bucket + "@" + namespace + ": set " + OciKey.REGION.key + " or "
               + OciKey.HOSTNAME.key + " in core-site.xml, OCI_REGION in the environment, or region in the OCI "
               + "configuration file; an instance's metadata are not asked for it");
     }
     if (realm) {
-      boolean named = chosen != null || hostname != null || own.containsKey("region");
-      if (!named && variable("STORESCOPE_REGION", "OCI_CLI_REGION", "OCI_REGION") == null) {
+      boolean named = chosen != null || hostname != null || own.containsKey("region") || own.containsKey("oci_region");
+      if (!named && variable(REGION_VARIABLES) == null) {
         throw new IllegalArgumentException(
             name(OciKey.REALM_ENDPOINT) + " needs a region: set " + OciKey.REGION.key + ", or put it into the URI");
       }
@@ -124,11 +132,12 @@ final class OciSettings {
     }
   }
 
-  /** Whether the environment or a configuration file may say where: the native library reads them. */
+  /** Whether our own keys, the environment or a configuration file may say where: the native library reads them. */
   private boolean placeElsewhere(Map<String, String> own) {
-    if (variable("STORESCOPE_ENDPOINT", "OCI_CLI_ENDPOINT", "STORESCOPE_REGION", "OCI_CLI_REGION", "OCI_REGION") != null
-        || variable("STORESCOPE_CONFIG_FILE", "OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE") != null
-        || own.containsKey("config_file")) {
+    if (PLACES.stream().anyMatch(own::containsKey)
+        || variable(REGION_VARIABLES) != null
+        || variable("STORESCOPE_OCI_ENDPOINT", "STORESCOPE_ENDPOINT", "OCI_CLI_ENDPOINT") != null
+        || variable("STORESCOPE_CONFIG_FILE", "OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE") != null) {
       return true;
     }
     return Files.exists(path("~/.oci/config")) || Files.exists(path("~/.oraclebmc/config"));

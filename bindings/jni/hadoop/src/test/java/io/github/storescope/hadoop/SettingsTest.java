@@ -395,9 +395,14 @@ class SettingsTest {
     System.setProperty("user.home", folder.toString());
     try {
       told(IOException.class, BUCKET, "fs.oci.client.regionCodeOrId", "fs.oci.client.hostname", "OCI_REGION");
-      environment.put("OCI_REGION", "iad");
-      assertEquals(Map.of(), natives());
-      environment.clear();
+      for (String variable : List.of("OCI_REGION", "STORESCOPE_OCI_REGION", "STORESCOPE_OCI_ENDPOINT")) {
+        environment.put(variable, "iad");
+        assertEquals(Map.of(), natives(), variable);
+        environment.clear();
+      }
+      conf.set("storescope.oci_endpoint", "http://e");
+      assertEquals(Map.of("oci_endpoint", "http://e"), natives());
+      conf.unset("storescope.oci_endpoint");
       Files.createDirectory(folder.resolve(".oci"));
       Files.writeString(folder.resolve(".oci/config"), "[DEFAULT]\nregion=iad\n");
       assertEquals(Map.of(), natives());
