@@ -3,11 +3,23 @@
 
 from __future__ import annotations
 
-import core_site
 import pytest
+
+import core_site
+import serving
 import tables
 
 ROUNDS = 6
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Its answers take some 25 ms: time enough for the other writer between a look at a name and its use."""
+    from conftest import BUCKET
+
+    with serving.serve("--bucket", BUCKET, "--model", "s3-warm") as running:
+        yield running
+
 
 kinds = pytest.mark.parametrize(
     "kind",
