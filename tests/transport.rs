@@ -615,9 +615,7 @@ async fn certificates_of_the_program_stand_in_for_the_platforms() {
     std::fs::write(&bundle, &other.pem).unwrap();
     let address = ours.serve(&["127.0.0.1"], 2100);
     let der = |authority: &Authority| {
-        CertificateDer::from_pem_slice(authority.pem.as_bytes())
-            .unwrap()
-            .to_vec()
+        CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap().to_vec()
     };
     let ask = |given: Vec<Vec<u8>>, bundle: Option<&Path>| {
         let mut config = impatient(config(&emulator), 2).endpoint(format!("https://{address}"));
