@@ -23,8 +23,8 @@ def server():
 
 kinds = pytest.mark.parametrize(
     "kind",
-    [{"format": "delta"}, {"format": "delta", "log_store": "oracle"}, {"format": "iceberg"}],
-    ids=["delta", "delta by its log store for OCI", "iceberg"],
+    [{"format": "delta"}, {"format": "delta", "log_store": "file system"}, {"format": "iceberg"}],
+    ids=["delta", "delta by FileSystem.rename", "iceberg"],
 )
 
 
