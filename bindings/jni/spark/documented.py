@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import core_site
 import serving
 
 DOCUMENT = Path(__file__).parents[3] / "docs/HADOOP.md"
@@ -84,6 +85,7 @@ class Folder:
             (at / Path(jar).name).symlink_to(jar)
         (at / "bin/hadoop").write_text(HADOOP)
         (at / "bin/hadoop").chmod(0o755)
+        core_site.write(at / "cluster/core-site.xml", {})
 
     def run(self, script: str, seconds: int = 300) -> subprocess.CompletedProcess[str]:
         """Runs a script of the shell; the account is of S3 where it names s3a."""
@@ -114,5 +116,8 @@ class Folder:
             "PATH": ":".join(path),
             "SPARK_JARS": str(self.spark / "jars"),
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "HADOOP_CONF_DIR": str(self.at / "none"),
+            "HADOOP_CONF_DIR": str(self.at / "cluster"),
+            # What --packages brings is kept between runs, away from Maven's own folder: Ivy takes a POM that lies there alone
+            # for the whole.
+            "SPARK_SUBMIT_OPTS": f"-Duser.home={Path(self.python).parent.parent / 'home'}",
         }
