@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use storescope::config::parse_size;
-use storescope_emulator::{Builder, Emulator};
+use storescope_emulator::{Builder, Emulator, StartError};
 use storescope_model::Model;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,12 +22,19 @@ use tokio::signal::unix::{SignalKind, signal};
   storescope serve --model s3-standard --seed 7 --state /tmp/emulator
   storescope serve --data ./objects --data-limit 10GiB       what is stored outlives the process
   storescope serve --s3-dialect oci --s3-port 9000           an S3 API that refuses what OCI's refuses
+  storescope serve --address 0.0.0.0                         for other machines; the admin API stays on loopback
   storescope serve --bucket near --bucket far --s3-bucket-region far=eu-frankfurt-1
   storescope serve | jq -r .oci.endpoint")]
 pub(crate) struct Serve {
-    /// Address that all listeners bind to. Nobody but this machine reaches the default.
+    /// Address that the listeners of both APIs bind to. Only this machine reaches the default. The admin API is not
+    /// among them: see --admin-address.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     address: IpAddr,
+
+    /// Address that the admin API binds to; without it, loopback. The admin API is unsigned: who reaches another address
+    /// reads the record and decides what clients are answered.
+    #[arg(long, value_name = "IP")]
+    admin_address: Option<IpAddr>,
 
     /// Port of the plain listener of the native API; 0 is any.
     #[arg(long, default_value_t = 0)]
@@ -54,7 +61,7 @@ pub(crate) struct Serve {
     model: String,
 
     /// Where objects are kept, made if it is not there; without it, in memory. What was answered is there after a
-    /// `kill -9`.
+    /// `kill -9`. One emulator at a time may use a folder.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -62,7 +69,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "SIZE", requires = "data", value_parser = parse_size)]
     data_limit: Option<u64>,
 
-    /// Where configuration, CA and record go; without it, a temporary folder.
+    /// Where configuration, CA and record go; without it, a temporary folder. One emulator at a time may use a folder.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
@@ -114,7 +121,10 @@ impl Serve {
             let _entered = runtime.enter();
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
-        let emulator = builder.start().map_err(|e| Exit::failed(with_causes(&e)))?;
+        let emulator = builder.start().map_err(|error| match error {
+            StartError::WithoutS3 => Exit::usage(error.to_string()),
+            error => Exit::failed(with_causes(&error)),
+        })?;
         let ready = serde_json::to_string(emulator.ready()).expect("plain strings serialise");
         writeln!(std::io::stdout(), "{ready}")?;
         runtime.block_on(async {
@@ -143,6 +153,9 @@ impl Serve {
             .model(model(&self.model)?)
             .seed(self.seed)
             .clock_offset(self.clock_offset);
+        if let Some(address) = self.admin_address {
+            builder = builder.admin_address(address);
+        }
         for bucket in &self.buckets {
             builder = builder.bucket(bucket);
         }

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The admin API: the record, the faults and the model, over plain HTTP and in process. It is
 //! not signed, not recorded, and no fault or model touches it. docs/EMULATOR.md describes it.
+//!
+//! It listens on loopback unless another address was asked for, and refuses what a browser sends
+//! for a web page: requests with an `Origin`, and on loopback those for a host of another name,
+//! which a page reaches by DNS rebinding.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{DATE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -67,14 +74,16 @@ impl Admin {
         self.0.record.clear();
     }
 
+    /// Answers a request to a listener at `address`.
     pub(crate) async fn serve(
         self,
         request: Request<Incoming>,
+        address: IpAddr,
     ) -> Result<Response<PacedBody>, Infallible> {
         let (parts, body) = request.into_parts();
         let reply = match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => self
-                .answer(parts.method.as_str(), &parts.uri, &body.to_bytes())
+            Ok(body) => check_caller(&parts.headers, address)
+                .and_then(|()| self.answer(parts.method.as_str(), &parts.uri, &body.to_bytes()))
                 .unwrap_or_else(Reply::from),
             Err(error) => ApiError::bad_request("CannotParseRequest", error.to_string()).into(),
         };
@@ -82,6 +91,8 @@ impl Admin {
         let mut response = Response::new(PacedBody::new(reply.body, Pace::default(), timer));
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
+        let date = HeaderValue::try_from(httpdate::fmt_http_date(self.0.clock.wall()));
+        response.headers_mut().insert(DATE, date.expect("dates are ASCII"));
         Ok(response)
     }
 
@@ -158,6 +169,34 @@ impl std::fmt::Debug for Admin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admin").finish_non_exhaustive()
     }
+}
+
+/// Refuses what a browser sends for a web page: the page may be anybody's.
+fn check_caller(headers: &HeaderMap, address: IpAddr) -> Result<(), ApiError> {
+    let refused = |message: String| Err(ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message));
+    if headers.contains_key(ORIGIN) {
+        return refused("The admin API takes no requests of web pages (header Origin)".to_owned());
+    }
+    if !address.is_loopback() {
+        return Ok(());
+    }
+    // HTTP/1.0 has no Host; a browser always sends one.
+    let Some(host) = headers.get(HOST) else { return Ok(()) };
+    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    if authority.as_ref().is_some_and(|authority| is_loopback(authority.host())) {
+        return Ok(());
+    }
+    let host = String::from_utf8_lossy(host.as_bytes());
+    refused(format!(
+        "The admin API listens on loopback and is not called {host}: ask for it by its address, or \
+         start the emulator with --admin-address"
+    ))
+}
+
+/// Whether a host is `localhost` or an address of loopback.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// A model's name, or its TOML.

@@ -6,7 +6,7 @@
 //! [`Blob`] is one file of the data folder; the file goes with the last content that holds it.
 
 use std::collections::VecDeque;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::folder::{FolderLock, create_private_dir};
 
 /// The bytes of an object or of a part.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +63,7 @@ impl Content {
     }
 
     /// A part of it, which must lie within it; costs nothing by its length.
+    #[cfg(any(test, feature = "s3"))]
     pub(crate) fn slice(&self, range: Range<u64>) -> Content {
         self.payload(range).pieces.into_iter().collect()
     }
@@ -219,22 +222,15 @@ pub(crate) struct Folder {
     limit: Option<u64>,
     /// Set when the emulator stops: what is dropped then stays on disk.
     closing: AtomicBool,
-    /// Held as long as the folder is open; the system lets go of it however the process ends.
-    _lock: File,
+    /// Held as long as the folder is open.
+    _lock: FolderLock,
 }
 
 impl Folder {
     /// Opens the folder, which is made if it is not there, and which nobody else may have open.
     pub(crate) fn open(path: &Path, limit: Option<u64>) -> io::Result<Folder> {
-        std::fs::create_dir_all(path.join("blobs"))?;
-        let lock = File::create(path.join("lock"))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::Error(error) => error,
-            TryLockError::WouldBlock => io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("another emulator uses the data folder {}", path.display()),
-            ),
-        })?;
+        create_private_dir(&path.join("blobs"))?;
+        let lock = FolderLock::take(path, "lock", "data")?;
         Ok(Folder {
             path: std::path::absolute(path)?,
             last_blob: AtomicU64::new(0),

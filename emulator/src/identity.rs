@@ -2,10 +2,7 @@
 //! Who may ask: the keys, the tokens and the certificates of one emulator, made at its start, and the files in the state folder by which clients find them.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +14,7 @@ use serde::de::DeserializeOwned;
 use storescope_sign::{KeyError, PrivateKey, PublicKey};
 
 use crate::StartError;
+use crate::folder::write_private;
 
 pub(crate) const REGION: &str = "us-ashburn-1";
 pub(crate) const TENANCY: &str = "ocid1.tenancy.oc1..aaaaaaaaemulatortenancy";
@@ -215,15 +213,6 @@ fn read_claims<T: DeserializeOwned>(token: &str, issuer: &PublicKey) -> Option<T
     }
     let claims = URL_SAFE_NO_PAD.decode(text.split_once('.')?.1).ok()?;
     serde_json::from_slice(&claims).ok()
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A file of an earlier start may be there with another mode: a new one has ours.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// Makes a CA and a server certificate of it, writes the CA to `ca_file`, and returns the TLS

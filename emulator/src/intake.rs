@@ -13,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 
-use crate::content::{Blob, Content, Folder, Piece, read_at};
+use crate::content::{Blob, Content, Folder};
+#[cfg(feature = "s3")]
+use crate::content::{Piece, read_at};
 
 /// Bytes that are gathered before they are written to a file.
 const WRITE: usize = 1 << 20;
@@ -146,6 +148,7 @@ impl Received {
     }
 }
 
+#[cfg(feature = "s3")]
 impl Received {
     /// What a content is that came another way: its bytes are read once to be hashed.
     pub(crate) async fn again(content: Content, digests: &[Algorithm]) -> io::Result<Received> {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Blob, Content, Extent, Folder, Piece};
+use crate::folder::create_private;
 use crate::storage::{BucketInfo, Object, Par, Part, State, Upload};
 
 /// One change of the store, whole or not at all.
@@ -183,7 +184,7 @@ fn parse(line: &[u8]) -> Option<Written> {
 fn fresh(folder: &Folder, state: &State) -> io::Result<(File, u64)> {
     let draft = folder.path().join("journal.new");
     let write = || {
-        let mut file = BufWriter::new(File::create(&draft)?);
+        let mut file = BufWriter::new(create_private(&draft)?);
         for change in state.changes() {
             file.write_all(&line(&change)?)?;
         }

@@ -48,6 +48,7 @@ mod clock;
 mod connection;
 mod content;
 mod fault;
+mod folder;
 mod identity;
 mod intake;
 mod journal;
@@ -55,6 +56,10 @@ mod objects;
 mod pars;
 mod record;
 mod reply;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(not(feature = "s3"))]
+#[path = "without_s3.rs"]
 mod s3;
 mod service;
 mod storage;
@@ -73,7 +78,6 @@ use std::time::{Duration, Instant};
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use s3s::service::S3Service;
 use serde::{Deserialize, Serialize};
 use storescope_model::{Model, ModelError};
 use tokio::sync::oneshot;
@@ -86,6 +90,7 @@ pub use record::{RECORD_CAPACITY, RecordLine};
 use crate::clock::Clock;
 use crate::connection::{Connection, Socket, Transport};
 use crate::fault::Faults;
+use crate::folder::FolderLock;
 use crate::identity::{COMPARTMENT, Identity, REGION};
 use crate::record::{Record, RecordThread};
 use crate::service::{Latency, Server};
@@ -105,7 +110,7 @@ pub struct Emulator {
     runtime: Option<JoinHandle<()>>,
     record: Option<RecordThread>,
     _timer: TimerThread,
-    _temporary: Option<tempfile::TempDir>,
+    _state: StateFolder,
 }
 
 impl Emulator {
@@ -161,9 +166,9 @@ impl std::fmt::Debug for Emulator {
 pub struct Ready {
     /// The native API.
     pub oci: OciReady,
-    /// The S3 API.
+    /// The S3 API; none in a build without the feature `s3`.
     pub s3: Option<S3Ready>,
-    /// Base URL of the admin API.
+    /// Base URL of the admin API, on loopback unless [`Builder::admin_address`] says otherwise.
     pub admin: String,
     /// The record's file, JSON lines of [`RecordLine`].
     pub record: String,
@@ -230,12 +235,16 @@ pub enum StartError {
     /// A bucket's name.
     #[error("cannot make the bucket: {0}")]
     Bucket(String),
+    /// Options of the S3 API in a build without the feature `s3`.
+    #[error("built without S3: its ports, dialect and regions cannot be set")]
+    WithoutS3,
 }
 
 /// An emulator to be started.
 #[derive(Clone, Debug)]
 pub struct Builder {
     address: IpAddr,
+    admin_address: Option<IpAddr>,
     port: u16,
     tls_port: u16,
     admin_port: u16,
@@ -258,6 +267,7 @@ impl Default for Builder {
     fn default() -> Builder {
         Builder {
             address: Ipv4Addr::LOCALHOST.into(),
+            admin_address: None,
             port: 0,
             tls_port: 0,
             admin_port: 0,
@@ -279,10 +289,19 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The address of all listeners; 127.0.0.1 by default.
+    /// The address of the listeners of both APIs; 127.0.0.1 by default.
     #[must_use]
     pub fn address(mut self, address: IpAddr) -> Builder {
         self.address = address;
+        self
+    }
+
+    /// The address of the admin API's listener. The admin API is unsigned: who reaches it reads
+    /// the record and decides what clients are answered. By default the address is that of
+    /// [`Builder::address`] if this is a loopback address, else 127.0.0.1.
+    #[must_use]
+    pub fn admin_address(mut self, address: IpAddr) -> Builder {
+        self.admin_address = Some(address);
         self
     }
 
@@ -352,14 +371,16 @@ impl Builder {
     }
 
     /// The folder for `config`, keys, tokens, `ca.pem` and `record.jsonl`; made if it is not
-    /// there. By default a temporary one, removed when the emulator stops.
+    /// there. One emulator at a time may use a folder. By default a temporary one, removed when
+    /// the emulator stops.
     #[must_use]
     pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Builder {
         self.state = Some(folder.into());
         self
     }
 
-    /// Shifts the clock that clients see (`date`, the skew check, tokens) by so many seconds.
+    /// Shifts the clock that clients of both APIs see (`date`, times of objects, the skew check,
+    /// the expiry of tokens and of presigned requests) by so many seconds.
     #[must_use]
     pub fn clock_offset(mut self, seconds: i64) -> Builder {
         self.clock_offset = seconds;
@@ -406,20 +427,15 @@ impl Builder {
     }
 
     /// Starts. On return all listeners take connections and all files are written.
-    pub fn start(self) -> Result<Emulator, StartError> {
+    pub fn start(mut self) -> Result<Emulator, StartError> {
         self.model.check()?;
-        let (folder, temporary) = self.state_folder()?;
-        let plain = self.listen(self.port)?;
-        let tls = self.listen(self.tls_port)?;
-        let admin = self.listen(self.admin_port)?;
-        let s3_plain = self.listen(self.s3_port)?;
-        let s3_tls = self.listen(self.s3_tls_port)?;
+        self.check_features()?;
+        let state = StateFolder::open(self.state.as_deref())?;
+        let listeners = self.listeners()?;
         let clock = Clock::new(self.clock_offset);
-        let ca_file = folder.join("ca.pem");
-        let acceptor = TlsAcceptor::from(identity::tls_config(&ca_file, self.address)?);
-        let identity = Identity::create(&folder, clock.wall())?;
-        let record_file = folder.join("record.jsonl");
-        let (record, record_thread) = Record::create(&record_file)?;
+        let acceptor = TlsAcceptor::from(identity::tls_config(&state.ca_file(), self.address)?);
+        let identity = Identity::create(&state.path, clock.wall())?;
+        let (record, record_thread) = Record::create(&state.record_file())?;
         let (timer, timer_thread) = Timer::start()?;
         let server = Arc::new(Server {
             storage: self.storage(&clock)?,
@@ -433,53 +449,24 @@ impl Builder {
             last_request: AtomicU64::new(0),
             last_connection: AtomicU64::new(0),
         });
-        let keys = s3::Keys::generate();
-        let s3 = s3::service(&server, &keys, self.s3_dialect_oci, self.s3_regions);
-        let ready = Ready {
-            oci: OciReady {
-                endpoint: url("http", &plain)?,
-                tls_endpoint: url("https", &tls)?,
-                ca_bundle: ca_file.display().to_string(),
-                namespace: self.namespace,
-                region: REGION.to_owned(),
-                compartment: COMPARTMENT.to_owned(),
-                config_file: identity::config_file(&folder).display().to_string(),
-                profile: "DEFAULT".to_owned(),
-            },
-            s3: Some(S3Ready {
-                endpoint: url("http", &s3_plain)?,
-                tls_endpoint: url("https", &s3_tls)?,
-                region: REGION.to_owned(),
-                access_key_id: keys.access_key_id.clone(),
-                secret_access_key: keys.secret_access_key.clone(),
-            }),
-            admin: url("http", &admin)?,
-            record: record_file.display().to_string(),
-        };
+        let regions = std::mem::take(&mut self.s3_regions);
+        let s3 = s3::Service::new(&server, self.s3_dialect_oci, regions);
+        let ready = listeners.ready(self.namespace, s3.as_ref(), &state)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads)
             .thread_name("emulator")
             .enable_io()
             .build()?;
-        let (stop, stopped) = oneshot::channel();
-        let listeners = {
+        {
             let _entered = runtime.enter();
-            let tokio = tokio::net::TcpListener::from_std;
-            (tokio(plain)?, tokio(tls)?, tokio(s3_plain)?, tokio(s3_tls)?, tokio(admin)?)
-        };
-        let thread = std::thread::Builder::new().name("emulator-runtime".into()).spawn({
-            let server = server.clone();
-            move || {
-                let (plain, tls, s3_plain, s3_tls, admin) = listeners;
-                runtime.spawn(accept(plain, server.clone(), None, None));
-                runtime.spawn(accept(tls, server.clone(), None, Some(acceptor.clone())));
-                runtime.spawn(accept(s3_plain, server.clone(), Some(s3.clone()), None));
-                runtime.spawn(accept(s3_tls, server.clone(), Some(s3), Some(acceptor)));
-                runtime.spawn(accept_admin(admin, Admin(server)));
+            listeners.accept(&server, s3.as_ref(), &acceptor)?;
+        }
+        let (stop, stopped) = oneshot::channel();
+        let thread =
+            std::thread::Builder::new().name("emulator-runtime".into()).spawn(move || {
                 // An error is an emulator that is gone.
                 let _ = runtime.block_on(stopped);
-            }
-        })?;
+            })?;
         Ok(Emulator {
             ready,
             server,
@@ -487,25 +474,32 @@ impl Builder {
             runtime: Some(thread),
             record: Some(record_thread),
             _timer: timer_thread,
-            _temporary: temporary,
+            _state: state,
         })
     }
 
-    fn state_folder(&self) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
-        if let Some(folder) = &self.state {
-            std::fs::create_dir_all(folder)?;
-            return Ok((std::path::absolute(folder)?, None));
-        }
-        let temporary = tempfile::Builder::new().prefix("storescope-emulator-").tempdir()?;
-        Ok((Path::to_owned(temporary.path()), Some(temporary)))
+    fn check_features(&self) -> Result<(), StartError> {
+        let is_s3_asked = self.s3_port != 0
+            || self.s3_tls_port != 0
+            || self.s3_dialect_oci
+            || !self.s3_regions.is_empty();
+        if is_s3_asked && !s3::IS_BUILT { Err(StartError::WithoutS3) } else { Ok(()) }
     }
 
-    fn listen(&self, port: u16) -> Result<TcpListener, StartError> {
-        let address = SocketAddr::new(self.address, port);
-        let listener =
-            TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
+    fn listeners(&self) -> Result<Listeners, StartError> {
+        let pair = |plain, tls| {
+            Ok::<_, StartError>(Pair {
+                plain: listen(self.address, plain)?,
+                tls: listen(self.address, tls)?,
+            })
+        };
+        let loopback =
+            if self.address.is_loopback() { self.address } else { Ipv4Addr::LOCALHOST.into() };
+        Ok(Listeners {
+            oci: pair(self.port, self.tls_port)?,
+            s3: if s3::IS_BUILT { Some(pair(self.s3_port, self.s3_tls_port)?) } else { None },
+            admin: listen(self.admin_address.unwrap_or(loopback), self.admin_port)?,
+        })
     }
 
     fn storage(&self, clock: &Clock) -> Result<Storage, StartError> {
@@ -526,6 +520,110 @@ impl Builder {
     }
 }
 
+/// The folder of keys, configuration and record, and its lock.
+#[derive(Debug)]
+struct StateFolder {
+    path: PathBuf,
+    _lock: FolderLock,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl StateFolder {
+    /// This folder, or a temporary one.
+    fn open(folder: Option<&Path>) -> io::Result<StateFolder> {
+        let (path, temporary) = match folder {
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                (std::path::absolute(folder)?, None)
+            }
+            None => {
+                let made = tempfile::Builder::new().prefix("storescope-emulator-").tempdir()?;
+                (made.path().to_owned(), Some(made))
+            }
+        };
+        // Not the name that the data folder's has: both may be one folder.
+        let lock = FolderLock::take(&path, "state.lock", "state")?;
+        Ok(StateFolder { path, _lock: lock, _temporary: temporary })
+    }
+
+    fn ca_file(&self) -> PathBuf {
+        self.path.join("ca.pem")
+    }
+
+    fn record_file(&self) -> PathBuf {
+        self.path.join("record.jsonl")
+    }
+}
+
+/// All listeners of an emulator.
+struct Listeners {
+    oci: Pair,
+    s3: Option<Pair>,
+    admin: TcpListener,
+}
+
+/// The two listeners of an API.
+struct Pair {
+    plain: TcpListener,
+    tls: TcpListener,
+}
+
+impl Listeners {
+    fn ready(
+        &self,
+        namespace: String,
+        s3: Option<&s3::Service>,
+        state: &StateFolder,
+    ) -> io::Result<Ready> {
+        let s3 = s3.zip(self.s3.as_ref()).map(|(service, pair)| {
+            io::Result::Ok(service.ready(url("http", &pair.plain)?, url("https", &pair.tls)?))
+        });
+        Ok(Ready {
+            oci: OciReady {
+                endpoint: url("http", &self.oci.plain)?,
+                tls_endpoint: url("https", &self.oci.tls)?,
+                ca_bundle: state.ca_file().display().to_string(),
+                namespace,
+                region: REGION.to_owned(),
+                compartment: COMPARTMENT.to_owned(),
+                config_file: identity::config_file(&state.path).display().to_string(),
+                profile: "DEFAULT".to_owned(),
+            },
+            s3: s3.transpose()?,
+            admin: url("http", &self.admin)?,
+            record: state.record_file().display().to_string(),
+        })
+    }
+
+    /// Takes connections on the runtime that is entered.
+    fn accept(
+        self,
+        server: &Arc<Server>,
+        s3: Option<&s3::Service>,
+        acceptor: &TlsAcceptor,
+    ) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std;
+        let pairs = [(Some(self.oci), None), (self.s3, s3.cloned())];
+        for (pair, service) in pairs {
+            let Some(Pair { plain, tls }) = pair else { continue };
+            let (plain, tls) = (listener(plain)?, listener(tls)?);
+            tokio::spawn(accept(plain, server.clone(), service.clone(), None));
+            tokio::spawn(accept(tls, server.clone(), service, Some(acceptor.clone())));
+        }
+        let address = self.admin.local_addr()?.ip();
+        tokio::spawn(accept_admin(listener(self.admin)?, address, Admin(server.clone())));
+        Ok(())
+    }
+}
+
+fn listen(address: IpAddr, port: u16) -> Result<TcpListener, StartError> {
+    let address = SocketAddr::new(address, port);
+    let listener =
+        TcpListener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {
     Ok(format!("{scheme}://{}", listener.local_addr()?))
 }
@@ -534,7 +632,7 @@ fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {
 async fn accept(
     listener: tokio::net::TcpListener,
     server: Arc<Server>,
-    s3: Option<S3Service>,
+    s3: Option<s3::Service>,
     acceptor: Option<TlsAcceptor>,
 ) {
     loop {
@@ -566,7 +664,7 @@ async fn accept(
 async fn serve<T: Transport + Send + 'static>(
     stream: T,
     server: Arc<Server>,
-    s3: Option<S3Service>,
+    s3: Option<s3::Service>,
     tls: bool,
 ) {
     let number = server.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
@@ -583,7 +681,7 @@ async fn serve<T: Transport + Send + 'static>(
     }
 }
 
-async fn accept_admin(listener: tokio::net::TcpListener, admin: Admin) {
+async fn accept_admin(listener: tokio::net::TcpListener, address: IpAddr, admin: Admin) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -595,8 +693,9 @@ async fn accept_admin(listener: tokio::net::TcpListener, admin: Admin) {
         };
         let admin = admin.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| admin.clone().serve(request));
+            let service = service_fn(move |request| admin.clone().serve(request, address));
             let served = hyper::server::conn::http1::Builder::new()
+                .auto_date_header(false)
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
             if let Err(error) = served {

@@ -16,6 +16,8 @@ use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
+use crate::folder::create_private;
+
 /// Lines kept in memory; the oldest go first. The file keeps them all.
 pub const RECORD_CAPACITY: usize = 200_000;
 
@@ -80,7 +82,8 @@ enum Message {
 
 impl Record {
     pub(crate) fn create(path: &Path) -> std::io::Result<(Arc<Record>, RecordThread)> {
-        let mut file = BufWriter::new(File::create(path)?);
+        // Targets hold the tokens of pre-authenticated requests and the signatures of presigned ones.
+        let mut file = BufWriter::new(create_private(path)?);
         let (sender, receiver) = sync_channel(UNWRITTEN);
         let thread = std::thread::Builder::new()
             .name("emulator-record".into())

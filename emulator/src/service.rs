@@ -23,7 +23,6 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use s3s::service::S3Service;
 use storescope_model::{Model, Sampler};
 use storescope_sign::{Authorization, Rule};
 
@@ -39,7 +38,7 @@ use crate::storage::Storage;
 use crate::target::{BucketName, Route, Target};
 use crate::timer::Timer;
 use crate::works::Works;
-use crate::{actions, buckets, objects, pars, uploads};
+use crate::{actions, buckets, objects, pars, s3, uploads};
 
 /// Most bytes of a JSON body.
 const MAX_JSON: u64 = 1 << 20;
@@ -76,7 +75,7 @@ impl Server {
         self: Arc<Server>,
         connection: Arc<Connection>,
         request: Request<Incoming>,
-        s3: Option<S3Service>,
+        s3: Option<s3::Service>,
     ) -> Result<Response<PacedBody>, Broken> {
         let head_read_ns = connection.last_read_ns();
         let first = connection.is_first_request();

@@ -165,6 +165,7 @@ fn lossy(raw: &str) -> String {
 }
 
 /// Text of a form or a header: `+` is a space.
+#[cfg(feature = "s3")]
 pub(crate) fn form_text(raw: &str) -> Result<String, std::string::FromUtf8Error> {
     String::from_utf8(decode(raw, true))
 }

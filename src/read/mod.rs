@@ -96,6 +96,7 @@ pub struct ReadOptions {
     pub(crate) checksum: Option<Checksum>,
     pub(crate) verify: Option<bool>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) fewest_requests: bool,
 }
 
 impl ReadOptions {
@@ -139,6 +140,15 @@ impl ReadOptions {
     #[must_use]
     pub fn verify(mut self, verify: bool) -> ReadOptions {
         self.verify = Some(verify);
+        self
+    }
+
+    /// Plans for few requests rather than for time and bytes: every hole up to the setting `read_gap` is read through,
+    /// whatever it costs and however many there are; no request is hedged; a range is cut into parts only where it is longer
+    /// than 3/16 of `read_budget` (48 MiB). Off by default.
+    #[must_use]
+    pub fn fewest_requests(mut self, fewest: bool) -> ReadOptions {
+        self.fewest_requests = fewest;
         self
     }
 

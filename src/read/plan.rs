@@ -37,6 +37,8 @@ pub(crate) struct Limits {
     pub(crate) gap: u64,
     pub(crate) waste_percent: u64,
     pub(crate) budget: u64,
+    /// Few requests count for more than time and waste.
+    pub(crate) fewest: bool,
 }
 
 impl Sizes {
@@ -47,6 +49,9 @@ impl Sizes {
     pub(crate) fn by(live: &Live, limits: &Limits) -> Sizes {
         const LEAST_PART: u64 = 4 << 20;
         const MOST_PART: u64 = 16 << 20;
+        if limits.fewest {
+            return Sizes::of_fewest(limits);
+        }
         let per_request = live.median_first_byte() as f64 * live.bytes_per_second() as f64 / 1e9;
         let part = ((per_request * 2.5) as u64).clamp(LEAST_PART, MOST_PART);
         Sizes {
@@ -55,6 +60,13 @@ impl Sizes {
             waste_percent: limits.waste_percent,
             part: part.min(limits.budget / 8).max(1),
         }
+    }
+
+    /// For the fewest requests: every hole up to the setting is read through, and a range is cut only where the budget
+    /// must hold several.
+    fn of_fewest(limits: &Limits) -> Sizes {
+        let part = (limits.budget / 8).max(1);
+        Sizes { free: limits.gap, gap: limits.gap, waste_percent: 0, part }
     }
 
     /// For a window that is read ahead: enough parts of it that many streams share it. Towards the end of the object, of
@@ -251,6 +263,25 @@ mod tests {
         let ranges = [0..100, 190..290, 300..400, 490..590];
         let plan = requests(&ranges, &sizes(100, 5_000));
         assert_eq!(plan.iter().map(Request::range).collect::<Vec<_>>(), [0..400, 490..590]);
+    }
+
+    proptest! {
+        /// object_store's `coalesce_ranges`: ranges in order, joined while the next begins at most 1 MiB after the end.
+        #[test]
+        fn the_fewest_requests_are_those_of_the_gap_alone(
+            asked in prop::collection::vec((0u64..40 << 20, 1u64..4 << 20), 1..40),
+        ) {
+            const GAP: u64 = 1 << 20;
+            let limits = Limits { gap: GAP, waste_percent: 25, budget: 256 << 20, fewest: true };
+            let sizes = Sizes::by(&Live::new(97), &limits);
+            let asked: Vec<_> = asked.into_iter().map(|(start, length)| start..start + length).collect();
+            let asked = disjoint(asked);
+            let joined = asked.windows(2).filter(|pair| pair[1].start - pair[0].end <= GAP).count();
+            let plan = requests(&asked, &sizes);
+            // All of it may be one request: none is cut below that.
+            prop_assert!(sizes.most() >= 44 << 20);
+            prop_assert_eq!(plan.len(), asked.len() - joined);
+        }
     }
 
     #[test]

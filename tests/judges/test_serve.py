@@ -133,6 +133,28 @@ def test_a_folder_has_one_server_and_a_limit(tmp_path):
         client.put_object(namespace, "demo", "b", b"b" * 600_000)
 
 
+def test_a_state_folder_has_one_server(tmp_path):
+    folder = ["--state", str(tmp_path)]
+    with serving.serve(*folder) as server:
+        code, why = refused(*folder)
+        assert code == 1 and "another emulator uses the state folder" in why and str(tmp_path) in why
+        assert native(server).get_namespace().data == "emulator"
+    with serving.serve(*folder) as server:
+        assert native(server).get_namespace().data == "emulator"
+
+
+def test_the_admin_api_stays_on_this_machine():
+    def hosts(server):
+        return urlsplit(server.oci["endpoint"]).hostname, urlsplit(server.ready["admin"]).hostname
+
+    with serving.serve("--address", "0.0.0.0") as server:
+        assert hosts(server) == ("0.0.0.0", "127.0.0.1")
+    with serving.serve("--admin-address", "0.0.0.0") as server:
+        assert hosts(server) == ("127.0.0.1", "0.0.0.0")
+    with serving.serve("--address", "::1") as server:
+        assert hosts(server) == ("::1", "::1")
+
+
 def test_sigkill_keeps_what_was_answered(tmp_path):
     """boto3 writes from several threads, one of them by parts, and the server is killed under it."""
     command = serving.serve_command("--data", str(tmp_path))

@@ -9,12 +9,15 @@
 //! ```
 //!
 //! An ETag is the MD5 in hex, with `-N` of an object made of N parts; both APIs' conditions know
-//! both kinds of ETag. User metadata is `x-amz-meta-*` here and `opc-meta-*` there, text as RFC 2047 has it.
+//! both kinds of ETag. Time is the emulator's clock alone: `s3s` is configured, and presigned
+//! requests are changed, so that it judges none. User metadata is `x-amz-meta-*` here and `opc-meta-*` there, text as
+//! RFC 2047 has it.
 #![allow(clippy::wildcard_imports, reason = "one input and one output an operation")]
 
 mod lists;
 mod metadata;
 mod objects;
+mod presigned;
 mod uploads;
 
 use std::collections::HashMap;
@@ -34,12 +37,14 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use serde_json::{Map, Value};
 
+use crate::S3Ready;
 use crate::buckets;
 use crate::connection::Connection;
 use crate::content::Payload;
@@ -54,15 +59,18 @@ use crate::target::{BucketName as Name, Target};
 /// How far a request's date may be from the emulator's clock.
 const SKEW: Duration = Duration::from_mins(15);
 
+/// Whether this build serves the S3 API.
+pub(crate) const IS_BUILT: bool = true;
+
 /// The one pair of keys that is served.
 #[derive(Clone)]
-pub(crate) struct Keys {
-    pub(crate) access_key_id: String,
-    pub(crate) secret_access_key: String,
+struct Keys {
+    access_key_id: String,
+    secret_access_key: String,
 }
 
 impl Keys {
-    pub(crate) fn generate() -> Keys {
+    fn generate() -> Keys {
         let mut bytes = [0_u8; 40];
         aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
         let id: Vec<String> = bytes[..10].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -81,22 +89,46 @@ impl S3Auth for Keys {
 }
 
 /// The service that connections of this API are given. It holds the server, not the other way.
-pub(crate) fn service(
-    server: &Arc<Server>,
-    keys: &Keys,
-    oci_dialect: bool,
-    regions: Vec<(String, String)>,
-) -> S3Service {
-    let api = Arc::new(Shared {
-        server: server.clone(),
-        oci_dialect,
-        regions: regions.into_iter().collect(),
-    });
-    let mut builder = S3ServiceBuilder::new(Api(api.clone()));
-    builder.set_auth(keys.clone());
-    builder.set_access(Api(api));
-    builder.set_validation(Names);
-    builder.build()
+#[derive(Clone)]
+pub(crate) struct Service {
+    s3s: S3Service,
+    keys: Arc<Keys>,
+}
+
+impl Service {
+    #[expect(clippy::unnecessary_wraps, reason = "a build without the feature has none")]
+    pub(crate) fn new(
+        server: &Arc<Server>,
+        oci_dialect: bool,
+        regions: Vec<(String, String)>,
+    ) -> Option<Service> {
+        let keys = Keys::generate();
+        let api = Arc::new(Shared {
+            server: server.clone(),
+            oci_dialect,
+            regions: regions.into_iter().collect(),
+        });
+        let mut config = S3Config::default();
+        // Skew is judged here, by the emulator's clock.
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        let mut builder = S3ServiceBuilder::new(Api(api.clone()));
+        builder.set_auth(keys.clone());
+        builder.set_access(Api(api));
+        builder.set_validation(Names);
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        Some(Service { s3s: builder.build(), keys: Arc::new(keys) })
+    }
+
+    /// What clients need to know of the API at these endpoints.
+    pub(crate) fn ready(&self, endpoint: String, tls_endpoint: String) -> S3Ready {
+        S3Ready {
+            endpoint,
+            tls_endpoint,
+            region: REGION.to_owned(),
+            access_key_id: self.keys.access_key_id.clone(),
+            secret_access_key: self.keys.secret_access_key.clone(),
+        }
+    }
 }
 
 /// Bucket names by OCI's rules: both APIs name the same buckets.
@@ -178,7 +210,7 @@ impl Exchange<'_> {
     /// Lets the service do it, and makes its answer ours. Its errors are answers already.
     pub(crate) async fn act_by_s3(
         &mut self,
-        s3: &S3Service,
+        s3: &Service,
     ) -> Result<Result<Reply, ApiError>, Broken> {
         let ticket = Ticket(Arc::new(TicketState {
             target: raw_target(self.parts).to_owned(),
@@ -193,10 +225,11 @@ impl Exchange<'_> {
             id: self.id,
             ticket: ticket.clone(),
         };
-        let mut request =
-            http::Request::from_parts(self.parts.clone(), s3s::Body::http_body_unsync(body));
-        request.extensions_mut().insert(ticket.clone());
-        let answered = s3.call(request).await;
+        let mut parts = self.parts.clone();
+        presigned::without_expiry(&mut parts, &s3.keys);
+        parts.extensions.insert(ticket.clone());
+        let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
+        let answered = s3.s3s.call(request).await;
         if ticket.0.broken.load(Ordering::Relaxed) {
             return Err(Broken("the request broke off"));
         }
@@ -246,6 +279,9 @@ impl S3Access for Api {
             self.0.check_public(bucket.as_deref(), &operation)?;
         } else {
             self.0.check_date(cx.headers())?;
+            if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
+                presigned::check_time(&ticket.0.target, self.0.now())?;
+            }
             self.0.check_region(bucket.as_deref(), &operation, cx.headers(), cx.uri())?;
         }
         let method = cx.method().as_str().to_owned();
@@ -282,15 +318,9 @@ impl Shared {
     }
 
     fn check_date(&self, headers: &HeaderMap) -> S3Result<()> {
-        // A presigned request has its date in the query, where the service has judged it.
+        // A presigned request has its date in the query.
         let Some(date) = text(headers, "x-amz-date") else { return Ok(()) };
-        let date = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", date)
-            .and_then(|date| date.to_datetime())
-            .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC))
-            .map_err(|_| {
-                S3Error::with_message(S3ErrorCode::AccessDenied, "x-amz-date is no date")
-            })?;
-        let (date, now) = (SystemTime::from(date.timestamp()), self.now());
+        let (date, now) = (parse_date(date)?, self.now());
         let off = now.duration_since(date).or_else(|_| date.duration_since(now));
         if off.unwrap_or_default() > SKEW {
             return Err(S3Error::with_message(
@@ -384,6 +414,15 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// `20260101T000000Z`
+fn parse_date(text: &str) -> S3Result<SystemTime> {
+    let date = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", text)
+        .and_then(|date| date.to_datetime())
+        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC));
+    date.map(|date| date.timestamp().into())
+        .map_err(|_| S3Error::with_message(S3ErrorCode::AccessDenied, "x-amz-date is no date"))
 }
 
 /// The region for which a request is signed, in its header or its query.

@@ -100,6 +100,8 @@ fn one_emulator_at_a_time_uses_a_folder() {
     let second = Emulator::builder().data_dir(data.path()).start().unwrap_err();
     let why = std::error::Error::source(&second).unwrap().to_string();
     assert!(why.contains("another emulator uses the data folder"), "{why}");
+    assert!(why.contains(data.path().to_str().unwrap()), "{why}");
+    assert!(why.contains(&format!("(process {})", std::process::id())), "{why}");
     // The second has touched nothing.
     assert_eq!((client.get(&object("a")).text(), blobs(data.path())), ("hello", 1));
     emulator.stop();
@@ -210,12 +212,14 @@ fn a_body_that_breaks_off_leaves_nothing() {
 #[test]
 #[ignore = "the child of other tests"]
 fn serve_until_killed() {
-    let builder = Emulator::builder().bucket("demo");
-    let emulator = match std::env::var("EMULATOR_DATA") {
-        Ok(data) => builder.data_dir(data),
-        Err(_) => builder,
-    };
-    let emulator = emulator.start().unwrap();
+    let mut builder = Emulator::builder().bucket("demo");
+    if let Ok(data) = std::env::var("EMULATOR_DATA") {
+        builder = builder.data_dir(data);
+    }
+    if let Ok(state) = std::env::var("EMULATOR_STATE") {
+        builder = builder.state_dir(state);
+    }
+    let emulator = builder.start().unwrap();
     println!("\n{}", serde_json::to_string(emulator.ready()).unwrap());
     loop {
         std::thread::park();
@@ -264,11 +268,19 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: Option<&Path>) -> Server {
+        let data = data.map(|data| ("EMULATOR_DATA", data));
+        Server::with_folders(data.as_slice())
+    }
+
+    /// With a state folder of this path.
+    pub(crate) fn in_state(state: &Path) -> Server {
+        Server::with_folders(&[("EMULATOR_STATE", state)])
+    }
+
+    fn with_folders(folders: &[(&str, &Path)]) -> Server {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "data::serve_until_killed", "--ignored", "--nocapture"]);
-        if let Some(data) = data {
-            command.env("EMULATOR_DATA", data);
-        }
+        command.envs(folders.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.map(Result::unwrap).find(|line| line.starts_with('{')).unwrap();

@@ -4,6 +4,7 @@
 
 mod access;
 mod actions;
+mod admin;
 mod client;
 mod conditions;
 mod data;
@@ -12,6 +13,7 @@ mod latency;
 mod lists;
 mod memory;
 mod records;
+#[cfg(feature = "s3")]
 mod s3;
 mod signatures;
 mod uploads;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The record: its fields, its times, its file, and the line that announces it.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use storescope_emulator::{Emulator, Ready, RecordLine};
 
 use crate::client::{Client, object, start};
+use crate::data::Server;
 
 #[test]
 fn lines_hold_what_was_asked_and_answered() {
@@ -99,10 +102,14 @@ fn the_ready_line_is_the_one_promised() {
         value.as_object().unwrap().keys().cloned().collect()
     };
     assert_eq!(keys(&json), ["admin", "oci", "record", "s3"]);
-    assert_eq!(
-        keys(&json["s3"]),
-        ["access_key_id", "endpoint", "region", "secret_access_key", "tls_endpoint"]
-    );
+    if cfg!(feature = "s3") {
+        assert_eq!(
+            keys(&json["s3"]),
+            ["access_key_id", "endpoint", "region", "secret_access_key", "tls_endpoint"]
+        );
+    } else {
+        assert!(json["s3"].is_null());
+    }
     assert_eq!(
         keys(&json["oci"]),
         [
@@ -119,16 +126,89 @@ fn the_ready_line_is_the_one_promised() {
     assert_eq!(&serde_json::from_value::<Ready>(json).unwrap(), emulator.ready());
 }
 
+/// Files of a folder and of those below it, with their modes.
+fn modes(folder: &Path) -> Vec<(String, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(modes(&entry.path()));
+        }
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        found.push((entry.file_name().into_string().unwrap(), mode));
+    }
+    found.sort();
+    found
+}
+
 #[test]
-fn key_files_are_for_their_owner_only() {
-    use std::os::unix::fs::PermissionsExt as _;
+fn only_the_ca_is_for_others() {
     let folder = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    // Left by an earlier version, for everybody.
+    std::fs::write(folder.path().join("record.jsonl"), "").unwrap();
     for _ in 0..2 {
         // A second start in the same folder replaces them.
-        Emulator::builder().state_dir(folder.path()).start().unwrap().stop();
-        for name in ["config", "key.pem", "wrong_key.pem", "session_key.pem", "token"] {
-            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
+        let emulator = Emulator::builder().state_dir(folder.path()).start().unwrap();
+        emulator.stop();
+        let modes = modes(folder.path());
+        let names: Vec<_> = modes.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = [
+            "ca.pem",
+            "config",
+            "delegation_token",
+            "expired_token",
+            "key.pem",
+            "record.jsonl",
+            "session_key.pem",
+            "state.lock",
+            "token",
+            "wrong_key.pem",
+        ];
+        assert_eq!(names, expected);
+        for (name, mode) in modes.into_iter().filter(|(name, _)| name != "ca.pem") {
+            assert_eq!(mode, 0o600, "{name}");
         }
     }
+}
+
+#[test]
+fn the_data_folder_is_for_its_owner_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let emulator = Emulator::builder().bucket("demo").data_dir(&data).start().unwrap();
+    Client::new(&emulator, "DEFAULT").put("a", b"hello");
+    emulator.stop();
+    // Blobs are within a folder that others cannot enter.
+    let of =
+        |wanted: &str| modes(folder.path()).into_iter().find(|(name, _)| name == wanted).unwrap().1;
+    assert_eq!((of("data"), of("blobs")), (0o700, 0o700));
+    assert_eq!((of("journal"), of("lock")), (0o600, 0o600));
+}
+
+#[test]
+fn one_emulator_at_a_time_uses_a_state_folder() {
+    let state = tempfile::tempdir().unwrap();
+    let server = Server::in_state(state.path());
+    let key = || std::fs::read(state.path().join("key.pem")).unwrap();
+    let before = key();
+    Client::of(&server.ready, "DEFAULT").get("/n");
+    let second = Emulator::builder().state_dir(state.path()).start().unwrap_err();
+    let why = std::error::Error::source(&second).unwrap().to_string();
+    assert!(why.contains("another emulator uses the state folder"), "{why}");
+    assert!(why.contains(state.path().to_str().unwrap()), "{why}");
+    assert!(why.contains(&format!("(process {})", server.child.id())), "{why}");
+    // The second has touched nothing.
+    assert_eq!(key(), before);
+    assert_eq!(Client::of(&server.ready, "DEFAULT").get("/n").status, 200);
+    // Killed (SIGKILL), it holds nothing.
+    drop(server);
+    let emulator = Emulator::builder().state_dir(state.path()).start().unwrap();
+    assert_ne!(key(), before);
+    // A folder may be both.
+    let both = tempfile::tempdir().unwrap();
+    let builder = Emulator::builder().state_dir(both.path()).data_dir(both.path());
+    builder.start().unwrap().stop();
+    emulator.stop();
 }

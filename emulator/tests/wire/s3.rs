@@ -17,6 +17,8 @@ const HASH: &str = "x-amz-content-sha256";
 struct S3 {
     ready: S3Ready,
     region: String,
+    /// Seconds that its clock is ahead of this machine's.
+    skew: i64,
 }
 
 struct Answer {
@@ -52,7 +54,7 @@ fn sha256(bytes: &[u8]) -> String {
 impl S3 {
     fn new(emulator: &Emulator) -> S3 {
         let ready = emulator.ready().s3.clone().unwrap();
-        S3 { region: ready.region.clone(), ready }
+        S3 { region: ready.region.clone(), ready, skew: 0 }
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -83,8 +85,7 @@ impl S3 {
         headers: &[(&str, &str)],
         (hash, length): (&str, usize),
     ) -> Signed {
-        let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap();
-        let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let time = date(self.skew);
         let host = self.ready.endpoint.trim_start_matches("http://").to_owned();
         let mut all = vec![
             ("host".to_owned(), host.clone()),
@@ -105,10 +106,7 @@ impl S3 {
             format!("{method}\n{raw}\n{query}\n{}\n{signed}\n{}", lines.concat(), find(HASH));
         let time = find("x-amz-date");
         let scope = format!("{}/{}/s3/aws4_request", &time[..8], self.region);
-        let mut key = format!("AWS4{}", self.ready.secret_access_key).into_bytes();
-        for part in scope.split('/') {
-            key = hmac_sha256(&key, part);
-        }
+        let key = self.key(&scope);
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
         let signature = hex(&hmac_sha256(&key, &text));
         let sent: Vec<_> = all.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -120,6 +118,38 @@ impl S3 {
             self.ready.access_key_id,
         );
         Signed { host, head, key, time, scope, signature }
+    }
+
+    /// The key that signs in a scope.
+    fn key(&self, scope: &str) -> Vec<u8> {
+        let secret = format!("AWS4{}", self.ready.secret_access_key).into_bytes();
+        scope.split('/').fold(secret, |key, part| hmac_sha256(&key, part))
+    }
+
+    /// A target that is signed in its query, at a time so many seconds from this machine's, for so many seconds.
+    fn presigned(&self, method: &str, path: &str, skew: i64, expires: u32) -> String {
+        let (host, time) = (self.ready.endpoint.trim_start_matches("http://"), date(skew));
+        let scope = format!("{}/{}/s3/aws4_request", &time[..8], self.region);
+        let credential = format!("{}/{scope}", self.ready.access_key_id).replace('/', "%2F");
+        let query = format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={time}\
+             &X-Amz-Expires={expires}&X-Amz-SignedHeaders=host"
+        );
+        let request = format!("{method}\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD");
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
+        let signature = hex(&hmac_sha256(&self.key(&scope), &text));
+        format!("{path}?{query}&X-Amz-Signature={signature}")
+    }
+
+    /// Sends what is signed in its target, if at all.
+    fn open(&self, method: &str, target: &str, body: &[u8]) -> Answer {
+        let host = self.ready.endpoint.trim_start_matches("http://");
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        send(host, &head, body).unwrap()
     }
 
     /// A PUT in signed chunks of so many bytes; `forge` may change what was signed.
@@ -167,6 +197,12 @@ struct Signed {
     time: String,
     scope: String,
     signature: String,
+}
+
+/// The date of a signature, so many seconds from now.
+fn date(skew: i64) -> String {
+    let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(skew);
+    now.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
@@ -230,14 +266,9 @@ fn both_apis_have_the_same_objects() {
 fn who_does_not_sign_well_is_refused() {
     let (emulator, mut s3, mut client) = start(Emulator::builder());
     client.put("x", b"hello");
-    let host = s3.ready.endpoint.trim_start_matches("http://").to_owned();
-    let open = || {
-        let head = format!("GET /demo/x HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        send(&host, &head, b"").unwrap()
-    };
-    assert_eq!(open().code(), (403, "AccessDenied".to_owned()));
+    assert_eq!(s3.open("GET", "/demo/x", b"").code(), (403, "AccessDenied".to_owned()));
     client.request("POST", BUCKET, &[], br#"{"publicAccessType":"ObjectRead"}"#);
-    assert_eq!(open().text(), "hello");
+    assert_eq!(s3.open("GET", "/demo/x", b"").text(), "hello");
     let old = [("x-amz-date", "20200101T000000Z")];
     let refused = s3.request("GET", "/demo/x", &old, b"").unwrap();
     assert_eq!(refused.code(), (403, "RequestTimeTooSkewed".to_owned()));
@@ -252,6 +283,73 @@ fn who_does_not_sign_well_is_refused() {
     assert_eq!(client.get(&object("y")).status, 404);
     let refusals = emulator.record().iter().filter(|line| line.status == Some(403)).count();
     assert_eq!(refusals, 4);
+}
+
+/// Ten seconds of room on either side for a slow machine.
+#[test]
+fn one_clock_judges_signatures_and_tells_times() {
+    // Beyond the fifteen minutes that s3s, asked, would allow around this machine's clock.
+    for offset in [-7200_i64, 0, 7200] {
+        let (_emulator, mut s3, _client) = start(Emulator::builder().clock_offset(offset));
+        let skewed = (403, "RequestTimeTooSkewed".to_owned());
+        for (skew, good) in [(-910, false), (-890, true), (0, true), (890, true), (910, false)] {
+            s3.skew = offset + skew;
+            let put = s3.put("/demo/x", &[], b"hello");
+            assert_eq!(put.status, if good { 200 } else { 403 }, "{offset} {skew}");
+            assert!(good || put.code() == skewed, "{offset} {skew}");
+        }
+        s3.skew = offset;
+        let got = s3.get("/demo/x");
+        assert_eq!(got.text(), "hello");
+        let listed = s3.get("/demo?list-type=2");
+        let modified = listed.text().split("<LastModified>").nth(1).unwrap();
+        let listed = modified.split('<').next().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let header = |name| httpdate::parse_http_date(got.header(name).unwrap()).unwrap();
+        let now = SystemTime::now();
+        for (what, time) in [
+            ("date", header("date")),
+            ("last-modified", header("last-modified")),
+            ("listed", listed.into()),
+        ] {
+            let ahead = match time.duration_since(now) {
+                Ok(ahead) => ahead.as_secs_f64(),
+                Err(behind) => -behind.duration().as_secs_f64(),
+            };
+            assert!((ahead - offset as f64).abs() < 20.0, "{what} is {ahead} s ahead of {offset}");
+        }
+    }
+}
+
+#[test]
+fn presigned_requests_end_by_the_same_clock() {
+    for offset in [-7200_i64, 0, 7200] {
+        let (_emulator, s3, mut client) = start(Emulator::builder().clock_offset(offset));
+        client.skew = offset;
+        client.put("x", b"hello");
+        let get = |skew, expires| {
+            s3.open("GET", &s3.presigned("GET", "/demo/x", offset + skew, expires), b"")
+        };
+        assert_eq!(get(0, 60).text(), "hello", "{offset}");
+        assert_eq!(get(-50, 60).text(), "hello", "{offset}");
+        assert_eq!(get(890, 60).text(), "hello", "{offset}");
+        for (skew, why) in [(-70, "has expired"), (910, "not valid yet")] {
+            let refused = get(skew, 60);
+            assert_eq!(refused.code(), (403, "AccessDenied".to_owned()), "{offset} {skew}");
+            assert!(refused.text().contains(why), "{offset} {skew}");
+        }
+        let put = s3.presigned("PUT", "/demo/a%20b", offset, 60);
+        assert_eq!(s3.open("PUT", &put, b"there").status, 200, "{offset}");
+        assert_eq!(client.get(&object("a%20b")).text(), "there");
+        // Nothing of it may be changed, the time least of all.
+        let target = s3.presigned("GET", "/demo/x", offset - 70, 60);
+        for (method, forged) in [
+            ("GET", target.replace("X-Amz-Expires=60", "X-Amz-Expires=6000")),
+            ("GET", s3.presigned("GET", "/demo/x", offset, 60).replace("/demo/x?", "/demo/a?")),
+            ("HEAD", s3.presigned("GET", "/demo/x", offset, 60)),
+        ] {
+            assert_eq!(s3.open(method, &forged, b"").status, 403, "{offset} {method} {forged}");
+        }
+    }
 }
 
 #[test]

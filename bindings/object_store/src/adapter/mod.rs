@@ -17,8 +17,8 @@ mod upload;
 use super::object_store::path::Path;
 use super::object_store::{
     CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    RenameOptions, RenameTargetMode, Result,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    RenameTargetMode, Result,
 };
 use super::{get_result, list_result, put_result};
 use async_trait::async_trait;
@@ -28,7 +28,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use std::fmt;
 use std::future::ready;
 use std::ops::Range;
-use storescope::{ListEntry, ListOptions, ReadOptions, Store};
+use storescope::{ListEntry, ListOptions, ReadOptions, ReadPolicy, Store};
 
 /// A [`Store`] as an [`ObjectStore`]: one bucket, or the part of it below a prefix, whose every request is recorded in
 /// the store's scopes. Cheap to clone.
@@ -143,11 +143,12 @@ impl ObjectStore for ScopedStore {
         Ok(get_result(meta, range, attributes, bytes.boxed()))
     }
 
-    /// Plans the ranges as [`Reader::read_ranges`](storescope::Reader::read_ranges) does: holes that cost less than a
-    /// request are read through, as far as the settings `read_gap` and `read_waste` allow; the requests go at once, within
-    /// the client's budgets. All bytes are of one version of the object.
+    /// Makes at most the requests that object_store makes by default: ranges at most 1 MiB (the setting `read_gap`) apart
+    /// share one. All go at once, within the client's budgets. Only a range longer than 3/16 of `read_budget`
+    /// (48 MiB) is cut, into parts that are fetched side by side. All bytes are of one version of the object.
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let reader = self.0.reader(location.as_ref(), ReadOptions::new());
+        let options = ReadOptions::new().policy(ReadPolicy::Vector).fewest_requests(true);
+        let reader = self.0.reader(location.as_ref(), options);
         let read = reader.read_ranges(ranges).all().await;
         read.map_err(|failure| error::of(failure, location))
     }

@@ -3,6 +3,8 @@
 
 #[path = "integration.rs"]
 mod integration;
+#[path = "join.rs"]
+mod join;
 #[path = "parquet.rs"]
 mod parquet_reader;
 #[path = "promises.rs"]
