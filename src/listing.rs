@@ -398,6 +398,8 @@ struct Buckets {
     backend: Arc<dyn Backend>,
     sink: Sink,
     found: VecDeque<Bucket>,
+    /// What the next page is asked by; `Some(None)` for the first.
+    #[expect(clippy::option_option, reason = "three states: the first page, a named one, none")]
     next: Option<Option<String>>,
     once: Once,
 }
@@ -445,6 +447,8 @@ struct Uploads {
     store: Store,
     prefix: Arc<str>,
     found: VecDeque<Upload>,
+    /// What the next page is asked by; `Some(None)` for the first.
+    #[expect(clippy::option_option, reason = "three states: the first page, a named one, none")]
     next: Option<Option<String>>,
     once: Once,
 }

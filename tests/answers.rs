@@ -176,7 +176,7 @@ impl At {
 /// An object that is known, so that it is not asked for.
 fn known(size: u64) -> ObjectMeta {
     let mut meta = ObjectMeta::default();
-    meta.key = "k".to_owned();
+    "k".clone_into(&mut meta.key);
     meta.size = size;
     meta.etag = Some("\"e\"".to_owned());
     meta.content_type = Some("text/plain".to_owned());
@@ -189,10 +189,7 @@ const BEGUN: &str =
 /// What comes before the operation that is looked at, answered rightly.
 fn on_the_way(operation: &str, asked: &Asked) -> Option<String> {
     match operation {
-        "GetWorkRequest" if asked.is("POST", "copyObject") => {
-            reply("202 Accepted", "opc-work-request-id: w\r\n", "")
-        }
-        "ListWorkRequestErrors" if asked.is("POST", "copyObject") => {
+        "GetWorkRequest" | "ListWorkRequestErrors" if asked.is("POST", "copyObject") => {
             reply("202 Accepted", "opc-work-request-id: w\r\n", "")
         }
         "ListWorkRequestErrors" if !asked.target.ends_with("/errors") => {
@@ -376,9 +373,10 @@ mod inside_a_200 {
                 _ => return reply("200 OK", "etag: \"e\"\r\n", "12345"),
             };
             // White space keeps the connection alive meanwhile.
-            match failures.fetch_add(1, Relaxed) < times {
-                true => reply("200 OK", "", &format!("\r\n   {}", error(code))),
-                false => reply("200 OK", "", &format!("  {good}")),
+            if failures.fetch_add(1, Relaxed) < times {
+                reply("200 OK", "", &format!("\r\n   {}", error(code)))
+            } else {
+                reply("200 OK", "", &format!("  {good}"))
             }
         })
     }
@@ -451,9 +449,10 @@ mod inside_a_200 {
                     if asked.fetch_add(1, Relaxed) == 0 {
                         return reply(status, "", &body);
                     }
-                    match request.target.contains("list-type") {
-                        true => reply("200 OK", "", "<ListBucketResult/>"),
-                        false => reply("200 OK", "etag: \"e\"\r\n", ""),
+                    if request.target.contains("list-type") {
+                        reply("200 OK", "", "<ListBucketResult/>")
+                    } else {
+                        reply("200 OK", "etag: \"e\"\r\n", "")
                     }
                 });
                 let done = at.perform(operation).await;

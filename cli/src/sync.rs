@@ -266,11 +266,10 @@ impl Surplus {
             (Surplus::Objects(_, names), Target::Object(_, key)) => {
                 names.remove(key);
             }
-            (Surplus::Files(files, others), Target::File(path)) => {
-                if files.remove(path).is_none() {
-                    others.extend(id(path));
-                }
-            }
+            (Surplus::Files(files, others), Target::File(path)) => match files.remove(path) {
+                Some(_) => {}
+                None => others.extend(id(path)),
+            },
             _ => {}
         }
     }

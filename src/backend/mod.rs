@@ -192,6 +192,7 @@ pub(crate) fn unsent(mut failure: Failure, attempt: Attempt) -> Failure {
 
 /// What a backend can do by one request.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "abilities of which none follows from another")]
 pub(crate) struct Abilities {
     /// An object is renamed by one request.
     pub(crate) rename: bool,

@@ -133,10 +133,9 @@ fn objects(api: Api, names: &[&str]) -> String {
             serde_json::json!({ "objects": objects }).to_string()
         }
         Api::S3 => {
-            let objects: String = names
-                .iter()
-                .map(|name| format!("<Contents><Key>{name}</Key><Size>5</Size></Contents>"))
-                .collect();
+            let objects = names.iter().fold(String::new(), |objects, name| {
+                format!("{objects}<Contents><Key>{name}</Key><Size>5</Size></Contents>")
+            });
             format!(
                 "<ListBucketResult><IsTruncated>false</IsTruncated>{objects}</ListBucketResult>"
             )
@@ -153,9 +152,12 @@ fn names_outside_the_prefix_are_neither_removed_nor_copied() {
     for api in [Api::Oci, Api::S3] {
         for names in [&["x", "zzz/other.txt"][..], &["\u{e9}"], &["longprefix/a", "x"]] {
             let page = objects(api, names);
-            let at = Elsewhere::new(api, move |_, target| match is_list(target) {
-                true => ("", page.clone()),
-                false => ("etag: \"e\"\r\n", "hello".to_owned()),
+            let at = Elsewhere::new(api, move |_, target| {
+                if is_list(target) {
+                    ("", page.clone())
+                } else {
+                    ("etag: \"e\"\r\n", "hello".to_owned())
+                }
             });
             let (below, deep) = (at.world.url("longprefix/"), at.world.url("longprefix/dir"));
             for args in [
@@ -180,9 +182,8 @@ fn names_outside_the_prefix_are_neither_removed_nor_copied() {
 #[test]
 fn half_a_listing_is_no_listing() {
     let page = objects(Api::S3, &["k"]).replace("false", "true");
-    let at = Elsewhere::new(Api::S3, move |_, target| match is_list(target) {
-        true => ("", page.clone()),
-        false => ("etag: \"e\"\r\n", "hello".to_owned()),
+    let at = Elsewhere::new(Api::S3, move |_, target| {
+        if is_list(target) { ("", page.clone()) } else { ("etag: \"e\"\r\n", "hello".to_owned()) }
     });
     let bucket = at.world.url("");
     for args in [

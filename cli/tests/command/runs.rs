@@ -2,6 +2,7 @@
 //! `run`: a file of commands.
 
 use crate::world::{Api, World, by_both, pattern};
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 fn connections(world: &World) -> usize {
@@ -18,7 +19,8 @@ fn lines_are_run_side_by_side_over_one_client() {
         let mut text = String::from("\u{feff}# what is to be done\r\n\n");
         for number in 0..60 {
             world.file(&format!("in/it's {number}"), b"x");
-            text += &format!("cp \"in/it's {number}\" '{}'\n", world.url(&format!("a b/{number}")));
+            let to = world.url(&format!("a b/{number}"));
+            writeln!(text, "cp \"in/it's {number}\" '{to}'").unwrap();
         }
         world.file("todo", text.as_bytes());
         world.emulator.admin().clear_record();
