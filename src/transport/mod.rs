@@ -299,15 +299,17 @@ impl Sent {
             let limit = if sent { self.waits.first_byte } else { self.waits.pace.within };
             ready!(lease.guard().poll_passed(cx, after(self.since, limit)));
             let times = lease.times();
-            let taken = times.written() - self.written;
+            // Read before the time of the last write: what is written meanwhile counts for the next wait.
+            let written = times.written();
+            let taken = written - self.written;
             let moved = sent || taken >= self.waits.pace.bytes;
             self.since = match times.last_write() {
                 // A body that a limit of ours holds back has not stalled.
                 _ if !sent && times.held() > self.since => times.held(),
-                Some(written) if written > self.since && moved => written,
+                Some(last) if last > self.since && moved => last,
                 _ => return Poll::Ready(self.waits.nothing(sent, taken)),
             };
-            self.written = times.written();
+            self.written = written;
         }
     }
 }
