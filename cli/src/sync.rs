@@ -267,9 +267,8 @@ impl Surplus {
                 names.remove(key);
             }
             (Surplus::Files(files, others), Target::File(path)) => {
-                if files.remove(path).is_none() {
-                    others.extend(id(path));
-                }
+                let other = if files.remove(path).is_none() { id(path) } else { None };
+                others.extend(other);
             }
             _ => {}
         }
