@@ -46,7 +46,7 @@ impl<'a> Leaving<'a> {
         let folder = match top {
             Some(top) => {
                 let within = parent.strip_prefix(top).map_err(io::Error::other)?;
-                let mut folder = open_folder(&CWD, top.as_os_str(), OFlags::NOFOLLOW)?;
+                let mut folder = open_folder(CWD, top.as_os_str(), OFlags::NOFOLLOW)?;
                 for part in within.components() {
                     let Component::Normal(part) = part else { continue };
                     folder = open_folder(&folder, part, OFlags::NOFOLLOW)?;
@@ -54,9 +54,9 @@ impl<'a> Leaving<'a> {
                 folder
             }
             None if parent.as_os_str().is_empty() => {
-                open_folder(&CWD, OsStr::new("."), OFlags::empty())?
+                open_folder(CWD, OsStr::new("."), OFlags::empty())?
             }
-            None => open_folder(&CWD, parent.as_os_str(), OFlags::empty())?,
+            None => open_folder(CWD, parent.as_os_str(), OFlags::empty())?,
         };
         let before = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
         match FileType::from_raw_mode(before.st_mode) {
@@ -89,7 +89,7 @@ pub(super) const LINK: &str =
 /// Removes the folders of a tree whose files were moved; those that still hold something stay.
 pub(super) fn remove_emptied(folder: &Path) {
     let top = Path::new(folder.components().as_path());
-    match open_folder(&CWD, top.as_os_str(), OFlags::NOFOLLOW) {
+    match open_folder(CWD, top.as_os_str(), OFlags::NOFOLLOW) {
         Ok(opened) => empty(&opened),
         // The source was a file.
         Err(_) => return,
