@@ -266,10 +266,10 @@ impl Surplus {
             (Surplus::Objects(_, names), Target::Object(_, key)) => {
                 names.remove(key);
             }
-            (Surplus::Files(files, others), Target::File(path)) => match files.remove(path) {
-                Some(_) => {}
-                None => others.extend(id(path)),
-            },
+            (Surplus::Files(files, others), Target::File(path)) => {
+                let other = if files.remove(path).is_none() { id(path) } else { None };
+                others.extend(other);
+            }
             _ => {}
         }
     }

@@ -2,7 +2,6 @@
 //! `run`: a file of commands.
 
 use crate::world::{Api, World, by_both, pattern};
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 fn connections(world: &World) -> usize {
@@ -16,12 +15,12 @@ fn connections(world: &World) -> usize {
 #[test]
 fn lines_are_run_side_by_side_over_one_client() {
     by_both(|world| {
-        let mut text = String::from("\u{feff}# what is to be done\r\n\n");
-        for number in 0..60 {
+        let lines = (0..60).map(|number| {
             world.file(&format!("in/it's {number}"), b"x");
-            let to = world.url(&format!("a b/{number}"));
-            writeln!(text, "cp \"in/it's {number}\" '{to}'").unwrap();
-        }
+            format!("cp \"in/it's {number}\" '{}'", world.url(&format!("a b/{number}")))
+        });
+        let lines: Vec<_> = lines.collect();
+        let text = format!("\u{feff}# what is to be done\r\n\n{}\n", lines.join("\n"));
         world.file("todo", text.as_bytes());
         world.emulator.admin().clear_record();
         let ran = world.run(&["run", "todo", "--json", "--concurrency", "4"]).well();
