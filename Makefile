@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/storescope/target
 export CARGO_TERM_COLOR ?= never
-BIN := $(CARGO_TARGET_DIR)/ci/storescope
 
 .PHONY: demo test test-matrix lint fmt bench build dist help
 
@@ -10,7 +9,7 @@ help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel,"
 	@echo "                  the jar by Hadoop's contract suites and one round trip of Spark (needs Maven and a JDK from 17 on)"
-	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, ocifs, oci-cli, UploadManager,"
+	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, DataFusion, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
 	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out,"
 	@echo "                  Hadoop's suites on 3.5.0 and by S3, Spark's committers, failures and older release"
@@ -21,15 +20,17 @@ help:
 build:
 	cargo build --profile ci --locked -p storescope-cli
 
-# A store with the latency of S3 in its own process, a ROOT file uploaded, its ranges read back signed.
-demo: build
-	$(BIN) bench --emulator s3-standard --upload fixtures/demo.root --size 64KiB --count 500
+# A store with the latency of S3 in its own process, a ROOT file uploaded, its ranges read back signed. Without S3, whose SDK
+# and server are most of what there is to compile.
+demo:
+	cargo build --profile demo --locked -p storescope-cli --no-default-features
+	$(CARGO_TARGET_DIR)/demo/storescope bench --emulator s3-standard --upload fixtures/demo.root --size 64KiB --count 500
 
 test:
 	@scripts/stages format clippy docs edges build rust judges python jar hadoop spark
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store clients s3-others java truth python python-matrix wheel \
+	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth python python-matrix wheel \
 		jar hadoop-matrix spark-matrix dist-jar
 
 lint:

@@ -318,8 +318,8 @@ impl Client {
             Scheme::Wrapped => Err(Error::misuse("a wrapped store has no URL of its own")),
             #[cfg(not(feature = "s3"))]
             Scheme::S3 => Err(Failure::new(ErrorKind::Unsupported)
-                .message(format!("{url}: this build has no S3"))
-                .hint("build the crate with its feature `s3`")
+                .message(format!("{url}: built without S3"))
+                .hint("build with the feature `s3`")
                 .into()),
         }
     }

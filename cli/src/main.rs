@@ -54,7 +54,7 @@ URLs (names in them are literal: nothing is decoded):
 #[command(
     name = "storescope",
     version,
-    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("STORESCOPE_COMMIT"), ", features: oci, s3, object-store)"),
+    long_version = long_version(),
     after_help = EXIT_CODES,
     after_long_help = examples_and_codes(),
     arg_required_else_help = true
@@ -98,6 +98,19 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Version, commit and the features of this build.
+fn long_version() -> String {
+    let mut features = vec!["oci"];
+    if cfg!(feature = "s3") {
+        features.push("s3");
+    }
+    if cfg!(feature = "object-store") {
+        features.push("object-store");
+    }
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("STORESCOPE_COMMIT"));
+    format!("{version} ({commit}, features: {})", features.join(", "))
 }
 
 fn examples_and_codes() -> String {

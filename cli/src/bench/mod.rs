@@ -264,7 +264,7 @@ impl Bench {
                     .set("secret_access_key", &s3.secret_access_key);
                 (format!("s3://demo/{name}"), options)
             }
-            (None, true) => return Err(Exit::failed("the emulator has no S3 API")),
+            (None, true) => return Err(Exit::usage("built without S3: --s3 cannot be used")),
             (_, false) => {
                 let options = StoreOptions::new()
                     .set("endpoint", &ready.oci.endpoint)
