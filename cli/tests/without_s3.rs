@@ -72,12 +72,15 @@ fn the_server_has_no_s3_and_the_bench_runs() {
     let ready: Value = serde_json::from_str(&line).unwrap();
     assert!(ready["s3"].is_null(), "{ready}");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let listed = storescope(folder.path(), &["ls", "--json", "oci://@emulator"])
-        .env("STORESCOPE_ENDPOINT", text(&ready["oci"]["endpoint"]))
-        .env("STORESCOPE_CONFIG_FILE", text(&ready["oci"]["config_file"]))
-        .output()
-        .unwrap();
-    assert!(String::from_utf8_lossy(&listed.stdout).contains("\"demo\""), "{listed:?}");
+    let by_oci = |args: &[&str]| {
+        let mut command = storescope(folder.path(), args);
+        command.env("STORESCOPE_ENDPOINT", text(&ready["oci"]["endpoint"]));
+        command.env("STORESCOPE_CONFIG_FILE", text(&ready["oci"]["config_file"]));
+        command.output().unwrap()
+    };
+    std::fs::write(folder.path().join("file"), "bytes").unwrap();
+    assert!(by_oci(&["cp", "file", "oci://demo@emulator/k"]).status.success());
+    assert_eq!(by_oci(&["cat", "oci://demo@emulator/k"]).stdout, b"bytes");
     drop(server.stdin.take());
     assert!(server.wait().unwrap().success());
 
