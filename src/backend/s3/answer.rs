@@ -293,7 +293,8 @@ mod tests {
     fn a_bare_success_is_none_of_any_operation() {
         for promise in promises::ALL {
             for document in [&b"<html><body>Please log in</body></html>"[..], b"", b"<html>"] {
-                let told = check(promise, StatusCode::OK, &page(), document).unwrap_err().message;
+                let told =
+                    check(promise, StatusCode::OK, &page(), document).unwrap_err().message.clone();
                 let named = format!("not an object store's answer to {}: it", promise.name);
                 assert!(told.starts_with(&named), "{told}");
                 assert!(told.ends_with("(Content-Type \"text/html\")"), "{told}");
