@@ -4,9 +4,8 @@
 
 mod common;
 
-use common::{
-    Asked, BUCKET, client, config, emulator, impatient, reply, s3_config, scripted, store_at,
-};
+use common::server::{Asked, reply, scripted};
+use common::{BUCKET, client, config, emulator, impatient, s3_config, store_at};
 use futures_util::{StreamExt, TryStreamExt};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
