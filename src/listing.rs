@@ -493,3 +493,90 @@ fn below(uploads: Vec<Upload>, prefix: &str, store: &str) -> Result<Vec<Upload>,
     });
     named.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::ObjectMeta;
+    use proptest::prelude::*;
+
+    fn names(ordered: bool, ends: bool) -> Names {
+        Names { ordered, ends, last: None, last_prefix: None, chain: Chain::default() }
+    }
+
+    fn page(names: &[&str], next: Option<&str>) -> ListPage {
+        let objects = names
+            .iter()
+            .map(|name| ObjectMeta { key: (*name).to_owned(), ..ObjectMeta::default() });
+        let next = next.map(|next| Next::Token(next.to_owned()));
+        ListPage { objects: objects.collect(), prefixes: Vec::new(), next }
+    }
+
+    fn told(checked: Result<(Vec<Named>, Option<Next>), Failure>) -> (Vec<String>, bool) {
+        let (named, next) = checked.unwrap();
+        (named.into_iter().map(|named| named.name).collect(), next.is_some())
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn an_end_that_the_service_does_not_know_ends_the_listing() {
+        let request = ListRequest { end: Some("n".to_owned()), ..ListRequest::default() };
+        let mut listing = names(true, false);
+        let first = told(listing.check(&request, page(&["a", "m"], Some("1"))));
+        assert_eq!(first, (owned(&["a", "m"]), true));
+        let last = told(listing.check(&request, page(&["mm", "n", "z"], Some("2"))));
+        assert_eq!(last, (owned(&["mm"]), false));
+    }
+
+    /// S3 Express: no order, no `start-after`. What lies behind the end may be followed by what does not.
+    #[test]
+    fn a_directory_bucket_is_listed_in_no_order_and_to_its_end() {
+        let request = ListRequest {
+            start_after: Some("b".to_owned()),
+            end: Some("y".to_owned()),
+            ..ListRequest::default()
+        };
+        let mut listing = names(false, false);
+        let first = told(listing.check(&request, page(&["z", "c", "a"], Some("1"))));
+        assert_eq!(first, (owned(&["c"]), true));
+        let last = told(listing.check(&request, page(&["x", "b", "bb"], None)));
+        assert_eq!(last, (owned(&["bb", "x"]), false));
+        // What lies outside the prefix does so in any order.
+        let request = ListRequest { prefix: "d/".to_owned(), ..ListRequest::default() };
+        assert!(names(false, false).check(&request, page(&["e"], None)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_handed_out_was_asked_for(
+            prefix in "[a/\u{e9}]{0,3}",
+            delimiter in any::<bool>(),
+            start_after in prop::option::of("[a-c/\u{e9}]{0,3}"),
+            end in prop::option::of("[a-c/\u{e9}]{0,3}"),
+            objects in prop::collection::vec("[a-c/\u{e9}]{0,5}", 0..6),
+            prefixes in prop::collection::vec("[a-c/\u{e9}]{0,5}", 0..3),
+            ordered in any::<bool>(),
+            ends in any::<bool>(),
+            more in any::<bool>(),
+        ) {
+            let request = ListRequest {
+                prefix, delimiter, start_after, end, ..ListRequest::default()
+            };
+            let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+            let page = ListPage { prefixes, ..page(&objects, more.then_some("t")) };
+            if let Ok((named, _)) = names(ordered, ends).check(&request, page) {
+                prop_assert!(named.is_sorted_by(|one, other| one.name < other.name));
+                for Named { name, entry } in named {
+                    prop_assert!(name.starts_with(&request.prefix));
+                    prop_assert!(request.end.as_ref().is_none_or(|end| name < *end));
+                    let rolled_up = matches!(entry, ListEntry::Prefix(_));
+                    prop_assert!(request.delimiter || !rolled_up);
+                    prop_assert!(rolled_up || request.start_after.as_ref().is_none_or(|after| name > *after));
+                }
+            }
+        }
+    }
+}

@@ -4,9 +4,8 @@
 
 mod common;
 
-use common::{
-    Asked, BUCKET, client, config, emulator, impatient, reply, s3_config, scripted, store_at,
-};
+use common::server::{Asked, reply, scripted};
+use common::{BUCKET, client, config, emulator, impatient, s3_config, store_at};
 use futures_util::{StreamExt, TryStreamExt};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -238,15 +237,15 @@ async fn a_bare_success_is_an_error_of_every_operation() {
 async fn what_is_missing_is_named() {
     let emulator = emulator();
     for (api, operation, missing) in [
-        (Api::Oci, "GetObject", "lacks etag"),
+        (Api::Oci, "GetObject", "lacks ETag"),
         (Api::Oci, "DeleteObject", "its status is 200 OK, not 204"),
         (Api::Oci, "CopyObject", "its status is 200 OK, not 202"),
         (Api::Oci, "ListObjects", "lacks a JSON document with objects"),
-        (Api::Oci, "RenameObject", "lacks etag"),
+        (Api::Oci, "RenameObject", "lacks ETag"),
         (Api::Oci, "CreateMultipartUpload", "lacks a JSON document with uploadId"),
-        (Api::S3, "PutObject", "lacks etag"),
+        (Api::S3, "PutObject", "lacks ETag"),
         (Api::S3, "DeleteObject", "its status is 200 OK, not 204"),
-        (Api::S3, "CreateBucket", "lacks location or x-amz-request-id or opc-request-id"),
+        (Api::S3, "CreateBucket", "lacks Location or x-amz-request-id or opc-request-id"),
         (Api::S3, "ListObjectsV2", "lacks an XML document <ListBucketResult>"),
         (Api::S3, "CopyObject", "lacks an XML document <CopyObjectResult>"),
     ] {
@@ -272,7 +271,7 @@ async fn a_page_is_no_bytes_of_an_object() {
             GetOptions::new().if_match("\"e\""),
         ] {
             let error = at.store.get("k", options).await.unwrap_err();
-            assert!(error.to_string().contains("lacks etag"), "{error}");
+            assert!(error.to_string().contains("lacks ETag"), "{error}");
         }
         let reader = at.store.reader("k", storescope::ReadOptions::new());
         let error = reader.read_at(0..1_000).await.unwrap_err();

@@ -4,9 +4,10 @@
 
 mod common;
 
+use common::server::{Asked, answering};
 use common::{
-    Asked, BUCKET, Log, World, answering, client, config, emulator, impatient, pattern, read,
-    status, store, store_at, store_elsewhere,
+    BUCKET, Log, World, client, config, emulator, impatient, pattern, read, status, store,
+    store_at, store_elsewhere,
 };
 use futures_util::StreamExt;
 use std::sync::Arc;

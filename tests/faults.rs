@@ -4,9 +4,10 @@
 
 mod common;
 
+use common::server::{reply, scripted};
 use common::{
     Log, World, all_text, bucket_url, client, config, impatient, pattern, raw_server, read,
-    read_head, read_range, reply, scripted, status, store, store_at, store_elsewhere, until,
+    read_head, read_range, status, store, store_at, store_elsewhere, until,
 };
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};

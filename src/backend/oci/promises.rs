@@ -8,7 +8,7 @@
 use crate::backend::promise::Carries::{Bytes, Json};
 use crate::backend::promise::promises;
 
-const ETAG: &[&str] = &["etag"];
+const ETAG: &[&str] = &["ETag"];
 const REQUEST_ID: &[&str] = &["opc-request-id"];
 
 promises! {
@@ -19,7 +19,7 @@ promises! {
     LIST_OBJECTS     = "ListObjects"                GET    [200]      []                          Json("objects");
     // A Range that the server ignores is answered by 200; `answer::get` judges that.
     GET_OBJECT       = "GetObject"                  GET    [200, 206] [ETAG]                      Bytes;
-    HEAD_OBJECT      = "HeadObject"                 HEAD   [200]      [ETAG, &["content-length"]] Bytes;
+    HEAD_OBJECT      = "HeadObject"                 HEAD   [200]      [ETAG, &["Content-Length"]] Bytes;
     PUT_OBJECT       = "PutObject"                  PUT    [200]      [ETAG]                      Bytes;
     DELETE_OBJECT    = "DeleteObject"               DELETE [204]      [REQUEST_ID]                Bytes;
     RENAME_OBJECT    = "RenameObject"               POST   [200]      [ETAG]                      Bytes;

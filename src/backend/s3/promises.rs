@@ -7,10 +7,10 @@
 use crate::backend::promise::Carries::{Bytes, Xml};
 use crate::backend::promise::promises;
 
-const ETAG: &[&str] = &["etag"];
+const ETAG: &[&str] = &["ETag"];
 
 /// A bucket's creation has no document. AWS, MinIO, moto and rclone tell its place, Ceph names the request.
-const MADE: &[&str] = &["location", "x-amz-request-id", "opc-request-id"];
+const MADE: &[&str] = &["Location", "x-amz-request-id", "opc-request-id"];
 
 promises! {
     LIST_BUCKETS    = "ListBuckets"             GET    [200]      []                          Xml("ListAllMyBucketsResult");
@@ -19,7 +19,7 @@ promises! {
     LIST_OBJECTS    = "ListObjectsV2"           GET    [200]      []                          Xml("ListBucketResult");
     // A Range that the server ignores is answered by 200; `answer::get` judges that.
     GET_OBJECT      = "GetObject"               GET    [200, 206] [ETAG]                      Bytes;
-    HEAD_OBJECT     = "HeadObject"              HEAD   [200]      [ETAG, &["content-length"]] Bytes;
+    HEAD_OBJECT     = "HeadObject"              HEAD   [200]      [ETAG, &["Content-Length"]] Bytes;
     PUT_OBJECT      = "PutObject"               PUT    [200]      [ETAG]                      Bytes;
     DELETE_OBJECT   = "DeleteObject"            DELETE [204]      []                          Bytes;
     // The ETags of copies and of what is completed stand in their documents.
