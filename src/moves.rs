@@ -41,7 +41,8 @@ impl Store {
     /// Gives an object another name in the same bucket; what it is then.
     ///
     /// OCI renames by one request, which is seen whole or not at all. On S3 it is a copy followed by the removal of the
-    /// source, and not atomic: readers may see both, and a failure between the two leaves both.
+    /// source, and not atomic: readers may see both, and a failure between the two leaves both. A source that another
+    /// replaces between the two is kept, and the rename fails, where the server judges the condition of a removal.
     pub async fn rename(&self, from: &str, to: &str, options: RenameOptions) -> Result<ObjectMeta> {
         if from == to {
             return Err(crate::Error::invalid(format!("{from:?} has that name already")));
@@ -50,25 +51,46 @@ impl Store {
             let call = self.begin(Operation::Rename, from, None)?;
             on_runtime!(self.client(), self.rename_call(call, to, options))
         } else {
-            let copying =
-                CopyOptions { mode: options.mode, source: options.source, progress: None };
-            let meta = self.copy(from, (self, to), copying).await?;
-            match self.delete(from, DeleteOptions::new()).await {
-                Err(error) if !error.is_not_found() => {
-                    let failure = Failure::new(error.kind())
-                        .message(format!("it was copied to {to:?}, but not removed"))
-                        .hint("remove the one that is not wanted")
-                        .source(error);
-                    let object = self.backend().url(&self.full(from));
-                    Err(failure.into_error(
-                        Some(Operation::Rename),
-                        Some(object),
-                        1,
-                        Duration::ZERO,
-                    ))
-                }
-                _ => Ok(meta),
+            self.rename_by_copy(from, to, options).await
+        }
+    }
+
+    /// A copy, then the removal of the source, if that is still what was copied.
+    async fn rename_by_copy(
+        &self,
+        from: &str,
+        to: &str,
+        options: RenameOptions,
+    ) -> Result<ObjectMeta> {
+        let source = match options.source {
+            Some(known) if known.etag.is_some() => known,
+            _ => self.head(from).await?,
+        };
+        let copied = DeleteOptions { if_match: source.etag.clone() };
+        let copying = CopyOptions { mode: options.mode, source: Some(source), progress: None };
+        let meta = self.copy(from, (self, to), copying).await?;
+        let removed = match self.delete(from, copied).await {
+            // Not every server takes a condition here.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.delete(from, DeleteOptions::new()).await
             }
+            removed => removed,
+        };
+        match removed {
+            Err(error) if !error.is_not_found() => {
+                let (done, hint) = if error.kind() == ErrorKind::Precondition {
+                    ("but another replaced it meanwhile, and it was not removed", "rename it again")
+                } else {
+                    ("but not removed", "remove the one that is not wanted")
+                };
+                let failure = Failure::new(error.kind())
+                    .message(format!("it was copied to {to:?}, {done}"))
+                    .hint(hint)
+                    .source(error);
+                let object = self.backend().url(&self.full(from));
+                Err(failure.into_error(Some(Operation::Rename), Some(object), 1, Duration::ZERO))
+            }
+            _ => Ok(meta),
         }
     }
 
@@ -125,6 +147,10 @@ impl Store {
             let renamed =
                 call.run(Repeat::IfUndone, |attempt| backend.rename(request, attempt)).await;
             let failure = match renamed {
+                Err(failure) if is_conflict(&failure) => {
+                    call.back_off(failure).await?;
+                    continue;
+                }
                 Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
                 Err(failure)
                     if unsettled
@@ -286,8 +312,15 @@ impl Store {
                     }
                     Err(failure) => exists(failure, &request.mode),
                 },
+                Err(failure) if is_conflict(&failure) => {
+                    call.back_off(failure).await?;
+                    continue;
+                }
                 Err(failure) => failure,
             };
+            if failure.kind == ErrorKind::AlreadyExists && !unsettled {
+                return Err(self.which_condition(call, request, failure).await);
+            }
             let lost = is_transient(&failure) && may_have_happened(&failure);
             let maybe_ours = lost || (unsettled && failure.is_refusal());
             if !maybe_ours {
@@ -305,6 +338,23 @@ impl Store {
             unsettled = true;
             call.back_off(failure).await?;
         }
+    }
+
+    /// A copy has conditions on its source and on its target, and S3 does not say which of them failed: the target does.
+    async fn which_condition(
+        &self,
+        call: &mut Call,
+        request: &CopyRequest,
+        mut refusal: Failure,
+    ) -> Failure {
+        if request.from_etag.is_some() {
+            let target =
+                call.run(Repeat::Freely, |attempt| request.target.head(&request.to, attempt)).await;
+            if target.is_err_and(|failure| failure.kind == ErrorKind::NotFound) {
+                refusal.kind = ErrorKind::Precondition;
+            }
+        }
+        refusal
     }
 
     /// Asks how far a copy is until it has ended.
@@ -583,6 +633,18 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether the store refused because another request was changing the same name. Nothing happened: another try meets
+/// what that request left, and its conditions decide then.
+fn is_conflict(failure: &Failure) -> bool {
+    matches!(
+        (failure.status, failure.code.as_deref()),
+        (
+            Some(409),
+            Some("ConcurrentObjectUpdate" | "ConditionalRequestConflict" | "OperationAborted")
+        )
+    )
 }
 
 /// Whether an object holds the bytes of another, as far as can be told from outside.

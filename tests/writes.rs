@@ -108,6 +108,7 @@ on_both! {
     a_copy_that_never_arrived_is_made_again,
     a_rename_whose_answer_was_lost_has_succeeded,
     a_rename_that_never_arrived_is_made_again,
+    a_rename_that_meets_another_change_is_made_again,
     removals_whose_answer_was_lost_have_succeeded,
     an_abort_whose_answer_was_lost_has_succeeded,
     a_part_that_is_refused_for_good_ends_the_write,
@@ -237,6 +238,25 @@ async fn a_rename_that_never_arrived_is_made_again(on: Side) {
         on.reset("POST", "renameObject");
     }
     renamed(&on).await;
+}
+
+/// Nothing happened, and the conditions decide when the other change is over.
+async fn a_rename_that_meets_another_change_is_made_again(on: Side) {
+    let (method, target, code) = if on.s3 {
+        ("PUT", "/to", "ConditionalRequestConflict")
+    } else {
+        ("POST", "renameObject", "ConcurrentObjectUpdate")
+    };
+    let refusal = Action::Status {
+        status: 409,
+        code: Some(code.to_owned()),
+        message: None,
+        retry_after: None,
+    };
+    let fault = Fault::new(refusal).method(method).contains(target);
+    on.emulator.fault(fault.nth(1));
+    renamed(&on).await;
+    assert_eq!(on.count(method, target), 2);
 }
 
 async fn removals_whose_answer_was_lost_have_succeeded(on: Side) {
@@ -423,6 +443,45 @@ mod s3_only {
         ] {
             assert!(error.to_string().contains("region=eu-west-1"), "{error}");
         }
+    }
+
+    /// Between the copy and the removal of a rename.
+    #[tokio::test]
+    async fn a_source_that_is_replaced_during_its_rename_is_kept() {
+        let on = Side::s3();
+        on.store.put("from", &b"first"[..], PutOptions::new()).await.unwrap();
+        let busy = Action::Status { status: 503, code: None, message: None, retry_after: Some(1) };
+        on.emulator.fault(Fault::new(busy).method("DELETE").contains("/from"));
+        let store = on.store.clone();
+        let renaming = tokio::spawn(async move {
+            store.rename("from", "to", RenameOptions::new()).await.unwrap_err()
+        });
+        while on.count("DELETE", "/from") == 0 {
+            tokio::task::yield_now().await;
+        }
+        on.store.put("from", &b"second"[..], PutOptions::new()).await.unwrap();
+        on.emulator.admin().clear_faults();
+        let kept = renaming.await.unwrap();
+        assert_eq!(kept.kind(), ErrorKind::Precondition, "{kept}");
+        assert!(kept.to_string().contains("another replaced it"), "{kept}");
+        assert_eq!(read(&on.store, "from").await.unwrap(), b"second");
+        assert_eq!(read(&on.store, "to").await.unwrap(), b"first");
+    }
+
+    #[tokio::test]
+    async fn a_server_without_conditional_removals_renames_all_the_same() {
+        let on = Side::s3();
+        on.store.put("from", &b"bytes"[..], PutOptions::new()).await.unwrap();
+        let refusal = Action::Status {
+            status: 501,
+            code: Some("NotImplemented".to_owned()),
+            message: None,
+            retry_after: None,
+        };
+        on.emulator.fault(Fault::new(refusal).method("DELETE").contains("/from").nth(1));
+        on.store.rename("from", "to", RenameOptions::new()).await.unwrap();
+        assert_eq!(read(&on.store, "to").await.unwrap(), b"bytes");
+        assert!(read(&on.store, "from").await.unwrap_err().is_not_found());
     }
 
     #[tokio::test]

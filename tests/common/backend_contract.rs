@@ -935,13 +935,18 @@ pub(crate) async fn a_rename_moves_what_was_there(on: Fixture) {
     let there = store.rename("from", "to/é+ x", create.clone()).await.unwrap_err();
     assert_eq!(there.kind(), ErrorKind::AlreadyExists, "{there}");
     assert_eq!(whole(&store, "from").await.unwrap(), b"second");
-    store.rename("from", "free", create).await.unwrap();
+    store.rename("from", "free", create.clone()).await.unwrap();
     let known = store.head("free").await.unwrap();
     if on.dialect != Dialect::Wrapped {
         put(&store, "free", b"third").await;
-        let stale =
-            store.rename("free", "x", RenameOptions::new().source(known)).await.unwrap_err();
-        assert_eq!(stale.kind(), ErrorKind::Precondition, "the source is another by now: {stale}");
+        for options in [RenameOptions::new(), create] {
+            let stale = store.rename("free", "x", options.source(known.clone())).await.unwrap_err();
+            assert_eq!(
+                stale.kind(),
+                ErrorKind::Precondition,
+                "the source is another by now, and the target is free: {stale}"
+            );
+        }
     }
     let before = (on.requests)();
     let known = store.head("free").await.unwrap();

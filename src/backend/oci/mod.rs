@@ -683,7 +683,11 @@ impl Backend for Oci {
         Box::pin(async move {
             let target = Target::Action("renameObject");
             let renamed = self.answered(attempt, Method::POST, target, fill, read).await;
-            renamed.map_err(|failure| exists(failure, &request.mode))
+            renamed.map_err(|failure| match failure.code.as_deref() {
+                // The source's condition, not the target's: with `Create` the target has no If-Match.
+                Some("IfMatchFailed") if request.mode == PutMode::Create => failure,
+                _ => exists(failure, &request.mode),
+            })
         })
     }
 
