@@ -29,7 +29,7 @@ use crate::process::{Process, wait, wait_for};
 use crate::raised::{Raised, Result, Throw};
 use crate::reader::OpenReader;
 use crate::slots::Held;
-use crate::store::OpenStore;
+use crate::store::{OpenStore, RenamedTree};
 use crate::writer::OpenWriter;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -41,7 +41,7 @@ use jni::sys::{JNI_VERSION_1_8, JavaVM, jboolean, jint, jlong};
 use jni::{Env, EnvUnowned};
 use std::ffi::c_void;
 use std::sync::Arc;
-use storescope::{ListEntry, ObjectMeta, PutOptions, ReadPolicy, Upload, UploadedPart};
+use storescope::{ListEntry, ObjectMeta, PutMode, PutOptions, ReadPolicy, Upload, UploadedPart};
 
 /// Called when the library is loaded: looks up the classes that are used later. An exception that this leaves is thrown by
 /// the load.
@@ -104,6 +104,10 @@ natives! {
     "closeStore" fn close_store(_env, store: jlong) -> () {
         Process::current().slots.remove(store);
         Ok(())
+    }
+
+    "stores" fn stores(_env) -> jint {
+        Ok(Process::current().slots.stores() as jint)
     }
 
     "renamesAtomically" fn renames_atomically(_env, store: jlong) -> jboolean {
@@ -188,16 +192,18 @@ natives! {
         Ok(wait(env, store.delete_tree(&prefix, batched))? as jlong)
     }
 
-    "rename" fn rename(env, store: jlong, from: JString<'a>, to: JString<'a>, size: jlong, etag: JString<'a>) -> JObject<'a> {
+    "rename" fn rename(env, store: jlong, from: JString<'a>, to: JString<'a>, size: jlong, etag: JString<'a>, mode: jint) -> JObject<'a> {
         let (store, from, to) = (the_store(store)?, java::string(env, &from)?, java::string(env, &to)?);
         let known = u64::try_from(size).ok().zip(java::optional(env, &etag)?);
-        let meta = wait(env, store.rename(&from, &to, known))?;
+        let mode = if mode == MODE_CREATE { PutMode::Create } else { PutMode::Overwrite };
+        let meta = wait(env, store.rename(&from, &to, known, mode))?;
         java::entry(env, meta)
     }
 
-    "renameTree" fn rename_tree(env, store: jlong, from: JString<'a>, to: JString<'a>, width: jint) -> jlong {
+    "renameTree" fn rename_tree(env, store: jlong, from: JString<'a>, to: JString<'a>, width: jint, resumed: jboolean) -> jlong {
         let (store, from, to) = (the_store(store)?, java::string(env, &from)?, java::string(env, &to)?);
-        let renamed = wait_for(env, store.rename_tree(&from, &to, width.max(1) as usize))?;
+        let tree = RenamedTree { from: &from, to: &to, resumed };
+        let renamed = wait_for(env, store.rename_tree(tree, width.max(1) as usize))?;
         Ok(renamed? as jlong)
     }
 

@@ -60,7 +60,11 @@ impl Raised {
                 ("interrupted", None, "interrupted while waiting for the store".to_owned())
             }
             Raised::Partly { count, from, to, error } => (
-                kind(error.kind()),
+                // FileNotFoundException and FileAlreadyExistsException mean that nothing was done.
+                match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::AlreadyExists => "partly",
+                    other => kind(other),
+                },
                 error.object(),
                 format!(
                     "{}; {count} objects of {from} were renamed to {to} before, the others have their old names",

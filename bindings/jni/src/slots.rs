@@ -63,6 +63,12 @@ impl Slots {
         slot.held.clone()
     }
 
+    /// How many stores are open.
+    pub(crate) fn stores(&self) -> usize {
+        let is_store = |slot: &&Slot| matches!(slot.held, Some(Held::Store(_)));
+        self.read().slots.iter().filter(is_store).count()
+    }
+
     pub(crate) fn store(&self, handle: i64) -> Result<Arc<OpenStore>> {
         match self.get(handle) {
             Some(Held::Store(store)) => Ok(store),

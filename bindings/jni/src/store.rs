@@ -4,8 +4,8 @@
 use crate::process::Process;
 use crate::raised::{Raised, Result};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use storescope::timing::Scope;
 use storescope::{
     DeleteOptions, Error, ErrorKind, ListEntry, ListOptions, ObjectMeta, PutMode, RenameOptions,
@@ -111,14 +111,15 @@ impl OpenStore {
         keys.map(one).buffered(SINGLES).boxed()
     }
 
-    /// Gives an object another name, which must be free.
+    /// Gives an object another name.
     pub(crate) async fn rename(
         &self,
         from: &str,
         to: &str,
         known: Option<(u64, String)>,
+        mode: PutMode,
     ) -> storescope::Result<ObjectMeta> {
-        let mut options = RenameOptions::new().mode(PutMode::Create);
+        let mut options = RenameOptions::new().mode(mode);
         if let Some((size, etag)) = known {
             let mut source = ObjectMeta::default();
             (source.key, source.size, source.etag) = (from.to_owned(), size, Some(etag));
@@ -127,38 +128,85 @@ impl OpenStore {
         self.store.rename(from, to, options).await
     }
 
-    /// Gives all below a prefix another one, `width` at a time. The first failure lets those under way end, and no other
-    /// begin.
-    pub(crate) async fn rename_tree(&self, from: &str, to: &str, width: usize) -> Result<u64> {
-        let renamed = AtomicU64::new(0);
-        let outcome = self
-            .store
-            .list(from, ListOptions::new())
-            .try_filter_map(|entry| async move {
-                Ok(match entry {
-                    ListEntry::Object(meta) => Some(meta),
-                    _ => None,
-                })
-            })
-            .try_for_each_concurrent(width.max(1), |meta| {
-                let (target, renamed) = (format!("{to}{}", &meta.key[from.len()..]), &renamed);
-                let key = meta.key.clone();
-                async move {
-                    let options = RenameOptions::new().mode(PutMode::Create).source(meta);
-                    self.store.rename(&key, &target, options).await?;
-                    renamed.fetch_add(1, Relaxed);
-                    Ok(())
+    /// Renames all objects below a prefix, `width` at a time, and tells how many. No new name may be taken. The directory's
+    /// own marker comes last and replaces the target's: while it is there, the rename has not ended.
+    ///
+    /// After the first failure no rename begins; those under way end, so that the count is exact.
+    pub(crate) async fn rename_tree(&self, tree: RenamedTree<'_>, width: usize) -> Result<u64> {
+        let (renamed, failed, marker) = (AtomicU64::new(0), OnceLock::new(), OnceLock::new());
+        let objects = self.store.list(tree.from, ListOptions::new());
+        objects
+            .take_while(|_| std::future::ready(failed.get().is_none()))
+            .for_each_concurrent(width.max(1), |entry| async {
+                let outcome = match entry {
+                    Ok(ListEntry::Object(meta)) if meta.key == tree.from => {
+                        let _ = marker.set(meta);
+                        return;
+                    }
+                    Ok(ListEntry::Object(meta)) if failed.get().is_none() => {
+                        self.rename_in(tree, meta).await
+                    }
+                    Ok(_) => return,
+                    Err(error) => Err(error),
+                };
+                match outcome {
+                    Ok(()) => drop(renamed.fetch_add(1, Relaxed)),
+                    Err(error) => drop(failed.set(error)),
                 }
             })
             .await;
-        let count = renamed.load(Relaxed);
-        match outcome {
-            Ok(()) => Ok(count),
-            Err(error) => {
-                Err(Raised::Partly { count, from: from.to_owned(), to: to.to_owned(), error })
+        let failed = match (failed.into_inner(), marker.into_inner()) {
+            (None, Some(marker)) => {
+                let options = RenameOptions::new().mode(PutMode::Overwrite).source(marker);
+                let moved = self.store.rename(tree.from, tree.to, options).await;
+                moved.map(|_| renamed.fetch_add(1, Relaxed)).err()
             }
+            (failed, _) => failed,
+        };
+        match (failed, renamed.into_inner()) {
+            (None, count) => Ok(count),
+            (Some(error), 0) if !tree.resumed => Err(error.into()),
+            (Some(error), count) => Err(Raised::Partly {
+                count,
+                from: tree.from.to_owned(),
+                to: tree.to.to_owned(),
+                error,
+            }),
         }
     }
+
+    async fn rename_in(&self, tree: RenamedTree<'_>, meta: ObjectMeta) -> storescope::Result<()> {
+        let (key, target) =
+            (meta.key.clone(), format!("{}{}", tree.to, &meta.key[tree.from.len()..]));
+        let options = RenameOptions::new().mode(PutMode::Create).source(meta);
+        let Err(error) = self.store.rename(&key, &target, options).await else { return Ok(()) };
+        // Where a rename is a copy and a removal, the first try may have ended between the two.
+        if tree.resumed
+            && error.kind() == ErrorKind::AlreadyExists
+            && !self.store.renames_atomically()
+            && self.is_copy(&key, &target).await?
+        {
+            return self.store.delete(&key, DeleteOptions::new()).await;
+        }
+        Err(error)
+    }
+
+    /// Whether the store proves by ETag or checksum that two objects hold the same bytes.
+    async fn is_copy(&self, one: &str, other: &str) -> storescope::Result<bool> {
+        let (one, other) = (self.store.head(one).await?, self.store.head(other).await?);
+        let by_etag = one.etag.is_some() && one.etag == other.etag;
+        let by_checksum = one.checksum.is_some() && one.checksum == other.checksum;
+        Ok(one.size == other.size && (by_etag || by_checksum))
+    }
+}
+
+/// A directory to rename: two prefixes that end with `/`.
+#[derive(Clone, Copy)]
+pub(crate) struct RenamedTree<'a> {
+    pub(crate) from: &'a str,
+    pub(crate) to: &'a str,
+    /// An earlier rename of the same two was not finished.
+    pub(crate) resumed: bool,
 }
 
 /// What is not there is no failure.

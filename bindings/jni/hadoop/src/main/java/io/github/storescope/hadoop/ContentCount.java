@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.hadoop;
 
+import java.util.function.Predicate;
 import org.apache.hadoop.fs.ContentSummary;
 
 /** Counts what lies below a directory, from a flat listing in order of the names. */
 final class ContentCount {
 
   private final int from;
+  private final Predicate<String> objectFirst;
   /** The names of one directory follow one another, so that a directory is new where its name differs from the last's. */
   private String last;
   private long files;
@@ -15,15 +17,19 @@ final class ContentCount {
 
   /**
    * @param marker of the directory, which all names begin with
+   * @param objectFirst {@link Store#asksForObjectFirst}
    */
-  ContentCount(String marker) {
+  ContentCount(String marker, Predicate<String> objectFirst) {
+    this.objectFirst = objectFirst;
     from = marker.length();
     last = marker;
   }
 
   void add(Entries page) {
     for (int at = 0; at < page.count(); at++) {
-      add(page.keys[at], page.sizes[at]);
+      if (!Doubles.hides(objectFirst, page, at)) {
+        add(page.keys[at], page.sizes[at]);
+      }
     }
   }
 

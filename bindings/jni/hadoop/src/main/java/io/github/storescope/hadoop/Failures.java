@@ -35,6 +35,7 @@ final class Failures {
       case "permission_denied":
         return new AccessDeniedException(path, null, message);
       case "changed":
+      case "precondition":
         return new RemoteFileChangedException(path, message);
       case "invalid_range":
         return new EOFException(message);

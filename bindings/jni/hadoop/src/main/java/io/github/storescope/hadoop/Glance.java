@@ -4,7 +4,13 @@ package io.github.storescope.hadoop;
 import java.io.IOException;
 import java.util.Arrays;
 
-/** What is at a name: a file, a directory, both or nothing, told by one LIST of the names that begin with it. */
+/**
+ * What is at a name: a file, a directory or nothing, told by one LIST of the names that begin with it.
+ *
+ * <p>A store lets a name be both: an object {@code d} beside objects {@code d/x}. Such a name is a directory, unless its
+ * object has bytes and the store is asked for the object first ({@link Store#asksForObjectFirst}): then it is a file. Whatever
+ * it is, a removal or a rename takes both.
+ */
 final class Glance {
 
   /**
@@ -14,19 +20,28 @@ final class Glance {
   private static final int MOST = 10;
 
   private final Entries page;
+  private final boolean object;
   private final boolean file;
-  private final String[] below;
-  private final boolean all;
+  /** A page with what lies below, from {@code from} to before {@code to}. */
+  private final Entries below;
+
+  private final int from;
+  private final int to;
+  private final boolean whole;
   private final boolean marker;
   private final boolean directory;
 
-  private Glance(Entries page, boolean file, String[] below, boolean all, String prefix, boolean markerRequired) {
+  private Glance(Store store, String key, Entries page, Entries below, int from, int to, boolean whole) {
     this.page = page;
-    this.file = file;
     this.below = below;
-    this.all = all;
-    marker = below.length > 0 && below[0].equals(prefix);
-    directory = markerRequired ? marker : below.length > 0;
+    this.from = from;
+    this.to = to;
+    this.whole = whole;
+    object = isObject(page, key);
+    marker = to > from && below.keys[from].equals(Keys.marker(key));
+    boolean there = store.settings().requireDirectoryMarker() ? marker : to > from;
+    file = object && (!there || (page.sizes[0] > 0 && store.asksForObjectFirst(key)));
+    directory = there && !file;
   }
 
   /** Looks, by one request, seldom two. */
@@ -35,7 +50,6 @@ final class Glance {
     int count = page.count();
     String prefix = Keys.marker(key);
     boolean whole = count < MOST;
-    boolean file = count > 0 && page.keys[0].equals(key);
     // Two entries of the directory tell whether it is empty.
     int from = 0;
     while (from < count && !page.keys[from].startsWith(prefix)) {
@@ -46,14 +60,15 @@ final class Glance {
       to++;
     }
     boolean passed = whole || to < count || to - from > 1 || isBehind(page.keys[count - 1], prefix);
-    String[] below = Arrays.copyOfRange(page.keys, from, to);
-    if (!passed) {
-      Entries directory = store.first(prefix, 2);
-      below = directory.keys;
-      whole = directory.count() < 2;
+    if (passed) {
+      return new Glance(store, key, page, page, from, to, whole || to < count);
     }
-    return new Glance(
-        page, file, below, whole || to < count, prefix, store.settings().requireDirectoryMarker());
+    Entries below = store.first(prefix, 2);
+    return new Glance(store, key, page, below, 0, below.count(), below.count() < 2);
+  }
+
+  private static boolean isObject(Entries page, String key) {
+    return page.count() > 0 && page.keys[0].equals(key);
   }
 
   /** Whether a name that begins as the prefix does, but for its last character, lies behind all that the prefix begins. */
@@ -61,6 +76,7 @@ final class Glance {
     return key.length() >= prefix.length() && key.charAt(prefix.length() - 1) > '/';
   }
 
+  /** Whether the name is a file; it is no directory, then. */
   boolean isFile() {
     return file;
   }
@@ -73,22 +89,46 @@ final class Glance {
     return !isFile() && !directory;
   }
 
+  /** Whether there is an object of this name, file or not. */
+  boolean hasObject() {
+    return object;
+  }
+
+  /** Whether anything lies below the name, its marker included, directory or not. */
+  boolean hasBelow() {
+    return to > from;
+  }
+
+  /** Whether what lies below the name is its marker alone, or nothing. */
+  boolean isEmptyBelow() {
+    return to - from == (marker ? 1 : 0);
+  }
+
   boolean hasMarker() {
     return marker;
   }
 
+  /** The marker's bytes: 0, but of one that is a note. */
+  long markerSize() {
+    return marker ? below.sizes[from] : 0;
+  }
+
+  String markerEtag() {
+    return below.etags[from];
+  }
+
   /** Whether a directory holds nothing but its marker. */
   boolean isEmptyDirectory() {
-    return directory && below.length == (marker ? 1 : 0);
+    return directory && isEmptyBelow();
   }
 
   /** All objects of the directory, its marker among them, if they were so few that they were seen; else null. */
   String[] wholeDirectory() {
-    return all ? below : null;
+    return whole ? Arrays.copyOfRange(below.keys, from, to) : null;
   }
 
-  /** The file: its first entry. */
-  Entries file() {
+  /** The object of this name: its first entry. */
+  Entries object() {
     return page;
   }
 }

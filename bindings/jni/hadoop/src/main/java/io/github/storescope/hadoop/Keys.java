@@ -10,6 +10,8 @@ import org.apache.hadoop.fs.Path;
  */
 final class Keys {
 
+  private static final String SCRATCH = "_temporary/";
+
   private final String scheme;
   private final String authority;
 
@@ -29,7 +31,8 @@ final class Keys {
       throw new IllegalArgumentException(
           "Wrong FS: " + path + ", expected: " + scheme + "://" + authority + "; names of buckets know upper from lower case");
     }
-    return uri.getPath().substring(1);
+    // A URI that ends with its authority has an empty path, and means the bucket as "/" does.
+    return uri.getPath().isEmpty() ? "" : uri.getPath().substring(1);
   }
 
   /** The path of an object, or of a prefix or marker by its name with or without the last {@code /}. */
@@ -78,6 +81,19 @@ final class Keys {
   /** Whether a name lies below a directory, at any depth. */
   static boolean isBelow(String key, String directory) {
     return key.length() > directory.length() && key.startsWith(marker(directory));
+  }
+
+  /** Whether a name looks like a file's: it has a dot. */
+  static boolean isFileName(String key) {
+    return key.indexOf('.', key.lastIndexOf('/') + 1) >= 0;
+  }
+
+  /**
+   * Whether committers keep what has this name, and move and delete it by themselves: no directory there need outlive its
+   * files.
+   */
+  static boolean isScratch(String key) {
+    return marker(key).contains(SCRATCH);
   }
 
   /** Whether a name says that its object is read from its end: parquet and ORC. */

@@ -60,6 +60,9 @@ final class Native {
   /** Closes a store; what was opened of it goes on. */
   static native void closeStore(long store);
 
+  /** How many stores this process has open. */
+  static native int stores();
+
   /** Whether the service renames by itself, each object at once. */
   static native boolean renamesAtomically(long store) throws IOException;
 
@@ -116,17 +119,25 @@ final class Native {
   static native long deleteTree(long store, String prefix, boolean batched) throws IOException;
 
   /**
-   * Gives an object another name, which must be free.
+   * Gives an object another name.
    *
    * @param size its size and {@code etag} its ETag, if they are known (-1, null): saves a HEAD
+   * @param mode {@link #MODE_OVERWRITE} replaces what has the new name, {@link #MODE_CREATE} fails with
+   *     FileAlreadyExistsException: the service decides by the request itself, where it renames by one
    */
-  static native Entries rename(long store, String from, String to, long size, String etag) throws IOException;
+  static native Entries rename(long store, String from, String to, long size, String etag, int mode)
+      throws IOException;
 
   /**
-   * Gives all objects whose names begin with {@code from} names that begin with {@code to}; how many. Each is renamed whole
-   * or not at all, {@code width} at a time. The first failure ends it, and says how many were renamed.
+   * Gives all objects whose names begin with {@code from} names that begin with {@code to}, none of which may be taken; how
+   * many. Each is renamed whole or not at all, {@code width} at a time. The object named {@code from} itself comes last and
+   * replaces the one named {@code to}. After the first failure no rename begins; the exception says how many were renamed,
+   * and is a FileNotFoundException or FileAlreadyExistsException only where none was.
+   *
+   * @param resumed whether an earlier call was not finished: on S3, objects that it copied and did not remove are removed
    */
-  static native long renameTree(long store, String from, String to, int width) throws IOException;
+  static native long renameTree(long store, String from, String to, int width, boolean resumed)
+      throws IOException;
 
   // Writers. Of one thread at a time.
 

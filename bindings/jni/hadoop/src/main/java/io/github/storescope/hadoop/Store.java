@@ -2,22 +2,35 @@
 package io.github.storescope.hadoop;
 
 import java.io.IOException;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.hadoop.fs.FileAlreadyExistsException;
 
 /**
  * One bucket: the native store and what is asked of it. Of any number of threads. Each call throws an IOException after
  * {@link #close}.
+ *
+ * <p>Those with equal settings share one native store, which is closed with the last of them. One that is let go of unclosed,
+ * as Hadoop lets go of what a FileContext uses, is closed by a cleaner.
  */
 final class Store implements AutoCloseable {
 
   private static final byte[] NOTHING = {};
   private static final int WRITTEN = 1024;
 
-  private final long handle;
+  private static final Map<List<String>, Shared> SHARED = new HashMap<>();
+
+  private final Shared shared;
+  private final Cleaner.Cleanable closing;
   private final Settings settings;
   private final StatusCache statuses;
   private final AtomicBoolean closed = new AtomicBoolean();
@@ -38,27 +51,83 @@ final class Store implements AutoCloseable {
     this.settings = settings;
     statuses = new StatusCache(settings.statusCacheEntries(), settings.statusCacheMillis());
     Library.load();
-    handle = Native.openStore(settings.storeUrl(), settings.nativeSettings(), scope);
+    shared = share(settings, scope);
+    // The cleaner must not refer to this.
+    Shared used = shared;
+    closing = Abandoned.watch(this, () -> release(used));
+  }
+
+  /** A native store and how many use it; under the lock of {@link #SHARED}. */
+  private static final class Shared {
+    final List<String> name;
+    final long handle;
+    int users;
+
+    Shared(List<String> name, long handle) {
+      this.name = name;
+      this.handle = handle;
+    }
+  }
+
+  private static Shared share(Settings settings, String scope) throws IOException {
+    String[] values = settings.nativeSettings();
+    List<String> name = new ArrayList<>(List.of(values));
+    name.add(settings.storeUrl());
+    name.add(scope);
+    synchronized (SHARED) {
+      Shared shared = SHARED.get(name);
+      if (shared == null) {
+        shared = new Shared(name, Native.openStore(settings.storeUrl(), values, scope));
+        SHARED.put(name, shared);
+      }
+      shared.users++;
+      return shared;
+    }
+  }
+
+  private static void release(Shared shared) {
+    synchronized (SHARED) {
+      shared.users--;
+      if (shared.users == 0) {
+        SHARED.remove(shared.name);
+        Native.closeStore(shared.handle);
+      }
+    }
   }
 
   Settings settings() {
     return settings;
   }
 
-  /** The native store, for what is opened of it. */
-  long handle() throws IOException {
+  /** Throws if this is closed. */
+  void checkOpen() throws IOException {
+    handle();
+  }
+
+  /**
+   * The native store. Whoever uses it keeps this reachable until the native call has begun: else the cleaner may come
+   * before.
+   */
+  private long handle() throws IOException {
     if (closed.get()) {
       throw new IOException("Filesystem closed: " + settings.storeUrl());
     }
-    return handle;
+    return shared.handle;
   }
 
   /** Streams that are open go on. */
   @Override
   public void close() {
-    if (closed.compareAndSet(false, true)) {
-      Native.closeStore(handle);
-    }
+    closed.set(true);
+    closing.clean();
+  }
+
+  /**
+   * Whether a status begins with a HEAD of the object: where the name looks like a file's, or statuses are kept. Other names
+   * are looked up by a LIST, which sees a directory, too.
+   */
+  boolean asksForObjectFirst(String key) {
+    return Keys.isFileName(key) || settings.statusCacheEntries() != 0;
   }
 
   /** Null where there is no such object. */
@@ -75,6 +144,12 @@ final class Store implements AutoCloseable {
     return head(key, Keys.isColumnar(key) && !written.remove(key) ? settings.statusTail() : 0);
   }
 
+  /** The same, whatever status is kept. */
+  Entries headAnew(String key) throws IOException {
+    statuses.forget(key);
+    return head(key);
+  }
+
   private Entries head(String key, int tail) throws IOException {
     long store = handle();
     Entries known = statuses.get(key);
@@ -82,9 +157,22 @@ final class Store implements AutoCloseable {
       return known;
     }
     long changes = statuses.changes();
-    Entries entry = tail == 0 ? Native.head(store, key) : Native.headWithTail(store, key, tail);
+    Entries entry = ask(() -> tail == 0 ? Native.head(store, key) : Native.headWithTail(store, key, tail));
     statuses.put(key, entry, changes);
     return entry;
+  }
+
+  private interface Asked<T> {
+    T of() throws IOException;
+  }
+
+  /** Asks, and keeps this reachable meanwhile. */
+  private <T> T ask(Asked<T> asked) throws IOException {
+    try {
+      return asked.of();
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   /** To be told when a file was written. */
@@ -97,25 +185,47 @@ final class Store implements AutoCloseable {
 
   /** The first entries below a prefix, at most so many, at any depth. */
   Entries first(String prefix, int most) throws IOException {
-    return Native.first(handle(), prefix, most);
+    return ask(() -> Native.first(handle(), prefix, most));
   }
 
   Pages list(String prefix, boolean flat) throws IOException {
-    return new Pages(Native.openListing(handle(), prefix, null, flat, settings.listPageSize()));
+    return new Pages(ask(() -> Native.openListing(handle(), prefix, null, flat, settings.listPageSize())));
   }
 
   /** Writes a directory's marker, if it has none. */
   void mark(String directory) throws IOException {
     try {
-      Native.put(handle(), Keys.marker(directory), NOTHING, Native.MODE_CREATE);
-    } catch (org.apache.hadoop.fs.FileAlreadyExistsException e) {
+      put(Keys.marker(directory), NOTHING, Native.MODE_CREATE);
+    } catch (FileAlreadyExistsException e) {
       // That is what was wanted.
     }
   }
 
+  /** Writes a small object by one request. */
+  void put(String key, byte[] bytes, int mode) throws IOException {
+    ask(() -> Native.put(handle(), key, bytes, mode));
+  }
+
+  /** A small object's bytes, of the version with this ETag. */
+  byte[] get(String key, int size, String etag) throws IOException {
+    byte[] bytes = new byte[size];
+    long reader = openReader(key, size, etag, Native.POLICY_WHOLE_FILE);
+    try {
+      int filled = Native.read(reader, 0, bytes, 0, size);
+      return filled == size ? bytes : Arrays.copyOf(bytes, Math.max(filled, 0));
+    } finally {
+      Native.closeReader(reader);
+    }
+  }
+
+  /** A reader, as {@link Native#openReader} has it; it goes on when this is closed. */
+  long openReader(String key, long size, String etag, int policy) throws IOException {
+    return ask(() -> Native.openReader(handle(), key, size, etag, policy));
+  }
+
   void delete(String key) throws IOException {
     try {
-      Native.delete(handle(), key);
+      ask(() -> Native.delete(handle(), key));
     } finally {
       statuses.forget(key);
     }
@@ -124,7 +234,7 @@ final class Store implements AutoCloseable {
   /** For each key null, or what went wrong. */
   String[] deleteMany(String[] keys) throws IOException {
     try {
-      return Native.deleteMany(handle(), keys, settings.batchDelete());
+      return ask(() -> Native.deleteMany(handle(), keys, settings.batchDelete()));
     } finally {
       for (String key : keys) {
         statuses.forget(key);
@@ -134,24 +244,30 @@ final class Store implements AutoCloseable {
 
   long deleteTree(String prefix) throws IOException {
     try {
-      return Native.deleteTree(handle(), prefix, settings.batchDelete());
+      return ask(() -> Native.deleteTree(handle(), prefix, settings.batchDelete()));
     } finally {
       statuses.forgetTree(prefix);
     }
   }
 
-  void rename(String from, String to, long size, String etag) throws IOException {
+  /**
+   * Renames an object.
+   *
+   * @param mode {@link Native#MODE_CREATE} or {@link Native#MODE_OVERWRITE}
+   */
+  void rename(String from, String to, long size, String etag, int mode) throws IOException {
     try {
-      Native.rename(handle(), from, to, size, etag);
+      ask(() -> Native.rename(handle(), from, to, size, etag, mode));
     } finally {
       statuses.forget(from);
       statuses.forget(to);
     }
   }
 
-  long renameTree(String from, String to) throws IOException {
+  /** As {@link Native#renameTree} has it. */
+  long renameTree(String from, String to, boolean resumed) throws IOException {
     try {
-      return Native.renameTree(handle(), from, to, settings.renameWidth());
+      return ask(() -> Native.renameTree(handle(), from, to, settings.renameWidth(), resumed));
     } finally {
       statuses.forgetTree(from);
       statuses.forgetTree(to);
@@ -159,36 +275,40 @@ final class Store implements AutoCloseable {
   }
 
   long openWriter(String key, int mode, long size, String[] about) throws IOException {
-    return Native.openWriter(handle(), key, mode, size, about);
+    return ask(() -> Native.openWriter(handle(), key, mode, size, about));
   }
 
   String beginUpload(String key) throws IOException {
-    return Native.beginUpload(handle(), key);
+    return ask(() -> Native.beginUpload(handle(), key));
   }
 
   String putPart(String key, String id, int number, byte[] bytes) throws IOException {
-    return Native.putPart(handle(), key, id, number, bytes, bytes.length);
+    return ask(() -> Native.putPart(handle(), key, id, number, bytes, bytes.length));
   }
 
   Entries completeUpload(String key, String id, int[] numbers, String[] tags) throws IOException {
     try {
-      return Native.completeUpload(handle(), key, id, numbers, tags);
+      return ask(() -> Native.completeUpload(handle(), key, id, numbers, tags));
     } finally {
       statuses.forget(key);
     }
   }
 
   void abortUpload(String key, String id) throws IOException {
-    Native.abortUpload(handle(), key, id);
+    ask(
+        () -> {
+          Native.abortUpload(handle(), key, id);
+          return null;
+        });
   }
 
   /** Keys and ids, in turn. */
   String[] uploads(String prefix) throws IOException {
-    return Native.uploads(handle(), prefix);
+    return ask(() -> Native.uploads(handle(), prefix));
   }
 
   /** Lines of a name and a whole number. */
   String statistics() throws IOException {
-    return Native.statistics(handle());
+    return ask(() -> Native.statistics(handle()));
   }
 }

@@ -32,6 +32,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.EnumSet;
 import java.util.List;
@@ -52,9 +53,11 @@ import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileChecksum;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.InvalidPathException;
 import org.apache.hadoop.fs.InvalidPathHandleException;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.MultipartUploaderBuilder;
+import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Options.HandleOpt;
 import org.apache.hadoop.fs.ParentNotDirectoryException;
 import org.apache.hadoop.fs.Path;
@@ -81,12 +84,13 @@ import org.slf4j.LoggerFactory;
  * s3a://bucket/path}.
  *
  * <p>A file is the object named like its path. A directory is a marker, an empty object whose name ends with {@code /}, or
- * whatever has objects below it; Oracle's connector sees the same files and directories. {@code mkdirs} writes markers,
+ * whatever has objects below it; Oracle's connector sees the same files and directories. Of a name that is both, {@link Glance}
+ * says which it is. {@code mkdirs} writes markers,
  * {@code create} does not; where the last file of a directory without one is deleted or renamed, one is written, so that
  * the directory stays, but in a committer's {@code _temporary}.
  *
  * <p>Files appear whole, when they are closed. A rename moves each object at once, but a directory object by object: if it
- * fails, the exception says how many were moved. There is no append, no truncation, no times and permissions to set.
+ * fails, the exception says how many were moved, and the same rename goes on. There is no append, no truncation, no times and permissions to set.
  *
  * <p>Of any number of threads. No method names a type that Hadoop 3.3.4 lacks, so that it can be looked through there, as
  * notebooks do; {@link BulkDeletingFileSystem} has what newer ones add.
@@ -117,14 +121,11 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
           "attempt_upload_count", OBJECT_MULTIPART_UPLOAD_INITIATED,
           "attempt_put_part_count", MULTIPART_UPLOAD_PART_PUT);
   private static final String[] NO_ABOUT = {};
-  /** Where committers keep what they move and delete by themselves: no directory there need outlive its files. */
-  private static final String SCRATCH = "_temporary/";
   /** What HDFS tells beside a composite CRC. Comparisons leave it out. */
   private static final int BYTES_PER_CRC = 512;
 
   private final AtomicBoolean closed = new AtomicBoolean();
   private final AtomicBoolean unnamableTold = new AtomicBoolean();
-  private final KnownDirectories known = new KnownDirectories();
   private final IOStatisticsStore operations =
       iostatisticsStore()
           .withCounters(
@@ -150,6 +151,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   private Keys keys;
   private Settings settings;
   private Store store;
+  private KnownDirectories known;
+  private Renames renames;
   private volatile Path workingDirectory;
 
   /** Called by Hadoop, which then calls {@link #initialize}. */
@@ -166,6 +169,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     user = UserGroupInformation.getCurrentUser().getShortUserName();
     workingDirectory = new Path("/user", System.getProperty("user.name")).makeQualified(uri, null);
     store = new Store(settings, uri.toString());
+    known = new KnownDirectories(settings.requireDirectoryMarker());
+    renames = new Renames(this, keys, store, known);
     if (settings.profilePath() != null) {
       Profile.writeAtExit(settings.profilePath());
     }
@@ -228,11 +233,30 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     return "StoreFileSystem{" + uri + "}";
   }
 
-  /** The object's name. */
+  /** A path without any component behind its bucket is the bucket: {@code oci://bucket@namespace}. */
+  @Override
+  public Path makeQualified(Path path) {
+    URI of = path.toUri();
+    if (of.getAuthority() == null || !of.getPath().isEmpty()) {
+      return super.makeQualified(path);
+    }
+    checkPath(path);
+    return new Path(uri.getScheme(), of.getAuthority(), "/");
+  }
+
+  /**
+   * The object's name.
+   *
+   * @throws InvalidPathException if the path leads out of the bucket, by {@code ..}
+   */
   String key(Path path) {
     Path qualified = makeQualified(path);
     checkPath(qualified);
-    return keys.of(qualified);
+    String key = keys.of(qualified);
+    if (!key.isEmpty() && !Keys.hasPath(key)) {
+      throw new InvalidPathException(path.toString(), "it leads out of the bucket");
+    }
+    return key;
   }
 
   // Reading.
@@ -240,7 +264,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   @Override
   public FSDataInputStream open(Path path, int bufferSize) throws IOException {
     String key = beginRead(OP_OPEN, path);
-    return open(path, key, file(path, key), policy(null, key));
+    return open(path, key, policy(null, key));
   }
 
   @Override
@@ -264,8 +288,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (status == null) {
       long length = length(options.getTrimmed(OPEN_LENGTH));
       return length < 0
-          ? open(path, key, file(path, key), policy)
-          : stream(path, key, length, null, policy);
+          ? open(path, key, policy)
+          : new FSDataInputStream(stream(path, key, length, null, policy));
     }
     if (!status.getPath().getName().equals(path.getName())) {
       throw new IllegalArgumentException("the status given is of " + status.getPath() + ", not of " + path);
@@ -274,7 +298,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       throw new FileNotFoundException(path + " is a directory");
     }
     String etag = status instanceof EtagSource ? ((EtagSource) status).getEtag() : null;
-    return stream(path, key, status.getLen(), etag, policy);
+    return new FSDataInputStream(stream(path, key, status.getLen(), etag, policy));
   }
 
   private int policy(String names, String key) {
@@ -293,22 +317,26 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     }
   }
 
-  /** The file's one entry. One request; a directory is no file. */
+  /** The file's one entry. One request, and one more for an empty file: its name may be a directory's. */
   private Entries file(Path path, String key) throws IOException {
     Entries file = key.isEmpty() ? null : store.headToRead(key);
     if (file == null) {
       throw new FileNotFoundException(path + ": there is no such file");
     }
+    if (file.sizes[0] == 0 && isDirectory(key)) {
+      throw new FileNotFoundException(path + " is a directory");
+    }
     return file;
   }
 
-  private FSDataInputStream open(Path path, String key, Entries file, int policy) throws IOException {
-    return stream(path, key, file.sizes[0], file.etags[0], policy);
+  /** The file that is there when it is first read. */
+  private FSDataInputStream open(Path path, String key, int policy) throws IOException {
+    Entries file = file(path, key);
+    return new FSDataInputStream(stream(path, key, file.sizes[0], file.etags[0], policy).ofAnyVersion());
   }
 
-  private FSDataInputStream stream(Path path, String key, long size, String etag, int policy) throws IOException {
-    return new FSDataInputStream(
-        new StoreInputStream(store, makeQualified(path), key, size, etag, policy, statistics));
+  private StoreInputStream stream(Path path, String key, long size, String etag, int policy) throws IOException {
+    return new StoreInputStream(store, makeQualified(path), key, size, etag, policy, statistics);
   }
 
   @Override
@@ -338,7 +366,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (of.etag != null && !of.etag.equals(file.etags[0])) {
       throw new InvalidPathHandleException(path + " was replaced since its handle was made");
     }
-    return open(path, key, file, policy(null, key));
+    StoreInputStream in = stream(path, key, file.sizes[0], file.etags[0], policy(null, key));
+    return new FSDataInputStream(of.etag == null ? in.ofAnyVersion() : in);
   }
 
   // Writing.
@@ -366,7 +395,51 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       long blockSize,
       Progressable progress)
       throws IOException {
-    return create(path, flags.contains(CreateFlag.OVERWRITE), false, false, NO_ABOUT);
+    return create(path, flags, false);
+  }
+
+  /** As Hadoop's own, which asks first whether the file exists: here the write itself has that condition. */
+  @Override
+  @Deprecated
+  protected FSDataOutputStream primitiveCreate(
+      Path path,
+      FsPermission permission,
+      EnumSet<CreateFlag> flags,
+      int bufferSize,
+      short replication,
+      long blockSize,
+      Progressable progress,
+      Options.ChecksumOpt checksum)
+      throws IOException {
+    return create(path, flags, true);
+  }
+
+  /**
+   * A new file, by flags. Those that want a file to be there ({@code APPEND}, or {@code OVERWRITE} without {@code CREATE})
+   * ask for it first.
+   */
+  FSDataOutputStream create(Path path, EnumSet<CreateFlag> flags, boolean recursive) throws IOException {
+    CreateFlag.validate(flags);
+    boolean append = flags.contains(CreateFlag.APPEND);
+    if (append || !flags.contains(CreateFlag.CREATE)) {
+      boolean there = exists(path);
+      CreateFlag.validate(path, there, flags);
+      if (there && append) {
+        return append(path);
+      }
+    }
+    return create(path, flags.contains(CreateFlag.OVERWRITE), recursive, false, NO_ABOUT);
+  }
+
+  /** Of several that make one file, one succeeds. */
+  @Override
+  public boolean createNewFile(Path path) throws IOException {
+    try {
+      create(path, false).close();
+      return true;
+    } catch (FileAlreadyExistsException e) {
+      return false;
+    }
   }
 
   @Override
@@ -389,13 +462,13 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (key.isEmpty()) {
       throw new FileAlreadyExistsException(path + " is a directory");
     }
-    String parent = Keys.parent(key);
-    if (!unchecked && !settings.createPerformance()) {
+    boolean checked = !unchecked && !settings.createPerformance();
+    if (checked) {
       checkCreate(path, key, overwrite, recursive);
     }
     int mode = overwrite && settings.overwriteAllowed() ? Native.MODE_OVERWRITE : Native.MODE_CREATE;
     StoreOutputStream out =
-        new StoreOutputStream(store, makeQualified(path), key, mode, about, () -> known.add(parent, false));
+        new StoreOutputStream(store, makeQualified(path), key, mode, about, () -> known.wrote(key, checked));
     return new FSDataOutputStream(out, statistics);
   }
 
@@ -421,7 +494,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   /** That no directory is at a new file's path, and no file unless it may be replaced. */
   private void checkFree(Path path, String key, boolean overwrite) throws IOException {
     if (overwrite) {
-      if (isDirectory(key)) {
+      if (isDirectory(key) && fileBeside(key) == null) {
         throw new FileAlreadyExistsException(path + " is a directory");
       }
       return;
@@ -491,7 +564,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   @Override
   public MultipartUploaderBuilder<?, ?> createMultipartUploader(Path base) throws IOException {
-    store.handle();
+    store.checkOpen();
     return new StoreMultipartUploader.Builder(this, store, base);
   }
 
@@ -502,66 +575,27 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
    *
    * @return false, and nothing is done, if the source is missing, the target is there, or the target's parent is not; if the
    *     target is an existing directory, the source is moved below it. True if all was moved
-   * @throws IOException if anything failed, even if some of a directory's objects were moved: the message says how many
+   * @throws IOException if anything failed, even if some of a directory's objects were moved: the message says how many, and
+   *     the same call goes on with the others
    */
   @Override
   public boolean rename(Path source, Path target) throws IOException {
-    String from = beginWrite(OP_RENAME, source);
-    String to = key(target);
-    if (from.isEmpty() || Keys.isBelow(to, from)) {
-      LOG.debug("rename {} to {}: the source is the root, or the target lies in it", source, target);
-      return false;
-    }
-    Glance there = Glance.at(store, from);
-    if (there.isNothing()) {
-      LOG.debug("rename {} to {}: there is no such source", source, target);
-      return false;
-    }
-    if (from.equals(to)) {
-      return there.isFile();
-    }
-    Glance at = to.isEmpty() ? null : Glance.at(store, to);
-    if (at == null || (at.isDirectory() && !at.isFile())) {
-      to = Keys.child(to, Keys.name(from));
-      if (from.equals(to)) {
-        return there.isFile();
-      }
-      at = Glance.at(store, to);
-    } else if (at.isNothing() && !isParentThere(from, to)) {
-      LOG.debug("rename {} to {}: there is no directory for the target", source, target);
-      return false;
-    }
-    if (!at.isNothing()) {
-      LOG.debug("rename {} to {}: there is a file or directory {}", source, target, to);
-      return false;
-    }
-    if (there.isFile()) {
-      Entries file = there.file();
-      store.rename(from, to, file.sizes[0], file.etags[0]);
-      known.add(Keys.parent(to), false);
-    } else {
-      store.renameTree(Keys.marker(from), Keys.marker(to));
-      known.remove(from);
-      known.add(to, there.hasMarker());
-    }
-    if (!Keys.isBelow(to, Keys.parent(from))) {
-      keep(Keys.parent(from));
-    }
-    return true;
+    return renames.move(beginWrite(OP_RENAME, source), key(target));
   }
 
-  /** Whether a rename's target has a directory to lie in. */
-  private boolean isParentThere(String from, String to) throws IOException {
-    String parent = Keys.parent(to);
-    if (parent.equals(Keys.parent(from)) || known.contains(parent)) {
-      return true;
-    }
-    Glance there = Glance.at(store, parent);
-    if (there.isDirectory() && !there.isFile()) {
-      known.add(parent, there.hasMarker());
-      return true;
-    }
-    return false;
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A file is renamed by one request of the service, which judges the target, where it has one (OCI): of several that rename
+   * to one name without {@code OVERWRITE} exactly one succeeds, and with it a reader sees the old file or the new one.
+   *
+   * @throws FileAlreadyExistsException if the target is there, or was made by another in that moment
+   */
+  @Override
+  @Deprecated
+  protected void rename(Path source, Path target, Options.Rename... options) throws IOException {
+    boolean overwrite = options != null && Arrays.asList(options).contains(Options.Rename.OVERWRITE);
+    renames.rename(beginWrite(OP_RENAME, source), key(target), overwrite);
   }
 
   @Override
@@ -571,15 +605,17 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       return deleteRoot(recursive);
     }
     Glance there = Glance.at(store, key);
-    if (there.isFile()) {
-      store.delete(key);
-    } else if (there.isDirectory()) {
-      if (!recursive && !there.isEmptyDirectory()) {
-        throw new PathIsNotEmptyDirectoryException(path.toString());
-      }
-      deleteDirectory(key, there);
-    } else {
+    if (!there.hasObject() && !there.isDirectory()) {
       return false;
+    }
+    if (!recursive && !there.isEmptyBelow()) {
+      throw new PathIsNotEmptyDirectoryException(path.toString());
+    }
+    if (there.hasBelow()) {
+      deleteDirectory(key, there);
+    }
+    if (there.hasObject()) {
+      store.delete(key);
     }
     keep(Keys.parent(key));
     return true;
@@ -615,8 +651,8 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
    * Sees to it that a directory that something was taken from stays. What was taken is gone, so that this does not fail: a
    * user who may not write here loses an empty directory.
    */
-  private void keep(String directory) {
-    if (known.hasMarker(directory) || Keys.marker(directory).contains(SCRATCH)) {
+  void keep(String directory) {
+    if (known.hasMarker(directory) || Keys.isScratch(directory)) {
       return;
     }
     try {
@@ -635,7 +671,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   /** Of this FileSystem, which must be open. */
   Store store() throws IOException {
-    store.handle();
+    store.checkOpen();
     return store;
   }
 
@@ -656,10 +692,10 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     if (key.isEmpty() || (known.contains(key) && isDirectory(key))) {
       return StoreFileStatus.directory(user, qualified);
     }
-    if (Keys.name(key).indexOf('.') < 0 && settings.statusCacheEntries() == 0) {
+    if (!store.asksForObjectFirst(key)) {
       Glance there = Glance.at(store, key);
       if (there.isFile()) {
-        return status(there.file(), 0, qualified);
+        return status(there.object(), 0, qualified);
       }
       if (there.isDirectory()) {
         known.add(key, there.hasMarker());
@@ -668,22 +704,32 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       throw notFound(path);
     }
     Entries file = store.headToRead(key);
-    if (file != null) {
-      return status(file, 0, qualified);
-    }
-    if (isDirectory(key)) {
+    if ((file == null || file.sizes[0] == 0) && isDirectory(key)) {
+      known.add(key, false);
       return StoreFileStatus.directory(user, qualified);
     }
-    throw notFound(path);
+    if (file == null) {
+      throw notFound(path);
+    }
+    return status(file, 0, qualified);
   }
 
+  /**
+   * The file of a directory's name, which its status tells; null where there is none. Asks only for a name that looks like a
+   * file's, of a directory that is not known.
+   */
+  private Entries fileBeside(String key) throws IOException {
+    if (key.isEmpty() || !store.asksForObjectFirst(key) || known.contains(key)) {
+      return null;
+    }
+    Entries file = store.head(key);
+    return file == null || file.sizes[0] == 0 ? null : file;
+  }
+
+  /** Whether anything makes the name a directory. */
   private boolean isDirectory(String key) throws IOException {
     String marker = Keys.marker(key);
-    if (!isDirectory(store.first(marker, 1), marker)) {
-      return false;
-    }
-    known.add(key, false);
-    return true;
+    return isDirectory(store.first(marker, 1), marker);
   }
 
   /** Whether the first entries below a marker's name tell of a directory. */
@@ -712,18 +758,21 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   @Deprecated
   public boolean isFile(Path path) throws IOException {
     String key = beginRead(OP_IS_FILE, path);
-    return !key.isEmpty() && store.head(key) != null;
+    if (key.isEmpty()) {
+      return false;
+    }
+    if (!store.asksForObjectFirst(key)) {
+      return Glance.at(store, key).isFile();
+    }
+    Entries file = store.head(key);
+    return file != null && (file.sizes[0] > 0 || !isDirectory(key));
   }
 
   @Override
   @Deprecated
   public boolean isDirectory(Path path) throws IOException {
     String key = beginRead(OP_IS_DIRECTORY, path);
-    if (key.isEmpty()) {
-      return true;
-    }
-    Glance there = Glance.at(store, key);
-    return there.isDirectory() && !there.isFile();
+    return key.isEmpty() || Glance.at(store, key).isDirectory();
   }
 
   @Override
@@ -813,12 +862,15 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
     String marker = Keys.marker(key);
     Pages pages = store.list(marker, flat);
     Entries first = pages.next();
-    if (key.isEmpty() || isDirectory(first, marker)) {
+    boolean directory = key.isEmpty() || isDirectory(first, marker);
+    Entries file = directory ? fileBeside(key) : store.head(key);
+    if (directory && file == null) {
+      known.add(key, false);
       return new Listing<T>(pages, first) {
         @Override
         T of(Entries page, int at) throws IOException {
           String name = page.keys[at];
-          if (name.equals(marker) || !isNamable(name)) {
+          if (name.equals(marker) || !isNamable(name) || Doubles.hides(store::asksForObjectFirst, page, at)) {
             return null;
           }
           if (name.endsWith("/")) {
@@ -829,7 +881,6 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
       };
     }
     pages.close();
-    Entries file = store.head(key);
     if (file == null) {
       throw notFound(path);
     }
@@ -856,17 +907,19 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
   public ContentSummary getContentSummary(Path path) throws IOException {
     String key = beginRead(OP_GET_CONTENT_SUMMARY, path);
     String marker = Keys.marker(key);
-    ContentCount count = new ContentCount(marker);
+    ContentCount count = new ContentCount(marker, store::asksForObjectFirst);
+    Entries file;
     try (Pages pages = store.list(marker, true)) {
       Entries page = pages.next();
-      if (key.isEmpty() || isDirectory(page, marker)) {
+      boolean directory = key.isEmpty() || isDirectory(page, marker);
+      file = directory ? fileBeside(key) : store.head(key);
+      if (directory && file == null) {
         for (; page != null; page = pages.next()) {
           count.add(page);
         }
         return count.summary();
       }
     }
-    Entries file = store.head(key);
     if (file == null) {
       throw notFound(path);
     }
@@ -946,7 +999,7 @@ public class StoreFileSystem extends FileSystem implements IOStatisticsSource {
 
   /** Checks, counts, and gives the object's name. */
   private String begin(String operation, Path path) throws IOException {
-    store.handle();
+    store.checkOpen();
     operations.incrementCounter(operation, 1);
     return key(path);
   }

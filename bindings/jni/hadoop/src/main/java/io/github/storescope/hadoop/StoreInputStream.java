@@ -38,7 +38,13 @@ final class StoreInputStream extends FSInputStream
   /** Reads of the stream below this size go through a buffer of this size on Java's side. */
   private static final int BUFFER = 16 << 10;
 
+  /** How often a file that is replaced again and again is opened anew before its first byte. */
+  private static final int REOPENINGS = 16;
+
+  private final Store store;
   private final Path path;
+  private final String key;
+  private final int policy;
   private final Reader reader;
   private final Cleaner.Cleanable cleanable;
   private final FileSystem.Statistics statistics;
@@ -46,6 +52,8 @@ final class StoreInputStream extends FSInputStream
 
   /** The object's size, once it is known; else -1. */
   private volatile long size;
+  /** Whether the version is settled: it was asked for, or a read has begun that may have had bytes of it. */
+  private volatile boolean settled = true;
 
   // Of the stream itself, under its lock.
   private long position;
@@ -64,13 +72,25 @@ final class StoreInputStream extends FSInputStream
   StoreInputStream(
       Store store, Path path, String key, long size, String etag, int policy, FileSystem.Statistics statistics)
       throws IOException {
+    this.store = store;
     this.path = path;
+    this.key = key;
+    this.policy = policy;
     this.size = size;
     this.statistics = statistics;
-    this.reader = new Reader(Native.openReader(store.handle(), key, size, etag, policy));
+    this.reader = new Reader(store.openReader(key, size, etag, policy));
     // A stream that is dropped unclosed frees what it holds.
     this.cleanable = Abandoned.watch(this, reader);
     this.counted = StreamStatistics.ofReads(() -> Native.statistics(reader.handle));
+  }
+
+  /**
+   * Leaves the version open until the first byte: a file that is replaced between its opening and a first read from its start
+   * is opened anew. To be called before anything else.
+   */
+  StoreInputStream ofAnyVersion() {
+    settled = false;
+    return this;
   }
 
   // The stream.
@@ -141,7 +161,7 @@ final class StoreInputStream extends FSInputStream
       filled = Math.min(length, bufferLength - from);
       System.arraycopy(buffer, from, into, offset, filled);
     } else {
-      filled = fetch(position, into, offset, length);
+      filled = fetchNext(into, offset, length);
     }
     return advance(filled);
   }
@@ -164,7 +184,7 @@ final class StoreInputStream extends FSInputStream
       buffer = new byte[BUFFER];
     }
     bufferLength = 0;
-    int filled = fetch(position, buffer, 0, BUFFER);
+    int filled = fetchNext(buffer, 0, BUFFER);
     bufferStart = position;
     bufferLength = Math.max(filled, 0);
     return filled > 0;
@@ -225,7 +245,51 @@ final class StoreInputStream extends FSInputStream
         FSExceptionMessages.EOF_IN_READ_FULLY + ": " + length + " bytes from " + from + " of " + size + " in " + path);
   }
 
+  /** Of the stream itself, at its position. */
+  private int fetchNext(byte[] into, int offset, int length) throws IOException {
+    for (int tries = 0; ; tries++) {
+      try {
+        int filled = Native.read(handle(), position, into, offset, length);
+        settle();
+        return filled;
+      } catch (RemoteFileChangedException e) {
+        if (tries == REOPENINGS || position != 0 || !reopen()) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  /** From here on there is one version. */
+  private void settle() {
+    if (!settled) {
+      synchronized (reader) {
+        settled = true;
+      }
+    }
+  }
+
+  /** Opens the version that is there now, if no byte of another can have been read. */
+  private boolean reopen() throws IOException {
+    if (settled) {
+      return false;
+    }
+    Entries file = store.headAnew(key);
+    if (file == null) {
+      return false;
+    }
+    synchronized (reader) {
+      if (settled) {
+        return false;
+      }
+      reader.replace(store.openReader(key, file.sizes[0], file.etags[0], policy));
+      size = file.sizes[0];
+      return true;
+    }
+  }
+
   private int fetch(long from, byte[] into, int offset, int length) throws IOException {
+    settle();
     // Hadoop's own check of a positional read lets a negative offset pass.
     Objects.checkFromIndexSize(offset, length, into.length);
     return Native.read(handle(), from, into, offset, length);
@@ -233,6 +297,7 @@ final class StoreInputStream extends FSInputStream
 
   /** Fills a buffer and moves its position on; -1 at the end. */
   private int fetch(long from, ByteBuffer into) throws IOException {
+    settle();
     long handle = handle();
     int length = into.remaining();
     if (length == 0) {
@@ -268,6 +333,7 @@ final class StoreInputStream extends FSInputStream
   public void readVectored(
       List<? extends FileRange> ranges, IntFunction<ByteBuffer> allocate, Consumer<ByteBuffer> release)
       throws IOException {
+    settle();
     long handle = handle();
     Objects.requireNonNull(allocate, "allocate");
     Objects.requireNonNull(release, "release");
@@ -419,6 +485,21 @@ final class StoreInputStream extends FSInputStream
     Reader(long handle) {
       this.handle = handle;
       this.open = new AtomicLong(handle);
+    }
+
+    /** Reads go to another native reader from now on, unless this is closed. */
+    void replace(long other) {
+      long was = open.get();
+      if (was == 0 || !open.compareAndSet(was, other)) {
+        Native.closeReader(other);
+        return;
+      }
+      handle = other;
+      if (open.get() == 0) {
+        // Closed meanwhile.
+        handle = 0;
+      }
+      Native.closeReader(was);
     }
 
     @Override

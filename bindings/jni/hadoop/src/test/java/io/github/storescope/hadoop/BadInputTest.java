@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.EOFException;
 import java.io.File;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.net.URI;
@@ -125,6 +126,35 @@ class BadInputTest extends OnABucket {
       RemoteFileChangedException changed =
           assertThrows(RemoteFileChangedException.class, () -> in.readFully(3_000_000, new byte[100]));
       assertTrue(changed.getMessage().contains("/file"), changed.getMessage());
+    }
+  }
+
+  /** Its version is settled by the first byte, not by the opening. */
+  @Test
+  void aFileThatIsReplacedBeforeItsFirstByteIsTheNewOne() throws Exception {
+    Path path = new Path("/file");
+    write("/file", 5_000_000);
+    try (FSDataInputStream in = fs.open(path);
+        FSDataInputStream begun = fs.open(path);
+        FSDataInputStream sought = fs.open(path);
+        FSDataInputStream exact = fs.openFile(path).withFileStatus(fs.getFileStatus(path)).build().get()) {
+      begun.read();
+      write("/file", 4_000_000);
+      assertEquals(4_000_000, in.readAllBytes().length);
+      sought.seek(1_000_000);
+      assertThrows(RemoteFileChangedException.class, sought::read);
+      assertThrows(RemoteFileChangedException.class, exact::read);
+      assertThrows(RemoteFileChangedException.class, () -> begun.readFully(3_000_000, new byte[100]));
+    }
+  }
+
+  /** One that is gone is gone. */
+  @Test
+  void aFileThatIsRemovedBeforeItsFirstByteIsMissing() throws Exception {
+    write("/file", 5_000_000);
+    try (FSDataInputStream in = fs.open(new Path("/file"))) {
+      fs.delete(new Path("/file"), false);
+      assertThrows(FileNotFoundException.class, in::read);
     }
   }
 

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.AbstractFileSystem;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 
@@ -61,6 +62,7 @@ final class Server {
     Map<String, String> user = profile(profile);
     Configuration conf = new Configuration();
     conf.set("fs.oci.client.hostname", endpoint());
+    conf.setClass("fs.AbstractFileSystem.oci.impl", StoreFs.class, AbstractFileSystem.class);
     conf.set("fs.oci.client.auth.tenantId", user.get("tenancy"));
     conf.set("fs.oci.client.auth.userId", user.get("user"));
     conf.set("fs.oci.client.auth.fingerprint", user.get("fingerprint"));
@@ -107,6 +109,19 @@ final class Server {
   /** A FileSystem of its own, not the cached one. */
   FileSystem open(String bucket, Configuration conf) throws IOException {
     return FileSystem.newInstance(uri(bucket), conf);
+  }
+
+  /** What core-site.xml says of the S3 API, by S3A's names. */
+  Configuration s3Configuration() {
+    Configuration conf = new Configuration();
+    conf.set("fs.s3a.endpoint", s3("endpoint"));
+    conf.set("fs.s3a.endpoint.region", s3("region"));
+    conf.set("fs.s3a.path.style.access", "true");
+    conf.set("fs.s3a.access.key", s3("access_key_id"));
+    conf.set("fs.s3a.secret.key", s3("secret_access_key"));
+    conf.setClass("fs.s3a.impl", StoreFileSystem.class, FileSystem.class);
+    conf.setClass("fs.AbstractFileSystem.s3a.impl", StoreFs.class, AbstractFileSystem.class);
+    return conf;
   }
 
   /** Creates a file with the performance flag, by the builder. */
