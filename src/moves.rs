@@ -327,16 +327,42 @@ impl Store {
                 return Err(failure);
             }
             let head = call.run(Repeat::Freely, |attempt| target.head(&request.to, attempt)).await;
-            match head {
-                Ok(meta) if is_same(&meta, source) => return Ok(meta),
-                Err(unseen) if unseen.kind != ErrorKind::NotFound => {
-                    return Err(unsettled_by(failure, unseen));
-                }
-                _ if failure.is_refusal() => return Err(failure),
-                _ => {}
+            let there = match head {
+                Ok(meta) => Some(meta),
+                Err(gone) if gone.kind == ErrorKind::NotFound => None,
+                Err(unseen) => return Err(unsettled_by(failure, unseen)),
+            };
+            if let Some(meta) = there
+                && self.is_copy(call, &meta, request, source).await?
+            {
+                return Ok(meta);
+            }
+            if failure.is_refusal() {
+                return Err(failure);
             }
             unsettled = true;
             call.back_off(failure).await?;
+        }
+    }
+
+    /// Whether an object holds the bytes of a copy's source. What a listing told of that lacks a checksum: it is asked for.
+    async fn is_copy(
+        &self,
+        call: &mut Call,
+        meta: &ObjectMeta,
+        request: &CopyRequest,
+        source: &ObjectMeta,
+    ) -> Result<bool, Failure> {
+        if meta.size != source.size || source.checksum.is_some() {
+            return Ok(is_same(meta, source));
+        }
+        let seen =
+            call.run(Repeat::Freely, |attempt| self.backend().head(&request.from, attempt)).await;
+        match seen {
+            Ok(seen) if seen.etag == source.etag => Ok(is_same(meta, &seen)),
+            Ok(_) => Ok(is_same(meta, source)),
+            Err(gone) if gone.kind == ErrorKind::NotFound => Ok(is_same(meta, source)),
+            Err(unseen) => Err(unseen),
         }
     }
 
@@ -654,6 +680,15 @@ fn is_same(meta: &ObjectMeta, source: &ObjectMeta) -> bool {
         && match (meta.checksum, source.checksum) {
             (Some(Crc32c(one)), Some(Crc32c(other))) => one == other,
             (Some(Md5(one)), Some(Md5(other))) => one == other,
-            _ => true,
+            _ => match (content_etag(meta), content_etag(source)) {
+                (Some(one), Some(other)) => one == other,
+                _ => true,
+            },
         }
+}
+
+/// An entity tag that is the MD5 of the content, as S3's are of objects written whole.
+fn content_etag(meta: &ObjectMeta) -> Option<&str> {
+    let etag = meta.etag.as_deref()?.trim_matches('"');
+    (etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(etag)
 }

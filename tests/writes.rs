@@ -468,6 +468,23 @@ mod s3_only {
         assert_eq!(read(&on.store, "to").await.unwrap(), b"first");
     }
 
+    /// Two of one size, as two commits of a log may be. The first look says that the name is free, the copy never arrives.
+    #[tokio::test]
+    async fn anothers_object_of_the_same_size_is_no_copy() {
+        let on = Side::s3();
+        on.store.put("from", &b"ours"[..], PutOptions::new()).await.unwrap();
+        on.store.put("to", &b"them"[..], PutOptions::new()).await.unwrap();
+        let from = on.store.list("from", ListOptions::new()).next().await.unwrap().unwrap();
+        let storescope::ListEntry::Object(source) = from else { panic!("{from:?}") };
+        on.emulator.fault(common::status(404).method("HEAD").contains("/to").nth(1));
+        on.reset("PUT", "/to");
+        let create = RenameOptions::new().mode(PutMode::Create).source(source);
+        let there = on.store.rename("from", "to", create).await.unwrap_err();
+        assert_eq!(there.kind(), ErrorKind::AlreadyExists, "{there}");
+        assert_eq!(read(&on.store, "to").await.unwrap(), b"them");
+        assert_eq!(read(&on.store, "from").await.unwrap(), b"ours");
+    }
+
     #[tokio::test]
     async fn a_server_without_conditional_removals_renames_all_the_same() {
         let on = Side::s3();
