@@ -330,18 +330,19 @@ impl Store {
                 return Err(failure);
             }
             let head = call.run(Repeat::Freely, |attempt| target.head(&request.to, attempt)).await;
-            match head {
-                Ok(meta)
-                    if !is_as_before(&meta, &request.mode)
-                        && self.is_copy(call, &meta, request, source).await? =>
-                {
-                    return Ok(meta);
-                }
-                Err(unseen) if unseen.kind != ErrorKind::NotFound => {
-                    return Err(unsettled_by(failure, unseen));
-                }
-                _ if failure.is_refusal() => return Err(failure),
-                _ => {}
+            let there = match head {
+                Ok(meta) => Some(meta),
+                Err(gone) if gone.kind == ErrorKind::NotFound => None,
+                Err(unseen) => return Err(unsettled_by(failure, unseen)),
+            };
+            if let Some(meta) = there
+                && !is_as_before(&meta, &request.mode)
+                && self.is_copy(call, &meta, request, source).await?
+            {
+                return Ok(meta);
+            }
+            if failure.is_refusal() {
+                return Err(failure);
             }
             unsettled = true;
             call.back_off(failure).await?;
@@ -633,7 +634,8 @@ impl Store {
 
 /// Whether an object is still the one that was to be replaced.
 fn is_as_before(meta: &ObjectMeta, mode: &PutMode) -> bool {
-    matches!(mode, PutMode::Update(before) if meta.etag.as_deref().is_some_and(|tag| etag::same(tag, before)))
+    let is = |before: &String| meta.etag.as_deref().is_some_and(|tag| etag::same(tag, before));
+    matches!(mode, PutMode::Update(before) if is(before))
 }
 
 /// Whether an object holds the bytes of another, as far as can be told from outside.
