@@ -86,6 +86,8 @@ class Folder:
         (at / "bin/hadoop").write_text(HADOOP)
         (at / "bin/hadoop").chmod(0o755)
         core_site.write(at / "cluster/core-site.xml", {})
+        self.home = Path(python).parent.parent / "home"
+        self.home.mkdir(exist_ok=True)
 
     def run(self, script: str, seconds: int = 300) -> subprocess.CompletedProcess[str]:
         """Runs a script of the shell; the account is of S3 where it names s3a."""
@@ -119,5 +121,5 @@ class Folder:
             "HADOOP_CONF_DIR": str(self.at / "cluster"),
             # What --packages brings is kept between runs, away from Maven's own folder: Ivy takes a POM that lies there alone
             # for the whole.
-            "SPARK_SUBMIT_OPTS": f"-Duser.home={Path(self.python).parent.parent / 'home'}",
+            "SPARK_SUBMIT_OPTS": f"-Duser.home={self.home}",
         }

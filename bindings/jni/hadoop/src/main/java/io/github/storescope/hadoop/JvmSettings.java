@@ -9,7 +9,9 @@ import java.security.KeyStore;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
@@ -132,7 +134,7 @@ final class JvmSettings {
     if (pattern.equals("*")) {
       return pattern;
     }
-    java.util.regex.Matcher network = NETWORK.matcher(pattern);
+    Matcher network = NETWORK.matcher(pattern);
     if (network.matches()) {
       String octets = network.group(1);
       int known = octets.split("\\.").length;
@@ -202,7 +204,7 @@ final class JvmSettings {
   // Values.
 
   private void set(Settings settings, String name, String value) {
-    if (value != null && !settings.has(name) && !variable("STORESCOPE_" + name.toUpperCase(java.util.Locale.ROOT))) {
+    if (value != null && !settings.has(name) && !variable("STORESCOPE_" + name.toUpperCase(Locale.ROOT))) {
       settings.set(name, value);
     }
   }
