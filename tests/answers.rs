@@ -468,11 +468,13 @@ async fn a_503_without_the_stores_code_may_have_taken_effect() {
     let emulator = emulator();
     for (body, asked) in [
         (r#"{"code":"ServiceUnavailable","message":"later"}"#, &["DELETE", "DELETE"][..]),
-        ("upstream connect error", &["DELETE", "HEAD"]),
+        // A HEAD's 404 has no code: a GET says what is missing.
+        ("upstream connect error", &["DELETE", "HEAD", "GET"]),
     ] {
         let removals = AtomicUsize::new(0);
         let at = At::new(Api::Oci, &emulator, move |asked| match asked.method.as_str() {
             "HEAD" => reply("404 Not Found", "", ""),
+            "GET" => reply("404 Not Found", "", r#"{"code":"ObjectNotFound","message":"none"}"#),
             _ if removals.fetch_add(1, Relaxed) == 0 => reply("503 Service Unavailable", "", body),
             _ => reply("204 No Content", "opc-request-id: r\r\n", ""),
         });
