@@ -5,6 +5,7 @@
 use crate::world::{Api, World, by_both, ended, pattern, signal, until};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 use storescope_emulator::{Action, Emulator, Fault, RecordLine};
 use storescope_model::Model;
 
@@ -251,12 +252,10 @@ fn a_tree_goes_up_without_permission_to_look() {
         }
         world.object("up/a", b"old");
         world.emulator.fault(Fault::new(refused()).method("HEAD"));
-        let listing = if world.api == Api::Oci { "/o?" } else { "list-type=" };
-        let list = world.emulator.fault(Fault::new(refused()).method("GET").contains(listing));
+        let reads = world.emulator.fault(Fault::new(refused()).method("GET"));
         let ran = world.run(&["cp", "-r", "t", &world.url("up"), "--json"]).well();
         assert_eq!(ran.sum("copied"), (3, 0, 0));
         assert!(ran.err.contains("cannot be compared, and is written"), "{ran:?}");
-        assert_eq!(world.cat("up/a"), "t/a");
         let heads = || world.emulator.record().iter().filter(|line| line.method == "HEAD").count();
         assert!(heads() <= 8, "one refusal is enough: {}", heads());
         // Where all is copied anyway, nothing is looked at.
@@ -269,10 +268,10 @@ fn a_tree_goes_up_without_permission_to_look() {
         assert_eq!(ran.sum("copied"), (0, 3, 0));
         world.run(&["cp", "-n", "t/a", &world.url("new")]).well();
         world.run(&["cp", "-n", "t/b", &world.url("new")]).well();
-        assert_eq!(world.cat("new"), "t/a");
         world.run(&["mv", "t/a", &world.url("moved")]).well();
         assert!(!world.path("t/a").exists());
-        world.emulator.admin().remove_fault(list);
+        world.emulator.admin().remove_fault(reads);
+        assert_eq!((world.cat("up/a"), world.cat("new")), ("t/a".to_owned(), "t/a".to_owned()));
         assert!(world.names().contains(&"moved".to_owned()));
     });
 }
@@ -413,14 +412,20 @@ fn time_decides_only_where_there_is_no_checksum_to_compare() {
     };
     assert_eq!(again(&[]), (0, 1, 0), "the file is no newer than its copy");
     assert_eq!(again(&["--checksum"]), (1, 0, 0), "there is none to compare");
-    std::fs::write(&file, &bytes).unwrap();
+    // Stores tell whole seconds.
+    let now = std::time::SystemTime::now();
+    let (later, long_ago) = (now + Duration::from_mins(1), now - Duration::from_hours(1));
+    let touch = |file: &str, time| {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+    };
+    touch(&file, later);
     assert_eq!(again(&[]), (1, 0, 0), "the file is newer");
+    touch(&file, long_ago);
     // An ETag that has the form of an MD5, and is another: older, but not equal.
     let small = world.file("t/small", b"new");
     world.run(&["cp", &small, &world.url("up/small"), "--verify", "false"]).well();
     world.file("t/small", b"old");
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
-    std::fs::File::options().write(true).open(&small).unwrap().set_modified(long_ago).unwrap();
+    touch(&small, long_ago);
     assert_eq!(again(&[]), (1, 1, 0));
     assert_eq!(world.cat("up/small"), "old");
 }
