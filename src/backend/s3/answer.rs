@@ -112,7 +112,15 @@ fn read_error(document: &[u8]) -> Told {
     let Some(parsed) =
         std::str::from_utf8(document).ok().and_then(|text| roxmltree::Document::parse(text).ok())
     else {
-        return Told::default();
+        // An object's name may hold characters that XML has no form for. Servers write them into errors all the same.
+        let text = String::from_utf8_lossy(document);
+        let of = |tag: &str| {
+            let (_, behind) = text.split_once(&format!("<{tag}>"))?;
+            behind.split_once('<').map(|(value, _)| value.to_owned())
+        };
+        let code = text.contains("<Error>").then(|| of("Code")).flatten();
+        let message = code.as_ref().and_then(|_| of("Message"));
+        return Told { code, message, region: None };
     };
     let of = |tag: &str| {
         let node = parsed.descendants().find(|node| node.tag_name().name() == tag)?;
@@ -312,6 +320,9 @@ mod tests {
             (Some("NoSuchKey"), Some("gone"))
         );
         assert_eq!(read_error(b"<html>"), Told::default());
+        let unformed =
+            b"<Error><Code>NoSuchKey</Code><Message>gone</Message><Key>a\x1b[31m</Key></Error>";
+        assert_eq!(read_error(unformed), told);
     }
 
     fn coded(status: u16, code: &str) -> ErrorKind {
