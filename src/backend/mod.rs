@@ -631,7 +631,6 @@ pub(crate) enum Next {
     /// What the service calls it.
     Token(String),
     /// Nowhere, although the service says that there is more.
-    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "made by the s3 backend"))]
     Missing,
 }
 
