@@ -163,6 +163,8 @@ def configuration(server: serving.Server, scheme: str, known: bool) -> dict[str,
         site["fs.AbstractFileSystem.oci.impl"] = "io.github.storescope.hadoop.StoreFs"
     else:
         site = core_site.s3(server, known)
+        # The class with bulk deletes, which the jar names for its own scheme (docs/HADOOP.md).
+        site["fs.s3.impl"] = "io.github.storescope.hadoop.BulkDeletingFileSystem"
     return {
         "core-site.xml": site,
         "contract-test-options.xml": {
