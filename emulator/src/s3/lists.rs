@@ -2,12 +2,14 @@
 //! ListObjects, both versions.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use super::objects::storage_class;
 use super::{Answer, Shared, error};
 use crate::storage::{ListQuery, Object as Stored, Page, after_all};
 
@@ -53,13 +55,26 @@ fn page(api: &Shared, bucket: &str, query: &ListQuery) -> S3Result<Page> {
     api.storage().list(&api.name(bucket), query).map_err(error)
 }
 
-fn contents(page: &Page, encoding: Option<&EncodingType>) -> Vec<Object> {
+/// The objects of a page; `restored` tells until when an archived one can be read.
+fn contents(
+    page: &Page,
+    encoding: Option<&EncodingType>,
+    restored: Option<SystemTime>,
+) -> Vec<Object> {
+    let status = |stored: &Stored| {
+        let until = stored.restored_until.filter(|until| restored.is_some_and(|now| *until > now));
+        Some(RestoreStatus {
+            is_restore_in_progress: Some(false),
+            restore_expiry_date: Some(until?.into()),
+        })
+    };
     let object = |(name, stored): &(String, std::sync::Arc<Stored>)| Object {
         e_tag: Some(ETag::Strong(stored.s3_etag())),
         key: Some(encoded(name, encoding)),
         last_modified: Some(stored.modified.into()),
         size: Some(stored.size as i64),
-        storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+        storage_class: Some(storage_class(&stored.storage_tier).to_owned().into()),
+        restore_status: status(stored),
         ..Default::default()
     };
     page.objects.iter().map(object).collect()
@@ -76,6 +91,8 @@ pub(super) fn list(
 ) -> Answer<ListObjectsOutput> {
     let input = request.input;
     let encoding = input.encoding_type.as_ref();
+    // The table allows one attribute only.
+    let restored = input.optional_object_attributes.as_ref().map(|_| api.now());
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let mut query = ListQuery {
         prefix: input.prefix.clone().unwrap_or_default(),
@@ -93,7 +110,7 @@ pub(super) fn list(
     let page = page(api, &input.bucket, &query)?;
     let last = page.objects.last().map(|(name, _)| name).max(page.prefixes.last());
     Ok(S3Response::new(ListObjectsOutput {
-        contents: Some(contents(&page, encoding)),
+        contents: Some(contents(&page, encoding, restored)),
         common_prefixes: Some(prefixes(&page, encoding)),
         is_truncated: Some(page.next.is_some()),
         next_marker: page.next.as_ref().and(last).map(|last| encoded(last, encoding)),
@@ -113,6 +130,8 @@ pub(super) fn list_v2(
 ) -> Answer<ListObjectsV2Output> {
     let input = request.input;
     let encoding = input.encoding_type.as_ref();
+    // The table allows one attribute only.
+    let restored = input.optional_object_attributes.as_ref().map(|_| api.now());
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let token = |token: String| {
         let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|name| String::from_utf8(name).ok());
@@ -133,7 +152,7 @@ pub(super) fn list_v2(
     let page = page(api, &input.bucket, &query)?;
     Ok(S3Response::new(ListObjectsV2Output {
         key_count: Some((page.objects.len() + page.prefixes.len()) as i32),
-        contents: Some(contents(&page, encoding)),
+        contents: Some(contents(&page, encoding, restored)),
         common_prefixes: Some(prefixes(&page, encoding)),
         is_truncated: Some(page.next.is_some()),
         next_continuation_token: page.next.map(|next| URL_SAFE_NO_PAD.encode(next)),

@@ -14,10 +14,13 @@
 //! RFC 2047 has it.
 #![allow(clippy::wildcard_imports, reason = "one input and one output an operation")]
 
+mod checksums;
+mod gate;
 mod lists;
 mod metadata;
 mod objects;
 mod presigned;
+mod tags;
 mod uploads;
 
 use std::collections::HashMap;
@@ -30,7 +33,9 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+};
 use http::{Method, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -56,6 +61,10 @@ use crate::service::{Broken, Exchange, Server, raw_target, too_many_requests};
 use crate::storage::Storage;
 use crate::target::{BucketName as Name, Target};
 
+/// The account that owns all buckets.
+const ACCOUNT: &str = "000000000000";
+/// Most bytes of a document.
+const MAX_DOCUMENT: u64 = 20 << 20;
 /// How far a request's date may be from the emulator's clock.
 const SKEW: Duration = Duration::from_mins(15);
 
@@ -158,6 +167,8 @@ struct TicketState {
     reused: bool,
     throttled: bool,
     plan: Mutex<Plan>,
+    /// The request's body, if it is a document.
+    document: Option<Bytes>,
     /// The request's body broke off.
     broken: AtomicBool,
 }
@@ -212,11 +223,21 @@ impl Exchange<'_> {
         &mut self,
         s3: &Service,
     ) -> Result<Result<Reply, ApiError>, Broken> {
+        let mut parts = self.parts.clone();
+        let document = if gate::has_document(&parts) {
+            match self.read_body(MAX_DOCUMENT).await? {
+                Ok(document) => Some(document),
+                Err(error) => return Ok(Err(error)),
+            }
+        } else {
+            None
+        };
         let ticket = Ticket(Arc::new(TicketState {
             target: raw_target(self.parts).to_owned(),
             reused: self.reused,
             throttled: self.throttled,
             plan: Mutex::default(),
+            document: document.clone(),
             broken: AtomicBool::new(false),
         }));
         let body = Tap {
@@ -225,10 +246,11 @@ impl Exchange<'_> {
             id: self.id,
             ticket: ticket.clone(),
         };
-        let mut parts = self.parts.clone();
         presigned::without_expiry(&mut parts, &s3.keys);
+        gate::take_headers_from_query(&mut parts);
         parts.extensions.insert(ticket.clone());
-        let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
+        let body = document.map_or_else(|| s3s::Body::http_body_unsync(body), s3s::Body::from);
+        let request = http::Request::from_parts(parts, body);
         let answered = s3.s3s.call(request).await;
         if ticket.0.broken.load(Ordering::Relaxed) {
             return Err(Broken("the request broke off"));
@@ -265,6 +287,10 @@ async fn reply(response: s3s::HttpResponse, method: &Method) -> Result<Reply, Br
         parts.headers.remove(CONTENT_LENGTH);
     }
     parts.headers.remove(TRANSFER_ENCODING);
+    // HeadObject knows no other status.
+    if parts.status == StatusCode::OK && parts.headers.contains_key(CONTENT_RANGE) {
+        reply.status = StatusCode::PARTIAL_CONTENT;
+    }
     reply.headers = parts.headers;
     Ok(reply)
 }
@@ -287,6 +313,15 @@ impl S3Access for Api {
         let method = cx.method().as_str().to_owned();
         if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
             self.0.check_faults(ticket, &method)?;
+        }
+        let ticket = cx.extensions_mut().get::<Ticket>().cloned();
+        let target = ticket.as_ref().map_or("", |ticket| &ticket.0.target);
+        gate::check(&operation, cx.headers(), target)?;
+        if cx.credentials().is_none() {
+            gate::check_unsigned(target)?;
+        }
+        if let Some(document) = ticket.as_ref().and_then(|ticket| ticket.0.document.as_ref()) {
+            gate::check_document(&operation, cx.headers(), document)?;
         }
         self.0.check_dialect(&operation, cx.headers())
     }
@@ -514,6 +549,19 @@ impl S3 for Api {
         request: S3Request<CreateBucketInput>,
     ) -> Answer<CreateBucketOutput> {
         let name = request.input.bucket;
+        let region = self.0.regions.get(&name).map_or(REGION, String::as_str);
+        let asked = request.input.create_bucket_configuration;
+        let asked = asked.as_ref().and_then(|asked| asked.location_constraint.as_ref());
+        if let Some(asked) = asked.filter(|asked| asked.as_str() != region) {
+            return Err(S3Error::with_message(
+                S3ErrorCode::IllegalLocationConstraintException,
+                format!(
+                    "The {} location constraint is incompatible for the region specific endpoint \
+                     this request was sent to.",
+                    asked.as_str()
+                ),
+            ));
+        }
         buckets::new_bucket(&name, COMPARTMENT, &Map::new(), self.0.now())
             .and_then(|bucket| self.0.storage().create_bucket(bucket))
             .map_err(error)?;
@@ -572,7 +620,28 @@ impl S3 for Api {
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        objects::copy(&self.0, request)
+        objects::copy(&self.0, request).await
+    }
+
+    async fn get_object_tagging(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> Answer<GetObjectTaggingOutput> {
+        tags::get(&self.0, request)
+    }
+
+    async fn put_object_tagging(
+        &self,
+        request: S3Request<PutObjectTaggingInput>,
+    ) -> Answer<PutObjectTaggingOutput> {
+        tags::put(&self.0, request)
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        request: S3Request<DeleteObjectTaggingInput>,
+    ) -> Answer<DeleteObjectTaggingOutput> {
+        tags::delete(&self.0, request)
     }
 
     async fn delete_object(
