@@ -81,6 +81,18 @@ pub(crate) struct Object<C = Content> {
     /// Content headers and `opc-meta-*`, as they came.
     #[serde(with = "header_list")]
     pub(crate) headers: Headers,
+    /// The parts of which it was made, in their order; none if it was put as a whole.
+    #[serde(default)]
+    pub(crate) parts: Vec<ObjectPart>,
+}
+
+/// What is known of a part of an object after the commit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ObjectPart {
+    pub(crate) number: u32,
+    pub(crate) size: u64,
+    /// As [`Object::checksums`].
+    pub(crate) checksums: Checksums,
 }
 
 /// Headers that are kept for their owner.
@@ -106,6 +118,7 @@ impl<C> Object<C> {
             archived: self.archived,
             restored_until: self.restored_until,
             headers: self.headers.clone(),
+            parts: self.parts.clone(),
         }
     }
 
