@@ -15,5 +15,9 @@ mod memory;
 mod records;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+mod s3_errors;
+#[cfg(feature = "s3")]
+mod s3_signatures;
 mod signatures;
 mod uploads;
