@@ -38,7 +38,6 @@ pub(super) fn get(
         storage_class: is_asked(ObjectAttributes::STORAGE_CLASS)
             .then(|| StorageClass::from_static(StorageClass::STANDARD)),
         last_modified: Some(stored.modified.into()),
-        version_id: api.versioning(&input.bucket)?.id(&stored).map(str::to_owned),
         ..Default::default()
     };
     let payload = Payload::from(document(&output)?);

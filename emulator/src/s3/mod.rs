@@ -21,7 +21,6 @@ mod metadata;
 mod objects;
 mod signature;
 mod uploads;
-mod versions;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -563,11 +562,8 @@ impl S3 for Api {
         &self,
         request: S3Request<GetBucketVersioningInput>,
     ) -> Answer<GetBucketVersioningOutput> {
-        let versioning = self.0.versioning(&request.input.bucket)?;
-        Ok(S3Response::new(GetBucketVersioningOutput {
-            status: versioning.status(),
-            ..Default::default()
-        }))
+        self.0.storage().bucket(&self.0.name(&request.input.bucket)).map_err(error)?;
+        Ok(S3Response::new(GetBucketVersioningOutput::default()))
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {

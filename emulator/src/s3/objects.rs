@@ -16,7 +16,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::documents::{self, detailed, invalid_argument};
-use super::versions::Versioning;
+use super::lists::NULL;
 use super::{Answer, Shared, Ticket, error, header_map, metadata, plan, set_checksums};
 use crate::actions::copied;
 use crate::intake::{Algorithm, Intake, Received};
@@ -35,15 +35,12 @@ pub(super) fn etag(stored: &Stored) -> ETag {
 }
 
 /// What GetObject and HeadObject tell of an object beside its content headers.
-fn described(stored: &Stored, headers: &HeaderMap, versioning: Versioning) -> S3Result<HeaderMap> {
+fn described(stored: &Stored, headers: &HeaderMap) -> S3Result<HeaderMap> {
     let mut told = header_map(&[
         ("accept-ranges", "bytes".to_owned()),
         ("etag", format!("\"{}\"", stored.s3_etag())),
         ("last-modified", httpdate::fmt_http_date(stored.modified)),
     ])?;
-    if let Some(version) = versioning.id(stored) {
-        told.extend(header_map(&[("x-amz-version-id", version.to_owned())])?);
-    }
     for (name, value) in &stored.headers {
         if let Some(key) = name.as_str().strip_prefix("opc-meta-") {
             let name = HeaderName::try_from(format!("x-amz-meta-{key}"));
@@ -90,23 +87,22 @@ fn find(
     Ok(stored)
 }
 
-/// An object, or the version of it that is named: its only one.
+/// An object, or the version of it that is named: its only one is the null version, and by the native API's id of it
+/// it is found, too.
 pub(super) fn find_version(
     api: &Shared,
     (bucket, key): (&str, &str),
     version: Option<&str>,
 ) -> S3Result<Arc<Stored>> {
-    let found = api.storage().get(&api.name(bucket), key).map_err(error);
-    let Some(version) = version else { return found };
-    let invalid = |why: &str| invalid_argument("versionId", Some(version), why.to_owned());
-    if version.is_empty() {
-        return Err(invalid("Version id cannot be the empty string"));
-    }
-    let versioning = api.versioning(bucket)?;
-    match found {
-        Ok(stored) if versioning.is_version(&stored, version) => Ok(stored),
-        _ if !versioning.may_be(version) => Err(invalid("Invalid version id specified")),
-        _ => Err(S3ErrorCode::NoSuchVersion.into()),
+    let found = api.storage().get(&api.name(bucket), key);
+    let invalid = |why: &str| invalid_argument("versionId", version, why.to_owned());
+    match (version, found) {
+        (None, found) => found.map_err(error),
+        (_, Err(failed)) if failed.code == "BucketNotFound" => Err(error(failed)),
+        (Some(""), _) => Err(invalid("Version id cannot be the empty string")),
+        (Some(NULL), found) => found.map_err(|_| S3ErrorCode::NoSuchVersion.into()),
+        (Some(version), Ok(stored)) if version == stored.version => Ok(stored),
+        _ => Err(invalid("Invalid version id specified")),
     }
 }
 
@@ -183,7 +179,7 @@ pub(super) fn get(api: &Shared, request: S3Request<GetObjectInput>) -> Answer<Ge
         cache_control: told(&input.response_cache_control, &CACHE_CONTROL),
         ..Default::default()
     });
-    response.headers = described(&stored, headers, api.versioning(&input.bucket)?)?;
+    response.headers = described(&stored, headers)?;
     response.extensions.insert(payload);
     Ok(response)
 }
@@ -201,7 +197,7 @@ pub(super) fn head(api: &Shared, request: S3Request<HeadObjectInput>) -> Answer<
         cache_control: kept(&stored, &CACHE_CONTROL),
         ..Default::default()
     });
-    response.headers = described(&stored, headers, api.versioning(&input.bucket)?)?;
+    response.headers = described(&stored, headers)?;
     Ok(response)
 }
 

@@ -103,6 +103,9 @@ impl S3 {
         let signed = names.join(";");
         let lines: Vec<_> = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
         let (raw, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut query: Vec<&str> = query.split('&').collect();
+        query.sort_unstable();
+        let query = query.join("&");
         let request =
             format!("{method}\n{raw}\n{query}\n{}\n{signed}\n{}", lines.concat(), find(HASH));
         let time = find("x-amz-date");
