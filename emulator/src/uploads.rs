@@ -319,6 +319,7 @@ pub(crate) fn assemble(
     let told = chosen.iter().map(|(number, part)| ObjectPart {
         number: *number,
         size: part.size,
+        md5: part.md5,
         checksums: part.checksums.clone(),
     });
     Ok(Object {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderMap;
 use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 
+use super::documents::detailed;
 use crate::intake::Algorithm;
 use crate::objects::text;
 use crate::storage::Upload;
@@ -111,10 +112,11 @@ pub(super) fn check_md5(headers: &HeaderMap, computed: &str) -> S3Result<()> {
         return Err(S3ErrorCode::InvalidDigest.into());
     }
     if sent != computed {
-        return Err(S3Error::with_message(
+        let error = S3Error::with_message(
             S3ErrorCode::BadDigest,
             "The Content-MD5 you specified did not match what we received.",
-        ));
+        );
+        return Err(detailed(error, &[("ExpectedDigest", sent), ("CalculatedDigest", computed)]));
     }
     Ok(())
 }

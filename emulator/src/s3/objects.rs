@@ -18,11 +18,13 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::checksums::{self, Sent};
+use super::documents::{self, detailed, invalid_argument};
+use super::lists::NULL;
 use super::tags::{self, TAGGING};
-use super::{Answer, Name, Shared, Ticket, error, header_map, metadata, plan, set_checksums};
+use super::{Answer, Shared, Ticket, error, header_map, metadata, plan, set_checksums};
 use crate::actions::copied;
 use crate::intake::{Algorithm, Intake, Received};
-use crate::objects::{KEPT, check_name, default_tier, new_object, text};
+use crate::objects::{KEPT, default_tier, new_object, text};
 use crate::reply::ApiError;
 use crate::storage::{Checksums, Condition, Headers, Object as Stored, matches};
 use crate::target::{Target, form_text};
@@ -246,14 +248,6 @@ pub(super) fn checksum_type(composite: bool) -> &'static str {
     if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT }
 }
 
-/// Of an object there is one version, which is the null version, too.
-pub(super) fn check_version(stored: &Stored, version: Option<&str>) -> S3Result<()> {
-    if version.is_some_and(|version| version != stored.version && version != "null") {
-        return Err(S3ErrorCode::NoSuchVersion.into());
-    }
-    Ok(())
-}
-
 /// Finds an object that is to be read and judges the conditions.
 fn find(
     api: &Shared,
@@ -261,10 +255,28 @@ fn find(
     version: Option<&str>,
     headers: &HeaderMap,
 ) -> S3Result<Arc<Stored>> {
-    let stored = api.storage().get(&api.name(bucket), key).map_err(error)?;
-    check_version(&stored, version)?;
+    let stored = find_version(api, (bucket, key), version)?;
     check_read(&stored, headers, "")?;
     Ok(stored)
+}
+
+/// An object, or the version of it that is named: its only one is the null version, and by the
+/// native API's id of it it is found, too.
+pub(super) fn find_version(
+    api: &Shared,
+    (bucket, key): (&str, &str),
+    version: Option<&str>,
+) -> S3Result<Arc<Stored>> {
+    let found = api.storage().get(&api.name(bucket), key);
+    let invalid = |why: &str| invalid_argument("versionId", version, why.to_owned());
+    match (version, found) {
+        (None, found) => found.map_err(error),
+        (_, Err(failed)) if failed.code == "BucketNotFound" => Err(error(failed)),
+        (Some(""), _) => Err(invalid("Version id cannot be the empty string")),
+        (Some(NULL), found) => found.map_err(|_| S3ErrorCode::NoSuchVersion.into()),
+        (Some(version), Ok(stored)) if version == stored.version => Ok(stored),
+        _ => Err(invalid("Invalid version id specified")),
+    }
 }
 
 /// A time as headers tell it.
@@ -278,21 +290,29 @@ pub(super) fn check_read(stored: &Stored, headers: &HeaderMap, prefix: &str) -> 
     let sent = |name: &str| text(headers, &format!("{prefix}{name}"));
     let date = |name| sent(name).and_then(|date| httpdate::parse_http_date(date).ok());
     let modified = whole_seconds(stored.modified);
-    let failed = || Err(S3ErrorCode::PreconditionFailed.into());
+    let failed = |condition: &str| {
+        let condition = format!("{prefix}{condition}");
+        Err(detailed(S3ErrorCode::PreconditionFailed.into(), &[("Condition", &condition)]))
+    };
     match sent("if-match") {
-        Some(wanted) if !stored.is_named_by(wanted) => return failed(),
-        None if date("if-unmodified-since").is_some_and(|date| modified > date) => return failed(),
+        Some(wanted) if !stored.is_named_by(wanted) => return failed("If-Match"),
+        None if date("if-unmodified-since").is_some_and(|date| modified > date) => {
+            return failed("If-Unmodified-Since");
+        }
         _ => {}
     }
     let unchanged = match sent("if-none-match") {
-        Some(known) => matches(known, &stored.s3_etag()) || matches(known, &stored.etag),
-        None => date("if-modified-since").is_some_and(|date| modified <= date),
+        Some(known) if matches(known, &stored.s3_etag()) || matches(known, &stored.etag) => {
+            Some("If-None-Match")
+        }
+        None if date("if-modified-since").is_some_and(|date| modified <= date) => {
+            Some("If-Modified-Since")
+        }
+        _ => None,
     };
-    if !unchanged {
-        return Ok(());
-    }
+    let Some(unchanged) = unchanged else { return Ok(()) };
     if !prefix.is_empty() {
-        return failed();
+        return failed(unchanged);
     }
     let mut error = S3Error::new(S3ErrorCode::NotModified);
     error.set_headers(header_map(&[("etag", format!("\"{}\"", stored.s3_etag()))])?);
@@ -408,7 +428,6 @@ pub(super) async fn put(
     mut request: S3Request<PutObjectInput>,
 ) -> Answer<PutObjectOutput> {
     let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
-    check_name(&key).map_err(error)?;
     metadata::check(&request.headers)?;
     let tier = tier(api, &bucket, &request.headers)?;
     let (condition, kept) = (condition(&request.headers)?, kept_headers(&request.headers)?);
@@ -449,7 +468,10 @@ pub(super) async fn receive<T>(
     let length = decoded.or(length.map(i64::unsigned_abs));
     let length = length.ok_or(S3ErrorCode::MissingContentLength)?;
     if length > MAX_BYTES {
-        return Err(S3ErrorCode::EntityTooLarge.into());
+        let sizes = [("ProposedSize", length), ("MaxSizeAllowed", MAX_BYTES)];
+        let sizes = sizes.map(|(name, size)| (name, size.to_string()));
+        let sizes = sizes.each_ref().map(|(name, size)| (*name, size.as_str()));
+        return Err(detailed(S3ErrorCode::EntityTooLarge.into(), &sizes));
     }
     let sent = Sent::of(headers)?;
     let is_wanted = |algorithm: &Algorithm| {
@@ -531,8 +553,13 @@ pub(super) fn copy_source(headers: &HeaderMap) -> S3Result<(String, String, Opti
 /// The object that a copy reads.
 pub(super) fn source(api: &Shared, headers: &HeaderMap) -> S3Result<Arc<Stored>> {
     let (bucket, key, version) = copy_source(headers)?;
-    let stored = api.storage().get(&api.name(&bucket), &key).map_err(error)?;
-    check_version(&stored, version.as_deref())?;
+    // What is not there is the source, not what the request's target names.
+    let missing = |failed: S3Error| {
+        let is_bucket = *failed.code() == S3ErrorCode::NoSuchBucket;
+        let name = if is_bucket { ("BucketName", &*bucket) } else { ("Key", &*key) };
+        detailed(failed, &[name])
+    };
+    let stored = find_version(api, (&bucket, &key), version.as_deref()).map_err(missing)?;
     check_read(&stored, headers, "x-amz-copy-source-")?;
     if stored.is_archived(api.now()) {
         return Err(S3ErrorCode::InvalidObjectState.into());
@@ -545,7 +572,6 @@ pub(super) async fn copy(
     request: S3Request<CopyObjectInput>,
 ) -> Answer<CopyObjectOutput> {
     let (input, headers) = (&request.input, &request.headers);
-    check_name(&input.key).map_err(error)?;
     metadata::check(headers)?;
     let found = source(api, headers)?;
     if found.size > MAX_BYTES {
@@ -651,10 +677,9 @@ impl Expected<'_> {
         Ok(())
     }
 
-    fn is_other_version(&self, stored: Option<&Stored>) -> bool {
-        self.version.is_some_and(|version| {
-            version != "null" && stored.is_none_or(|stored| stored.version != version)
-        })
+    /// Whether another came since the one that is named was found.
+    fn is_other_version(&self, stored: &Stored) -> bool {
+        self.version.is_some_and(|version| version != NULL && version != stored.version)
     }
 }
 
@@ -663,26 +688,24 @@ pub(super) fn delete(
     api: &Shared,
     request: S3Request<DeleteObjectInput>,
 ) -> Answer<DeleteObjectOutput> {
-    let (input, name) = (&request.input, api.name(&request.input.bucket));
+    let (input, place) = (&request.input, (&*request.input.bucket, &*request.input.key));
     let expected = Expected {
         etag: text(&request.headers, "if-match"),
         size: input.if_match_size,
         modified: input.if_match_last_modified_time.clone(),
         version: input.version_id.as_deref(),
     };
-    api.storage().bucket(&name).map_err(error)?;
-    let found = api.storage().get(&name, &input.key).ok();
-    if expected.is_other_version(found.as_deref()) {
-        return Err(S3Error::with_message(
-            S3ErrorCode::InvalidArgument,
-            "Invalid version id specified",
-        ));
-    }
-    match api.storage().delete(&name, &input.key, |stored| expected.check(stored)) {
-        Err(failed) if failed.code != "ObjectNotFound" || expected.etag.is_some() => {
-            Err(error(failed))
-        }
-        _ => Ok(S3Response::new(DeleteObjectOutput::default())),
+    let is_deleted = |failed: &S3Error| match *failed.code() {
+        S3ErrorCode::NoSuchVersion => true,
+        S3ErrorCode::NoSuchKey => expected.etag.is_none(),
+        _ => false,
+    };
+    match delete_one(api, place, &expected) {
+        Err(failed) if !is_deleted(&failed) => Err(failed),
+        _ => Ok(S3Response::new(DeleteObjectOutput {
+            version_id: input.version_id.clone(),
+            ..Default::default()
+        })),
     }
 }
 
@@ -690,21 +713,25 @@ pub(super) fn delete_many(
     api: &Shared,
     request: S3Request<DeleteObjectsInput>,
 ) -> Answer<DeleteObjectsOutput> {
-    let name = api.name(&request.input.bucket);
-    api.storage().bucket(&name).map_err(error)?;
-    let Delete { objects, quiet } = request.input.delete;
+    let DeleteObjectsInput { bucket, delete: Delete { objects, quiet }, .. } = request.input;
+    api.storage().bucket(&api.name(&bucket)).map_err(error)?;
     if objects.is_empty() || objects.len() > MAX_KEYS {
         return Err(S3ErrorCode::MalformedXML.into());
     }
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in objects {
-        match delete_one(api, &name, &object) {
-            Err(failed) => errors.push(Error {
-                code: Some(failed.code().as_str().to_owned()),
-                key: Some(object.key),
-                message: failed.message().map(str::to_owned),
-                version_id: object.version_id,
-            }),
+        let expected = Expected {
+            etag: object.e_tag.as_ref().map(ETag::value),
+            size: object.size,
+            modified: object.last_modified_time.clone(),
+            version: object.version_id.as_deref(),
+        };
+        let done = delete_one(api, (&bucket, &object.key), &expected);
+        match done.or_else(|failed| match failed.code() {
+            S3ErrorCode::NoSuchKey => Ok(()),
+            _ => Err(failed),
+        }) {
+            Err(failed) => errors.push(refused(object, &failed)),
             Ok(()) => deleted.push(DeletedObject {
                 key: Some(object.key),
                 version_id: object.version_id,
@@ -719,19 +746,32 @@ pub(super) fn delete_many(
     }))
 }
 
-fn delete_one(api: &Shared, name: &Name, object: &ObjectIdentifier) -> S3Result<()> {
-    let expected = Expected {
-        etag: object.e_tag.as_ref().map(ETag::value),
-        size: object.size,
-        modified: object.last_modified_time.clone(),
-        version: object.version_id.as_deref(),
-    };
-    let found = api.storage().get(name, &object.key).ok();
-    if expected.is_other_version(found.as_deref()) {
-        return Err(S3ErrorCode::NoSuchVersion.into());
+/// Deletes an object, or the version of it that is named, if it is there and as it is expected.
+fn delete_one(api: &Shared, (bucket, key): (&str, &str), expected: &Expected<'_>) -> S3Result<()> {
+    let name = api.name(bucket);
+    api.storage().bucket(&name).map_err(error)?;
+    if expected.version.is_some() {
+        find_version(api, (bucket, key), expected.version)?;
     }
-    match api.storage().delete(name, &object.key, |stored| expected.check(stored)) {
-        Err(failed) if failed.code != "ObjectNotFound" => Err(error(failed)),
-        _ => Ok(()),
+    let deleted = api.storage().delete(&name, key, |stored| {
+        if expected.is_other_version(stored) {
+            return Err(ApiError::object_not_found(bucket, key));
+        }
+        expected.check(stored)
+    });
+    deleted.map(|_| ()).map_err(error)
+}
+
+/// One of many that was not deleted. Here a version that cannot be one is one that is not there.
+fn refused(object: ObjectIdentifier, failed: &S3Error) -> Error {
+    let code = match failed.code() {
+        S3ErrorCode::InvalidArgument => &S3ErrorCode::NoSuchVersion,
+        other => other,
+    };
+    Error {
+        code: Some(code.as_str().to_owned()),
+        key: Some(object.key),
+        message: documents::message(code.as_str()).or(failed.message()).map(str::to_owned),
+        version_id: object.version_id,
     }
 }

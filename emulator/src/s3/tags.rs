@@ -5,7 +5,7 @@ use http::header::{HeaderName, HeaderValue};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::objects::check_version;
+use super::objects::find_version;
 use super::{Answer, Shared, error, gate};
 use crate::storage::{Headers, Object as Stored};
 use crate::target::Target;
@@ -85,8 +85,7 @@ pub(super) fn get(
     request: S3Request<GetObjectTaggingInput>,
 ) -> Answer<GetObjectTaggingOutput> {
     let input = request.input;
-    let stored = api.storage().get(&api.name(&input.bucket), &input.key).map_err(error)?;
-    check_version(&stored, input.version_id.as_deref())?;
+    let stored = find_version(api, (&input.bucket, &input.key), input.version_id.as_deref())?;
     let tags = of(&stored.headers).into_iter();
     let tag_set = tags.map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect();
     Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: None }))
@@ -125,8 +124,7 @@ fn set(
     tags: Option<HeaderValue>,
 ) -> S3Result<()> {
     let name = api.name(bucket);
-    let stored = api.storage().get(&name, key).map_err(error)?;
-    check_version(&stored, version)?;
+    find_version(api, (bucket, key), version)?;
     let edit = |object: &mut Stored| {
         object.headers.retain(|(name, _)| *name != TAGGING);
         object.headers.extend(tags.map(|tags| (TAGGING, tags)));
@@ -148,7 +146,7 @@ mod tests {
             (form.to_str().unwrap().to_owned(), of(&headers))
         };
         let (form, tags) = told("a=1&b+c=d%2Fe&f=");
-        assert_eq!(form, "a=1&b%20c=d/e&f=");
+        assert_eq!(form, "a=1&b+c=d/e&f=");
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(tags, [pair("a", "1"), pair("b c", "d/e"), pair("f", "")]);
         assert_eq!(kept("").unwrap(), None);
