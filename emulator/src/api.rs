@@ -65,6 +65,11 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    #[cfg(feature = "s3")]
+    pub(crate) fn header(name: &str) -> Refused {
+        Refused { place: Place::Header, name: name.to_owned() }
+    }
+
     /// In the words of S3.
     pub(crate) fn message(&self) -> String {
         let what = match self.place {

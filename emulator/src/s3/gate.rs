@@ -14,6 +14,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::ACCOUNT;
 use super::checksums;
+use super::documents::detailed;
 use crate::api::{NOT_IMPLEMENTED, Place, Refused, Table};
 use crate::objects::text;
 use crate::service::raw_target;
@@ -56,12 +57,13 @@ pub(super) fn take_headers_from_query(parts: &mut Parts) {
 /// Refuses by its name what is not implemented.
 pub(super) fn check(operation: &str, headers: &HeaderMap, target: &str) -> S3Result<()> {
     TABLE.check_operation(operation).map_err(not_implemented)?;
-    TABLE.check_headers(operation, headers, PREFIX).map_err(not_implemented)?;
+    // First, as an operation that came after `s3s` is taken for another by a parameter.
     for (name, value) in Target::parse(target).pairs() {
         if header_of(name).is_none() {
             TABLE.check(Place::Query, name, operation, value).map_err(not_implemented)?;
         }
     }
+    TABLE.check_headers(operation, headers, PREFIX).map_err(not_implemented)?;
     check_owners(headers)?;
     match text(headers, "x-amz-security-token") {
         None => Ok(()),
@@ -102,11 +104,25 @@ fn check_owners(headers: &HeaderMap) -> S3Result<()> {
 pub(super) fn not_implemented(refused: Refused) -> S3Error {
     let message = format!("{}: {}", refused.message(), refused.name);
     let mut error = S3Error::with_message(S3ErrorCode::NotImplemented, message);
-    let mut headers = HeaderMap::new();
-    headers.insert(NOT_IMPLEMENTED, refused.value());
-    headers.insert("content-type", HeaderValue::from_static("application/xml"));
-    error.set_headers(headers);
-    error
+    error.set_headers(HeaderMap::from_iter([(NOT_IMPLEMENTED, refused.value())]));
+    let element = match refused.place {
+        Place::Operation => "Operation",
+        Place::Header => "Header",
+        Place::Query => "ArgumentName",
+        Place::Body => "Element",
+    };
+    detailed(error, &[(element, &refused.name)])
+}
+
+/// The error of a request that is no operation that `s3s` knows.
+pub(super) fn unknown(asked: &Parts) -> S3Error {
+    let target = Target::parse(raw_target(asked));
+    let parameter = target.pairs().map(|(name, _)| name).find(|name| *name != "x-id");
+    let name = match parameter {
+        Some(parameter) => format!("{} ?{parameter}", asked.method),
+        None => asked.method.to_string(),
+    };
+    not_implemented(Refused { place: Place::Operation, name })
 }
 
 /// Whether a request has a document as its body: all POSTs but forms, and PUTs that put no bytes.

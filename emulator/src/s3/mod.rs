@@ -182,6 +182,8 @@ struct TicketState {
     plan: Mutex<Plan>,
     /// The request's body, if it is a document.
     document: Option<Bytes>,
+    /// It is an operation that the service knows.
+    known: AtomicBool,
     /// The request's body broke off.
     broken: AtomicBool,
 }
@@ -255,6 +257,7 @@ impl Exchange<'_> {
             throttled: self.throttled,
             plan: Mutex::default(),
             document: document.clone(),
+            known: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         }));
         let body = Tap {
@@ -278,6 +281,10 @@ impl Exchange<'_> {
         let Ok(response) = answered else {
             return Err(Broken("the S3 service failed"));
         };
+        let is_known = ticket.0.known.load(Ordering::Relaxed);
+        if response.status() == StatusCode::NOT_IMPLEMENTED && !is_known {
+            return self.refuse_by_s3(gate::unknown(self.parts)).await;
+        }
         let reply = reply(response, self.parts, &self.ids).await?;
         self.refuse(reply).await.map(Ok)
     }
@@ -326,6 +333,9 @@ impl S3Access for Api {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let bucket = cx.s3_path().get_bucket_name().map(str::to_owned);
         let operation = cx.s3_op().name().to_owned();
+        if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
+            ticket.0.known.store(true, Ordering::Relaxed);
+        }
         match cx.extensions_mut().get::<Claim>() {
             Some(claim) => self.0.check_region(bucket.as_deref(), &operation, claim)?,
             None => self.0.check_public(bucket.as_deref(), &operation)?,

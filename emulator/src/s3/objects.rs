@@ -21,8 +21,9 @@ use super::checksums::{self, Sent};
 use super::documents::{self, detailed, invalid_argument};
 use super::lists::NULL;
 use super::tags::{self, TAGGING};
-use super::{Answer, Shared, Ticket, error, header_map, metadata, plan, set_checksums};
+use super::{Answer, Shared, Ticket, error, gate, header_map, metadata, plan, set_checksums};
 use crate::actions::copied;
+use crate::api::Refused;
 use crate::intake::{Algorithm, Intake, Received};
 use crate::objects::{KEPT, default_tier, new_object, text};
 use crate::reply::ApiError;
@@ -389,7 +390,7 @@ fn told_again(headers: &HeaderMap) -> S3Result<Headers> {
     let redirect = text(headers, "x-amz-website-redirect-location");
     let is_place = |to: &str| ["/", "http://", "https://"].iter().any(|p| to.starts_with(p));
     if redirect.is_some_and(|to| !is_place(to)) {
-        return Err(super::gate::bad_request(
+        return Err(gate::bad_request(
             "InvalidRedirectLocation",
             "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
         ));
@@ -406,12 +407,14 @@ pub(super) fn encryption(headers: &Headers) -> Option<ServerSideEncryption> {
 
 /// What a write asks for.
 pub(super) fn condition(headers: &HeaderMap) -> S3Result<Condition> {
-    let absent = match text(headers, "if-none-match") {
-        None => false,
-        Some("*") => true,
-        Some(_) => return Err(S3ErrorCode::NotImplemented.into()),
-    };
-    Ok(Condition { if_match: text(headers, "if-match").map(str::to_owned), absent })
+    let (known, other) = (text(headers, "if-match"), text(headers, "if-none-match"));
+    let refuse = |name: &str| Err(gate::not_implemented(Refused::header(name)));
+    match (known, other) {
+        (Some(_), Some(_)) => refuse("if-match,if-none-match"),
+        (Some("*"), _) => refuse("if-match"),
+        (_, Some(other)) if other != "*" => refuse("if-none-match"),
+        _ => Ok(Condition { if_match: known.map(str::to_owned), absent: other.is_some() }),
+    }
 }
 
 /// The error of a conditional write; of an object that is not there, no ETag can match.
