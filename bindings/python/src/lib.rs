@@ -27,6 +27,7 @@ mod process;
 mod reader;
 mod scope;
 mod store;
+mod surroundings;
 mod writer;
 
 #[pyo3::pymodule]
@@ -47,6 +48,8 @@ mod _storescope {
     use crate::scope::{Scope, Snapshot};
     #[pymodule_export]
     use crate::store::{Store, create_bucket, delete_bucket, list_buckets};
+    #[pymodule_export]
+    use crate::surroundings::_surroundings;
     #[pymodule_export]
     use crate::writer::Writer;
 
