@@ -45,7 +45,7 @@ mod _storescope {
     #[pymodule_export]
     use crate::reader::{RangesRead, Reader};
     #[pymodule_export]
-    use crate::scope::{Scope, Snapshot};
+    use crate::scope::{_unrecorded, Scope, Snapshot};
     #[pymodule_export]
     use crate::store::{Store, create_bucket, delete_bucket, list_buckets};
     #[pymodule_export]
