@@ -46,7 +46,7 @@ mod _storescope {
     #[pymodule_export]
     use crate::scope::{Scope, Snapshot};
     #[pymodule_export]
-    use crate::store::{Store, create_bucket, delete_bucket, list_buckets};
+    use crate::store::{_redacted, Store, create_bucket, delete_bucket, list_buckets};
     #[pymodule_export]
     use crate::writer::Writer;
 
