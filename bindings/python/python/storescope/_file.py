@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer as BufferLike
 
-    from ._storescope import Reader, Store, Writer
+    from ._storescope import ObjectMeta, Reader, Store, Writer
 
 
-# Bytes read at once where lines are read.
+# Bytes read at once where lines are read, or small pieces one after the other.
 _LINES = 64 << 10
+# Bytes taken at once of a file that is written as an object.
+_PIECE = 8 << 20
 
 
 class ObjectReader(io.RawIOBase):
@@ -30,8 +32,9 @@ class ObjectReader(io.RawIOBase):
         self.name: str = reader.url
         self.mode = "rb"
         self._place = 0
-        # What was read to find the ends of lines, and where it begins.
+        # A piece that was read to be cut, and where it begins; where the last read ended.
         self._line_at, self._line = 0, b""
+        self._after = -1
 
     def readable(self) -> bool:
         return True
@@ -55,21 +58,32 @@ class ObjectReader(io.RawIOBase):
         self._place = start + offset
         return self._place
 
+    def write(self, data: Any, /) -> int:
+        raise io.UnsupportedOperation("not writable")
+
     def readinto(self, buffer: Any, /) -> int:
         self._check()
-        filled = self.reader.read_into(self._place, buffer)
+        size = memoryview(buffer).nbytes
+        if self._goes_on(size):
+            data = self._cut(size)
+            memoryview(buffer).cast("B")[: len(data)] = data
+            filled = len(data)
+        else:
+            filled = self._into(buffer)
         self._place += filled
+        self._after = self._place
         return filled
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._check()
         if size is None or size < 0:
             return self.readall()
-        left = self.reader.size - self._place
-        if size == 0 or left <= 0:
+        size = min(size, self.reader.size - self._place)
+        if size <= 0:
             return b""
-        data = bytes(self.reader.read_at(self._place, self._place + min(size, left)))
+        data = self._cut(size) if self._goes_on(size) else self._bytes(self._place, self._place + size)
         self._place += len(data)
+        self._after = self._place
         return data
 
     def readall(self) -> bytes:
@@ -79,10 +93,8 @@ class ObjectReader(io.RawIOBase):
         self._check()
         line = b""
         while size is None or size < 0 or len(line) < size:
-            if not self._line_at <= self._place < self._line_at + len(self._line):
-                self._line_at, self._line = self._place, self._peek()
-                if not self._line:
-                    break
+            if not self._fill(self._place):
+                break
             start = self._place - self._line_at
             end = self._line.find(b"\n", start) + 1 or len(self._line)
             if size is not None and size >= 0:
@@ -93,9 +105,37 @@ class ObjectReader(io.RawIOBase):
                 break
         return line
 
-    def _peek(self) -> bytes:
-        left = self.reader.size - self._place
-        return bytes(self.reader.read_at(self._place, self._place + min(left, _LINES))) if left > 0 else b""
+    def _bytes(self, start: int, stop: int) -> bytes:
+        return bytes(self.reader.read_at(start, stop))
+
+    def _into(self, buffer: Any) -> int:
+        return self.reader.read_into(self._place, buffer)
+
+    def _goes_on(self, size: int) -> bool:
+        """Whether a read is cut from a larger piece: one of small ones in a row, as a TextIOWrapper's, or of a small file."""
+        if not 0 < size < _LINES:
+            return False
+        return self._place == self._after or self._holds(self._place) or self.reader.size <= _LINES
+
+    def _cut(self, size: int) -> bytes:
+        """Bytes from the place on, of larger pieces; fewer only at the end."""
+        data = b""
+        while len(data) < size and self._fill(self._place + len(data)):
+            start = self._place + len(data) - self._line_at
+            data += self._line[start : start + size - len(data)]
+        return data
+
+    def _holds(self, place: int) -> bool:
+        return self._line_at <= place < self._line_at + len(self._line)
+
+    def _fill(self, place: int) -> bool:
+        """Reads the piece that begins there, or all of a small file, unless it is there; whether there is any."""
+        if not self._holds(place):
+            size = self.reader.size
+            start = 0 if size <= _LINES else place
+            end = min(start + _LINES, size)
+            self._line_at, self._line = start, self._bytes(start, end) if place < end else b""
+        return self._holds(place)
 
     def close(self) -> None:
         if not self.closed:
@@ -122,6 +162,9 @@ class ObjectWriter(io.RawIOBase):
 
     def writable(self) -> bool:
         return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        raise io.UnsupportedOperation("not readable")
 
     def tell(self) -> int:
         return self.writer.tell()
@@ -284,6 +327,14 @@ class TextWriter(io.TextIOWrapper):
         except BaseException:
             self.abort()
             raise
+
+
+def _write_from(writer: Writer, file: Any) -> ObjectMeta | None:
+    """Writes what a binary file gives, from where it stands to its end."""
+    with writer:
+        for piece in iter(lambda: file.read(_PIECE), b""):
+            writer.write(piece)
+        return writer.close()
 
 
 def _open(store: Store, key: str, mode: str, **options: Any) -> ObjectReader | ObjectWriter:
