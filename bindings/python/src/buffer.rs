@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bytes between Rust and Python, without a copy where that can be.
 
+use crate::ending::Inside;
 use bytes::Bytes;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -111,6 +112,7 @@ pub(crate) fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())));
     }
+    let _inside = Inside::enter(data.py())?;
     let builtins = data.py().import("builtins")?;
     let view = builtins.call_method1("memoryview", (data,))?;
     let copy = builtins.call_method1("bytes", (view,))?.cast_into::<PyBytes>()?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Scopes and their snapshots: where the time went.
 
+use crate::ending::{Inside, refuse};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -37,9 +38,11 @@ impl Scope {
     }
 }
 
-/// The scope of the context that runs here.
+/// The scope of the context that runs here, for a call that begins.
 pub(crate) fn current(py: Python<'_>) -> PyResult<Option<timing::Scope>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    refuse(py)?;
+    let _inside = Inside::enter(py)?;
     let current = CURRENT.import(py, "storescope._profile", "_CURRENT")?.call_method0("get")?;
     if current.is_none() {
         return Ok(None);

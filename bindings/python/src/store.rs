@@ -3,6 +3,7 @@
 
 use crate::awaitable::{awaitable, awaitable_of};
 use crate::buffer::{Buffer, bytes_of, shared};
+use crate::ending::Inside;
 use crate::error::raised;
 use crate::listing::{Entries, Listing, entry_of};
 use crate::meta::ObjectMeta;
@@ -461,12 +462,14 @@ impl Store {
         mode: &str,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = Inside::enter(slf.py())?;
         let file = slf.py().import("storescope._file")?;
         file.call_method("_open", (slf, key, mode), options)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let (py, this) = (slf.py(), slf.get());
+        let _inside = Inside::enter(py)?;
         let open = py.import("storescope._pickle")?.getattr("_open_store")?;
         let given = this.given.as_ref().map(|given| given.clone_ref(py));
         (open, (this.url(), given)).into_pyobject(py)

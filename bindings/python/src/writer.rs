@@ -23,6 +23,11 @@ pub(crate) struct Writer {
 pub(crate) struct OpenWriter(Mutex<State>);
 
 impl OpenWriter {
+    /// Whether a thread waits with it.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(*locked(&self.0), State::Busy)
+    }
+
     /// The writer, if it is open and nobody is at it.
     pub(crate) fn take(&self) -> Option<storescope::Writer> {
         match std::mem::replace(&mut *locked(&self.0), State::Closed) {
