@@ -2,7 +2,7 @@
 //! Calls as awaitables of asyncio.
 
 use crate::dispatch::{Call, Dispatcher, Held};
-use crate::ending::{self, Inside, refuse};
+use crate::ending::{self, Inside};
 use crate::error::raised;
 use crate::log;
 use crate::process::Process;
@@ -18,8 +18,11 @@ pub(crate) fn awaitable<T: Send + 'static>(
 ) -> PyResult<Bound<'_, PyAny>> {
     static GET_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static CANCELLING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    refuse(py)?;
+    if ending::has_begun() {
+        return refused(py);
+    }
     let _inside = Inside::enter(py)?;
+    REFUSED.import(py, "storescope._calls", "REFUSED")?;
     let process = Process::current(py)?;
     log::refresh(py)?;
     let dispatcher = process.dispatcher(py)?;
@@ -35,6 +38,16 @@ pub(crate) fn awaitable<T: Send + 'static>(
     let cancel = cancelling.call1((Task(task.abort_handle()),))?;
     future.call_method1("add_done_callback", (cancel,))?;
     Ok(future)
+}
+
+/// What is awaited instead, once the interpreter ends.
+static REFUSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn refused(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    match REFUSED.get(py) {
+        Some(refused) if !ending::is_ended_here() => Ok(refused.clone_ref(py).into_bound(py)),
+        _ => Err(ending::refusal(py)),
+    }
 }
 
 /// The same for a call of the crate, whose error becomes Python's.
@@ -83,8 +96,8 @@ fn told(py: Python<'_>, waits: Held, value: Py<PyAny>, failed: bool) -> PyResult
 fn dropped(py: Python<'_>, waits: Held) -> PyResult<Option<Call>> {
     static GIVE_UP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let give_up = GIVE_UP.import(py, "storescope._calls", "give_up")?.clone().unbind();
-    let (message, seconds) = ending::of_dropped();
-    Ok(Some((give_up, (waits.take(), message, seconds).into_pyobject(py)?.unbind())))
+    let arguments = (waits.take(), ending::has_begun());
+    Ok(Some((give_up, arguments.into_pyobject(py)?.unbind())))
 }
 
 /// A call under way, whose future may be cancelled.

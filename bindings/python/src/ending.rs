@@ -2,9 +2,9 @@
 //! The interpreter's end, for threads that Python does not wait for.
 //!
 //! Once Python finalizes, CPython before 3.14 ends any other thread that takes the GIL by `pthread_exit`, which unwinds the
-//! thread's stack. Where a Rust frame lies beneath Python code on that stack, the process aborts. PyO3 covers the two
-//! functions by which a thread attaches; Python code that was called from Rust gives the GIL up and takes it again, too.
-//! Three rules keep every frame of this crate away from that:
+//! thread's stack. A Rust frame on it ends the process: by an abort, or, where the library brings an unwinder of its own
+//! (as zig links the wheels that are given out), by a segmentation fault, which PyO3's guards for the two functions that
+//! attach a thread do not prevent either. Three rules keep every frame of this crate away from that:
 //!
 //! 1. What runs Python code, or may, holds an [`Inside`]. The end waits until no thread does.
 //! 2. What frees the GIL does it by [`detached`]. After the end a thread does not come back from there.
@@ -22,21 +22,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-const MESSAGE: &str = "storescope: the interpreter is ending";
-
 /// How long the end waits for threads that need nothing but the processor and the GIL. A limit only so that Python code
 /// which blocks where none is expected does not keep the process alive for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a loop of asyncio is not told of the end. Most processes are gone by then, and have not said that a task
-/// failed; where a handler of `atexit` waits for that loop, it does so no longer.
-const SILENCE: Duration = Duration::from_secs(1);
-
 /// The interpreter is ending: calls are refused. It is set with the GIL held.
 static ENDING: AtomicBool = AtomicBool::new(false);
-
-/// Since when.
-static SINCE: OnceLock<Instant> = OnceLock::new();
 
 /// No thread but the one that ends the interpreter runs Python code from here any more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -58,7 +49,6 @@ thread_local! {
 /// Begins the end, with the GIL held.
 pub(crate) fn begin(_: Python<'_>) {
     ENDED_BY.get_or_init(|| thread::current().id());
-    SINCE.get_or_init(Instant::now);
     ENDING.store(true, SeqCst);
 }
 
@@ -98,29 +88,12 @@ pub(crate) fn refuse(py: Python<'_>) -> PyResult<()> {
 }
 
 /// What ends a thread without a word; not where it would end a loop of asyncio, nor where the interpreter is ended.
-fn refusal(py: Python<'_>) -> PyErr {
-    if !is_ended_here() {
-        if !runs_a_loop(py).unwrap_or(false) {
-            return PySystemExit::new_err(());
-        }
-        // Not by `detached`: where the interpreter is still there afterwards, it comes back. Where it is not, PyO3 sees to it.
-        let silence = silence();
-        py.detach(|| thread::sleep(silence));
-    }
-    PyRuntimeError::new_err(MESSAGE)
-}
-
-/// What is said of a call that was dropped, and in how many seconds.
-pub(crate) fn of_dropped() -> (&'static str, f64) {
-    if has_begun() {
-        (MESSAGE, silence().as_secs_f64())
+pub(crate) fn refusal(py: Python<'_>) -> PyErr {
+    if is_ended_here() || runs_a_loop(py).unwrap_or(false) {
+        PyRuntimeError::new_err("storescope: the interpreter is ending")
     } else {
-        ("storescope: the call ended without an answer", 0.0)
+        PySystemExit::new_err(())
     }
-}
-
-fn silence() -> Duration {
-    SINCE.get().map_or(Duration::ZERO, |since| SILENCE.saturating_sub(since.elapsed()))
 }
 
 /// No Python code runs for it: the thread may be one that would not come back.
@@ -130,7 +103,8 @@ fn runs_a_loop(py: Python<'_>) -> PyResult<bool> {
     Ok(!events.call_method0("_get_running_loop")?.is_none())
 }
 
-fn is_ended_here() -> bool {
+/// Whether this is the thread that ends the interpreter.
+pub(crate) fn is_ended_here() -> bool {
     ENDED_BY.get() == Some(&thread::current().id())
 }
 
@@ -182,8 +156,9 @@ impl Drop for Inside {
 
 /// Runs `wait` without the GIL. After the end the thread does not come back.
 pub(crate) fn detached<T: Send>(py: Python<'_>, wait: impl FnOnce() -> T + Send) -> T {
-    let _back = Back(DEPTH.replace(0));
-    if _back.0 > 0 {
+    let depth = DEPTH.replace(0);
+    let _back = Back(depth);
+    if depth > 0 {
         INSIDE.fetch_sub(1, SeqCst);
     }
     py.detach(|| {

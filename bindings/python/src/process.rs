@@ -51,10 +51,10 @@ pub(crate) struct Process {
 impl Process {
     /// This process's own, made when first asked for.
     pub(crate) fn current(py: Python<'_>) -> PyResult<&'static Process> {
-        refuse(py)?;
         if let Some(process) = Process::running() {
             return Ok(process);
         }
+        refuse(py)?;
         // Nobody else makes one meanwhile: the GIL is held until it stands there.
         let process = Box::leak(Box::new(Process::start()?));
         CURRENT.store(process, SeqCst);

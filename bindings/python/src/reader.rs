@@ -198,6 +198,7 @@ impl Reader {
         ranges: Vec<(u64, u64)>,
         on_part: Py<PyAny>,
     ) -> PyResult<RangesRead> {
+        ending::refuse(py)?;
         let (reader, process) = (self.reader(py)?, Process::current(py)?);
         log::refresh(py)?;
         let dispatcher = process.dispatcher(py)?;

@@ -8,11 +8,12 @@ them is at it, Python stops that thread, which it cannot do with native code ben
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 
 class Calls(Protocol):
@@ -28,6 +29,36 @@ class Task(Protocol):
     """A call under way."""
 
     def cancel(self) -> None: ...
+
+
+_ENDING = "storescope: the interpreter is ending"
+
+
+class _Refused:
+    """What a loop of asyncio awaits instead of a call, once the interpreter ends."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        import asyncio
+
+        yield from asyncio.sleep(_silence()).__await__()
+        raise RuntimeError(_ENDING)
+
+
+REFUSED = _Refused()
+
+# Loops on other threads are not told of the end at once: most processes are gone by then, and have not said that a task
+# failed. Where a handler of `atexit` waits for such a loop, it does so no longer than that.
+_SILENCE = 1.0
+_silent_until: float | None = None
+
+
+def _silence() -> float:
+    """The seconds that are left of it."""
+    global _silent_until
+    now = time.monotonic()
+    if _silent_until is None:
+        _silent_until = now + _SILENCE
+    return max(_silent_until - now, 0.0)
 
 
 def run(calls: Calls) -> None:
@@ -50,14 +81,14 @@ def tell(waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]], value: A
         event_loop.call_soon_threadsafe(_settle, future, value, failed)
 
 
-def give_up(waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]], message: str, seconds: float) -> None:
-    """End a future whose call was dropped, after so many seconds."""
+def give_up(waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[Any]], ending: bool) -> None:
+    """End a future whose call was dropped."""
     event_loop, future = waiter
     if future.done():
         return  # It was cancelled.
-    settle = (_settle, future, RuntimeError(message), True)
+    error = RuntimeError(_ENDING if ending else "storescope: the call ended without an answer")
     with contextlib.suppress(RuntimeError):
-        event_loop.call_soon_threadsafe(event_loop.call_later, seconds, *settle)
+        event_loop.call_soon_threadsafe(event_loop.call_later, _silence() if ending else 0, _settle, future, error, True)
 
 
 def _settle(future: asyncio.Future[Any], value: Any, failed: bool) -> None:
