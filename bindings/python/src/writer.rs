@@ -206,6 +206,12 @@ impl Writer {
         drop(self.open.give_up());
     }
 
+    /// Called by the wrappers of `io` that nobody closed, before they close what is beneath them.
+    fn _dealloc_warn(&self, source: Py<PyAny>) {
+        let _ = source;
+        self._give_up();
+    }
+
     /// Discards what was written, and waits until the store has, too.
     fn abort(&self, py: Python<'_>) -> PyResult<()> {
         let mut state = locked(&self.open.state);
