@@ -662,8 +662,13 @@ class StoreFileSystem(AsyncFileSystem):
         single = len(names) == 1
         # As fsspec pairs the names of a copy.
         exists = single if by_pattern else into and not path.endswith("/")
-        paired = zip(names, other_paths(list(names), target, exists=exists), strict=True)
-        return [(name, other) for name, other in paired if roots.get(name, _A_FILE)["type"] == "file"]
+        moves = []
+        for name, other in zip(names, other_paths(list(names), target, exists=exists), strict=True):
+            if roots.get(name, _A_FILE)["type"] == "file":
+                moves.append((name, other))
+            elif other.startswith(_below(name)):
+                raise ValueError(f"{name} would be moved into itself, to {other}: nothing was moved")
+        return moves
 
     async def _meant(self, path: str, recursive: bool) -> tuple[dict[str, dict[str, Any]], bool]:
         """What is to be moved or removed: names with what is known of them, and whether a pattern was meant. Where there is
@@ -678,7 +683,8 @@ class StoreFileSystem(AsyncFileSystem):
             info = None
         if info is not None:
             if info["type"] == "directory" and not recursive:
-                raise IsADirectoryError(errno.EISDIR, "this is a directory: recursive=True takes all of it", name)
+                what = "directory" if "/" in name else "bucket"
+                raise IsADirectoryError(errno.EISDIR, f"this is a {what}: recursive=True takes all of it", name)
             return {name: info}, False
         found: dict[str, dict[str, Any]] = await self._glob(path, detail=True)
         meant = {name: info for name, info in found.items() if recursive or info["type"] == "file"}
