@@ -98,7 +98,7 @@ class StoreFileSystem(AsyncFileSystem):
     """
 
     scheme: ClassVar[str]
-    protocol: ClassVar[tuple[str, ...]]
+    protocol: ClassVar[tuple[str, ...]] = ()
     cachable = True
     sep = "/"
     root_marker = ""
@@ -1177,7 +1177,7 @@ class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
         self._is_of("r+b", block_size, {})
         self._store, self._key = fs._object(path)
         self._head = _opened(self._store, self._key, path)
-        self.name = self.full_name
+        self.name: str = self.full_name
         # Whether the object is to be removed where nothing is written.
         self._is_made = self._head.size == 0 and path in fs._made_empty
         self._changed = False
