@@ -350,6 +350,7 @@ pub(crate) async fn entered<T>(
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct StoreOptions {
+    config: Option<Config>,
     settings: Vec<(String, String)>,
     scope: Option<Scope>,
 }
@@ -358,6 +359,14 @@ impl StoreOptions {
     /// Nothing of its own.
     pub fn new() -> StoreOptions {
         StoreOptions::default()
+    }
+
+    /// Takes the settings of level *store* from `config`, not from the client's: for stores that are opened after the
+    /// environment has changed.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> StoreOptions {
+        self.config = Some(config);
+        self
     }
 
     /// Sets a setting of level *store* by its name (docs/CONFIG.md). A name that is not known, or belongs to the
@@ -376,7 +385,7 @@ impl StoreOptions {
     }
 
     fn apply(&self, base: &Config) -> Result<Config> {
-        let mut config = base.clone();
+        let mut config = self.config.as_ref().unwrap_or(base).clone();
         for (name, _) in &self.settings {
             config.narrow(name);
         }

@@ -210,6 +210,9 @@ impl Signer {
             self.offset.fetch_add(skew, Relaxed);
             return self.mended();
         }
+        if self.principal.refresh() {
+            return self.mended();
+        }
         if presented.reused && self.reuse.swap(false, Relaxed) {
             tracing::warn!(
                 "{} refused a signature that it had accepted before: signing each request from now on (signature_reuse)",
@@ -217,9 +220,8 @@ impl Signer {
             );
             return self.mended();
         }
-        if self.principal.refresh() {
-            return self.mended();
-        }
+        // What was refused is not for reuse either.
+        *self.reads() = Reads::default();
         Again::No(self.principal.advice())
     }
 

@@ -9,11 +9,11 @@ use crate::dispatch::Dispatcher;
 use crate::error::raised;
 use crate::log;
 use crate::options::Options;
+use crate::surroundings::Surroundings;
 use crate::writer::OpenWriter;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -48,7 +48,7 @@ static CURRENT: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
 pub(crate) struct Process {
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
-    clients: Mutex<HashMap<Options, Client>>,
+    clients: Mutex<Vec<(Config, Surroundings, Client)>>,
     dispatcher: Dispatcher,
     /// Writers that may be open still.
     writers: Mutex<Vec<Weak<OpenWriter>>>,
@@ -100,26 +100,30 @@ impl Process {
         })
     }
 
-    /// The client with these settings; without any, the one of the environment.
-    pub(crate) fn client(&self, py: Python<'_>, options: &Options) -> PyResult<Client> {
-        let known = locked(&self.clients).get(options).cloned();
-        if let Some(client) = known {
-            return Ok(client);
-        }
-        let client = self.build(options).map_err(|error| raised(py, &error))?;
-        Ok(locked(&self.clients).entry(options.clone()).or_insert(client).clone())
+    /// The client with these options over the environment as it is now, and the settings for its stores. Stores whose
+    /// settings of level *client* are the same have the same client.
+    pub(crate) fn client(&self, py: Python<'_>, options: &Options) -> PyResult<(Client, Config)> {
+        let made = || {
+            let config = options.over(Config::from_env()?)?;
+            Ok((self.client_of(&config)?, config))
+        };
+        made().map_err(|error| raised(py, &error))
     }
 
-    fn build(&self, options: &Options) -> storescope::Result<Client> {
-        let mut config = Config::from_env()?;
-        for (name, text) in options.iter() {
-            config.set(name, text)?;
+    fn client_of(&self, config: &Config) -> storescope::Result<Client> {
+        let (own, around) = (config.of_client(), Surroundings::of_client(config));
+        let mut clients = locked(&self.clients);
+        let mut known = clients.iter();
+        if let Some((.., client)) = known.find(|known| (&known.0, known.1) == (&own, around)) {
+            return Ok(client.clone());
         }
-        let builder = Client::builder().config(config).runtime(self.handle.clone());
-        builder.face(Face::Python).build()
+        let builder = Client::builder().config(own.clone()).runtime(self.handle.clone());
+        let client = builder.face(Face::Python).build()?;
+        clients.push((own, around, client.clone()));
+        Ok(client)
     }
 
-    /// Aborts a writer at the interpreter's end, if it is open then.
+    /// Aborts a writer at the interpreter's end, if it is open then, and logs that.
     pub(crate) fn watch(&self, writer: &Arc<OpenWriter>) {
         let mut writers = locked(&self.writers);
         writers.retain(|writer| writer.strong_count() > 0);
@@ -237,7 +241,7 @@ pub(crate) fn _at_exit(py: Python<'_>) {
     let Some(process) = Process::running() else { return };
     let runtime = locked(&process.runtime).take();
     let writers = std::mem::take(&mut *locked(&process.writers));
-    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.take()?.abort()));
+    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.give_up()?.abort()));
     let aborts = futures_util::future::join_all(aborts);
     py.detach(|| {
         let begun = Instant::now();

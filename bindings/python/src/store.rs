@@ -10,6 +10,7 @@ use crate::options::{Options, seconds};
 use crate::process::{Native, Process, locked, wait, wait_for};
 use crate::reader::Reader;
 use crate::scope::{self, Scope};
+use crate::surroundings::{self, Surroundings};
 use crate::writer::Writer;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use storescope::{
     CopyOptions, DeleteOptions, GetOptions, GetRange, ListEntry, ListOptions, PutMode, PutOptions,
-    ReadOptions, RenameOptions, Result, StoreUrl, timing,
+    ReadOptions, RenameOptions, Result, StoreOptions, StoreUrl, timing,
 };
 
 /// One bucket, and the part of it below a prefix. Made by `storescope.open_store`; no I/O before the first call.
@@ -38,31 +39,58 @@ pub(crate) struct Store {
     client_options: Options,
     options: Options,
     scope: Option<timing::Scope>,
-    opened: Mutex<Option<Native<storescope::Store>>>,
+    opened: Mutex<Option<Native<Opened>>>,
+}
+
+/// The crate's store, and when it was opened.
+#[derive(Clone)]
+struct Opened {
+    store: storescope::Store,
+    surroundings: Surroundings,
+    /// How many calls of the process had failed by then in a way that other surroundings may mend.
+    failures: u64,
 }
 
 impl Store {
     /// The crate's store, of this process, recorded in the scope of the context that runs here.
     pub(crate) fn in_scope(&self, py: Python<'_>) -> PyResult<storescope::Store> {
+        match scope::current(py)? {
+            Some(scope) => Ok(self.opened(py)?.with_scope(&scope)),
+            None => self.by_itself(py),
+        }
+    }
+
+    /// The crate's store, of this process, recorded in the store's own scope.
+    pub(crate) fn by_itself(&self, py: Python<'_>) -> PyResult<storescope::Store> {
         let store = self.opened(py)?;
-        Ok(match scope::current(py)? {
-            Some(scope) => store.with_scope(&scope),
-            None => match &self.scope {
-                Some(scope) => store.with_scope(scope),
-                None => store,
-            },
+        Ok(match &self.scope {
+            Some(scope) => store.with_scope(scope),
+            None => store,
         })
     }
 
+    /// The crate's store, of this process. After a failure that other settings may mend, it is opened anew if the
+    /// environment or a file of settings has changed since it was opened: what an error advises must help.
     fn opened(&self, py: Python<'_>) -> PyResult<storescope::Store> {
+        let failures = surroundings::failures();
         let known = locked(&self.opened).as_ref().and_then(Native::get).cloned();
-        if let Some(store) = known {
-            return Ok(store);
+        if let Some(known) = &known
+            && known.failures == failures
+        {
+            return Ok(known.store.clone());
         }
-        let client = Process::current(py)?.client(py, &self.client_options)?;
-        let store = client.store(&self.url, self.options.of_store());
-        let store = store.map_err(|error| raised(py, &error))?;
-        *locked(&self.opened) = Some(Native::new(store.clone()));
+        let (client, config) = Process::current(py)?.client(py, &self.client_options)?;
+        let all = self.options.over(config.clone()).map_err(|error| raised(py, &error))?;
+        let surroundings = Surroundings::now(&all);
+        let store = match known {
+            Some(known) if known.surroundings == surroundings => known.store,
+            _ => {
+                let store = client.store(&self.url, self.options.of_store().config(config));
+                store.map_err(|error| raised(py, &error))?
+            }
+        };
+        let opened = Opened { store: store.clone(), surroundings, failures };
+        *locked(&self.opened) = Some(Native::new(opened));
         Ok(store)
     }
 
@@ -752,7 +780,7 @@ pub(crate) fn create_bucket(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let (client, url, of_store) = service(py, url, options)?;
-    wait_for(py, client.create_bucket(&url, of_store.of_store()))
+    wait_for(py, client.create_bucket(&url, of_store))
 }
 
 /// Removes the bucket that the URL names. It must be empty.
@@ -764,7 +792,7 @@ pub(crate) fn delete_bucket(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let (client, url, of_store) = service(py, url, options)?;
-    wait_for(py, client.delete_bucket(&url, of_store.of_store()))
+    wait_for(py, client.delete_bucket(&url, of_store))
 }
 
 /// The names of a service's buckets (`oci://@namespace`, `s3://`).
@@ -776,7 +804,7 @@ pub(crate) fn list_buckets(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Vec<String>> {
     let (client, url, of_store) = service(py, url, options)?;
-    let buckets = client.buckets(&url, of_store.of_store());
+    let buckets = client.buckets(&url, of_store);
     wait_for(py, buckets.map_ok(|bucket| bucket.name).try_collect())
 }
 
@@ -790,8 +818,13 @@ fn service(
     py: Python<'_>,
     url: &str,
     options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<(storescope::Client, StoreUrl, Options)> {
+) -> PyResult<(storescope::Client, StoreUrl, StoreOptions)> {
     let (of_client, of_store) = Options::split(options)?;
     let url = url.parse().map_err(|error| raised(py, &error))?;
-    Ok((Process::current(py)?.client(py, &of_client)?, url, of_store))
+    let (client, config) = Process::current(py)?.client(py, &of_client)?;
+    let mut of_store = of_store.of_store().config(config);
+    if let Some(scope) = scope::current(py)? {
+        of_store = of_store.scope(&scope);
+    }
+    Ok((client, url, of_store))
 }

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer as BufferLike
 
     from ._storescope import ObjectMeta, Reader, Store, Writer
@@ -145,14 +148,17 @@ class ObjectReader(io.RawIOBase):
 
 
 class ObjectWriter(io.RawIOBase):
-    """An object as a binary file that is written. It is there once `close` has returned; one that is dropped unclosed, or
-    whose `with` ends by an exception, is not made.
+    """An object as a binary file that is written. It is there once `close` has returned. It is not made where a `with`
+    ends by an exception, its own or that of a wrapper around it; nor where nobody closes it, which an error of the
+    logger `storescope` says.
     """
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.name: str = writer.url
         self.mode = "wb"
+        # Whether what a wrapper still writes goes nowhere.
+        self._discards = False
 
     def writable(self) -> bool:
         return True
@@ -166,30 +172,161 @@ class ObjectWriter(io.RawIOBase):
     def write(self, data: BufferLike, /) -> int:
         if self.closed:
             raise ValueError(f"{self.name}: I/O operation on a closed file")
-        return self.writer.write(data)
-
-    def abort(self) -> None:
-        """Discard what was written."""
-        self.writer.abort()
-        super().close()
+        return memoryview(data).nbytes if self._discards else self.writer.write(data)
 
     def close(self) -> None:
+        """Make the object of what was written.
+
+        Where an exception is being handled that was not when the file was opened, abort, and raise that exception again:
+        a wrapper that knows nothing but `close` ends a `with` so. `commit` makes the object nevertheless.
+        """
         if not self.closed:
             try:
-                self.writer.close()
+                if self.writer._closing():
+                    self._end()
             finally:
                 super().close()
 
+    def commit(self) -> None:
+        """Make the object of what was written, whatever exception is being handled."""
+        self._finish()
+
+    def abort(self) -> None:
+        """Discard what was written."""
+        self._discard()
+        super().close()
+
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
         if kind is None:
-            self.close()
+            self._finish()
         else:
             self.abort()
 
     def __del__(self) -> None:
         # io.IOBase would close it: an object of half its bytes.
+        self._dealloc_warn(self)
+
+    def _dealloc_warn(self, source: Any) -> None:
+        """Called by the wrappers of `io` that nobody closed, before they flush and close what is beneath them."""
+        self._discards = True
+        self.writer._give_up()
+
+    def _finish(self) -> None:
+        """`close`, whatever exception is being handled."""
         if not self.closed:
+            try:
+                self._end()
+            finally:
+                super().close()
+
+    def _end(self) -> None:
+        self.writer.commit()
+
+    def _discard(self) -> None:
+        """Abort, and take nowhere what a wrapper writes when it is closed."""
+        self._discards = True
+        self.writer.abort()
+
+
+class CompressedWriter(io.BufferedIOBase):
+    """An object that is written through a compressor, most of which leave open what is beneath them. It is made, or not,
+    as that of an `ObjectWriter`.
+    """
+
+    def __init__(self, beneath: ObjectWriter, compressor: Any) -> None:
+        self.beneath = beneath
+        self.compressor = compressor
+        self.name = beneath.name
+        self.mode = beneath.mode
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        place: int = self.compressor.tell()
+        return place
+
+    def write(self, data: BufferLike, /) -> int:
+        if self.closed:
+            raise ValueError(f"{self.name}: I/O operation on a closed file")
+        written: int = self.compressor.write(data)
+        return written
+
+    def flush(self) -> None:
+        # io.IOBase flushes what it closes, too.
+        if not self.beneath.closed:
+            self.compressor.flush()
+
+    def close(self) -> None:
+        self._ended_by(self.beneath.close)
+
+    def commit(self) -> None:
+        self._ended_by(self.beneath.commit)
+
+    def abort(self) -> None:
+        """Discard what was written."""
+        self.beneath._discard()
+        with contextlib.suppress(Exception):
+            self.compressor.close()
+        self.beneath.abort()
+        super().close()
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is None:
+            self._finish()
+        else:
             self.abort()
+
+    def __del__(self) -> None:
+        self._dealloc_warn(self)
+
+    def _dealloc_warn(self, source: Any) -> None:
+        self.beneath._dealloc_warn(source)
+
+    def _finish(self) -> None:
+        self._ended_by(self.beneath._finish)
+
+    def _ended_by(self, end: Callable[[], None]) -> None:
+        if self.closed:
+            return
+        try:
+            self.compressor.close()
+            end()
+        except BaseException:
+            self.abort()
+            raise
+        super().close()
+
+
+class TextWriter(io.TextIOWrapper):
+    """An object that is written as text. It is made, or not, as that of an `ObjectWriter`."""
+
+    def __init__(self, beneath: ObjectWriter | CompressedWriter, **options: Any) -> None:
+        super().__init__(beneath, **options)  # type: ignore[type-var]
+        self._beneath = beneath
+
+    def commit(self) -> None:
+        self._ended_by(self._beneath.commit)
+
+    def abort(self) -> None:
+        """Discard what was written."""
+        self._beneath.abort()
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is None:
+            self._ended_by(self._beneath._finish)
+        else:
+            self.abort()
+
+    def _ended_by(self, end: Callable[[], None]) -> None:
+        if self.closed:
+            return
+        try:
+            self.flush()
+            end()
+        except BaseException:
+            self.abort()
+            raise
 
 
 def _write_from(writer: Writer, file: Any) -> ObjectMeta | None:

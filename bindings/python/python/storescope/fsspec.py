@@ -35,16 +35,20 @@ import fsspec  # type: ignore[import-untyped]
 from fsspec.asyn import _run_coros_in_chunks, get_loop, sync_wrapper  # type: ignore[import-untyped]
 from fsspec.caching import BaseCache, caches  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
+from fsspec.compression import compr  # type: ignore[import-untyped]
+from fsspec.core import get_compression  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike, other_paths, stringify_path  # type: ignore[import-untyped]
 
-from ._errors import BucketNotFoundError, InvalidError
-from ._file import ObjectReader, ObjectWriter
+from ._errors import BucketNotFoundError, InvalidError, NotFoundError
+from ._file import CompressedWriter, ObjectReader, ObjectWriter, TextWriter
+from ._local import arriving, rolled_back, write_all
 from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_buckets, settings
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     class AsyncFileSystem:
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
         async def _expand_path(self, path: Any, **options: Any) -> list[str]: ...
         async def _walk(self, path: str, **options: Any) -> Any:
             yield
+        def open(self, path: str, mode: str, **options: Any) -> Any: ...
         def to_dict(self, *, include_password: bool = True) -> dict[str, Any]: ...
 
 else:
@@ -503,33 +508,33 @@ class StoreFileSystem(AsyncFileSystem):
     ) -> None:
         lpath = lpath if outfile is None else outfile
         if isfilelike(lpath):
-            await self._receive(rpath, lpath, callback)
-            return
-        if os.path.isdir(lpath):
-            return
-        try:
-            with open(lpath, "wb") as file:
-                await self._receive(rpath, file, callback)
-        except BaseException as error:
-            os.unlink(lpath)
-            if isinstance(error, FileNotFoundError) and await self._isdir(rpath):
+            await self._receive(rpath, rolled_back(lpath), callback)
+        elif os.path.isdir(lpath):
+            if not await self._isdir(rpath):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(lpath))
+        else:
+            try:
+                await self._receive(rpath, arriving(lpath), callback)
+            except NotFoundError:
+                if not await self._isdir(rpath):
+                    raise
                 os.makedirs(lpath, exist_ok=True)
-                return
-            raise
 
-    async def _receive(self, path: str, file: Any, callback: Any) -> None:
+    async def _receive(self, path: str, place: AbstractContextManager[Any], callback: Any) -> None:
+        """Put the bytes of an object into the file of `place`, which is not entered before the first have come."""
         store, key = self._object(path)
         with store.reader(key, policy="sequential") as reader:
-            place = 0
-            while True:
-                part = await reader.read_at_async(place, place + _PIECE)
-                if place == 0:
-                    callback.set_size(reader.size)
-                file.write(part)
-                callback.relative_update(len(part))
-                place += len(part)
-                if place >= reader.size:
-                    return
+            part = await reader.read_at_async(0, _PIECE)
+            callback.set_size(reader.size)
+            with place as file:
+                at = 0
+                while True:
+                    write_all(file, part)
+                    callback.relative_update(len(part))
+                    at += len(part)
+                    if at >= reader.size:
+                        return
+                    part = await reader.read_at_async(at, at + _PIECE)
 
     # Bytes in.
 
@@ -774,6 +779,34 @@ class StoreFileSystem(AsyncFileSystem):
     rmdir: Callable[..., None] = sync_wrapper(_rmdir)
 
     # Files.
+
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: Any = None,
+        cache_options: Any = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As fsspec has it. What compresses or encodes what is written closes the object beneath it, or aborts it where
+        its `with` ends by an exception.
+        """
+        if "r" in mode or ("b" in mode and compression is None):
+            return super().open(
+                path, mode, block_size=block_size, cache_options=cache_options, compression=compression, **kwargs
+            )
+        of_text = {name: kwargs.pop(name) for name in ("encoding", "errors", "newline") if name in kwargs}
+        compression = get_compression(self._strip_protocol(path), compression)
+        binary = mode.replace("t", "").replace("b", "") + "b"
+        file = super().open(path, binary, block_size=block_size, cache_options=cache_options, **kwargs)
+        try:
+            if compression is not None:
+                file = CompressedWriter(file, compr[compression](file, mode=binary[0]))
+            return file if "b" in mode else TextWriter(file, **of_text)
+        except BaseException:
+            file.abort()
+            raise
 
     def _open(
         self,
@@ -1146,22 +1179,26 @@ class StoreWriteFile(_OfFileSystem, ObjectWriter):
         self._is_of("wb", None, {})
         self.autocommit = autocommit
 
-    def close(self) -> None:
-        if self.mode == "xb" and not self.closed and self.tell() == 0:
-            self.fs._made_empty.append(self.path)
-        if self.autocommit or self.closed:
-            super().close()
-        else:
-            # The writer stays open until the transaction ends.
-            super(ObjectWriter, self).close()
-
     def commit(self) -> None:
-        """Make the object of what was written."""
-        self.writer.close()
+        """Make the object of what was written. One that was open when its transaction ended is not made."""
+        if self.autocommit:
+            super().commit()
+        elif self.closed:
+            self.writer.commit()
+        else:
+            self.abort()
+            raise OSError(f"{self.full_name} was not written: it was not closed when its transaction ended")
 
     def discard(self) -> None:
         """Give up what was written."""
-        self.writer.abort()
+        self.abort()
+
+    def _end(self) -> None:
+        if self.mode == "xb" and self.tell() == 0:
+            self.fs._made_empty.append(self.path)
+        # Within a transaction the writer stays open until that ends.
+        if self.autocommit:
+            super()._end()
 
 
 class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
