@@ -192,7 +192,7 @@ impl Buffer {
     }
 
     /// The parts between `sep`, or between white space; at most `maxsplit` cuts, from the front.
-    #[pyo3(signature = (sep=None, maxsplit=-1))]
+    #[pyo3(signature = (sep=None, maxsplit=-1), text_signature = "($self, sep=None, maxsplit=-1)")]
     fn split<'py>(
         &self,
         py: Python<'py>,
@@ -203,7 +203,7 @@ impl Buffer {
     }
 
     /// The parts between `sep`, or between white space; at most `maxsplit` cuts, from the end.
-    #[pyo3(signature = (sep=None, maxsplit=-1))]
+    #[pyo3(signature = (sep=None, maxsplit=-1), text_signature = "($self, sep=None, maxsplit=-1)")]
     fn rsplit<'py>(
         &self,
         py: Python<'py>,

@@ -22,6 +22,8 @@ __all__ = [
     "_after_fork",
     "_at_exit",
     "_redacted",
+    "_surroundings",
+    "_unrecorded",
     "Reader",
     "RangesRead",
     "Scope",
