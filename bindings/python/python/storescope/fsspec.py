@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores as fsspec filesystems: `storescope+oci://bucket@namespace/key`, `storescope+s3://bucket/key`.
+"""Stores as fsspec filesystems: `storescopeoci://bucket@namespace/key`, `storescopes3://bucket/key`.
 
-The two protocols are there once the package is installed. `register("oci", "s3")` takes over the short names, too, for
-libraries that take a path only. It lasts for the process; another that unpickles such a path must call it as well.
+The two protocols are there once the package is installed, in every process, and every library takes them for URLs; the
+same with a `+` (`storescope+oci://`, `storescope+s3://`) is not in all libraries' patterns. `register("oci", "s3")` takes
+over the short names, too. It lasts for the process, and those that it starts by multiprocessing from then on: of
+concurrent.futures, joblib, loky, dask's local workers. Workers that are started otherwise must call it themselves.
 
 `oci` belongs to the package ocifs in fsspec's own table, and ocifs registers itself when it is imported: without more,
 that import would fail once we have the name, or would take it back. `register` sees to both: whoever imports ocifs
@@ -27,12 +29,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fsspec  # type: ignore[import-untyped]
 from fsspec.asyn import get_loop, sync_wrapper  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
+from fsspec.mapping import FSMap  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike  # type: ignore[import-untyped]
 
 from ._errors import BucketNotFoundError, InvalidError
 from ._file import ObjectReader, ObjectWriter
-from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_buckets, settings
+from ._inherited import INHERITED
+from ._storescope import ObjectMeta, Store, _surroundings, create_bucket, delete_bucket, list_buckets, settings
 
 if TYPE_CHECKING:
     import datetime
@@ -62,6 +66,13 @@ _SETTINGS = frozenset(row["name"] for row in settings())
 _warned: set[str] = set()
 
 
+class _Surroundings:
+    """A class attribute: a number for the environment and the files of settings, as they are when it is asked for."""
+
+    def __get__(self, instance: object, owner: type) -> int:
+        return _surroundings()
+
+
 class StoreFileSystem(AsyncFileSystem):
     """What both services have in common; use `OciFileSystem` or `S3FileSystem`.
 
@@ -75,7 +86,12 @@ class StoreFileSystem(AsyncFileSystem):
     """
 
     scheme: ClassVar[str]
+    protocol: ClassVar[tuple[str, ...]]
     cachable = True
+    # fsspec keeps instances by their options and these attributes. What is not among the options comes from the
+    # environment: where that has changed, another instance is made.
+    surroundings: ClassVar[Any] = _Surroundings()
+    _extra_tokenize_attributes = ("surroundings",)
     sep = "/"
     root_marker = ""
 
@@ -137,6 +153,14 @@ class StoreFileSystem(AsyncFileSystem):
         if store is None:
             store = self._stores[bucket] = Store(self._bucket_url(bucket), **self.store_options)
         return store
+
+    def unstrip_protocol(self, name: str) -> str:
+        """A path as a URL: by the short name where it is ours (`register`), else by one that every library takes."""
+        if name.startswith(tuple(f"{protocol}://" for protocol in self.protocol)):
+            return name
+        registered = _registry.get(self.scheme)
+        ours = isinstance(registered, type) and issubclass(registered, StoreFileSystem)
+        return f"{self.scheme if ours else self.protocol[0]}://{name}"
 
     def split(self, path: str) -> tuple[str, str]:
         """Bucket and key of a path."""
@@ -277,6 +301,18 @@ class StoreFileSystem(AsyncFileSystem):
         raise NotImplementedError("storescope makes no signed URLs")
 
     # Bytes out.
+
+    async def _cat(
+        self, path: Any, recursive: bool = False, on_error: str = "raise", batch_size: int | None = None, **kwargs: Any
+    ) -> Any:
+        # "omit" leaves out what is not there. What could not be looked for is raised.
+        if on_error != "omit":
+            return await super()._cat(path, recursive=recursive, on_error=on_error, batch_size=batch_size, **kwargs)
+        found = await super()._cat(path, recursive=recursive, on_error="return", batch_size=batch_size, **kwargs)
+        return _present(found) if isinstance(found, dict) else found
+
+    def get_mapper(self, root: str = "", **kwargs: Any) -> StoreMap:
+        return StoreMap(root, self, **kwargs)
 
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         store, key = self._object(path)
@@ -463,6 +499,9 @@ class StoreFileSystem(AsyncFileSystem):
             await asyncio.to_thread(create_bucket, self._bucket_url(bucket), **self.store_options)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        # `fsspec.open` asks for this before each write: who may write into a bucket need not be allowed to make one.
+        if self.split(path)[1] or (exist_ok and await self._exists(path)):
+            return
         try:
             await self._mkdir(path)
         except FileExistsError:
@@ -524,7 +563,7 @@ class OciFileSystem(StoreFileSystem):
     tenancy's own.
     """
 
-    protocol: ClassVar[tuple[str, ...]] = ("storescope+oci", "oci")
+    protocol: ClassVar[tuple[str, ...]] = ("storescopeoci", "storescope+oci", "oci")
     scheme = "oci"
 
     def __init__(self, *args: Any, namespace: str | None = None, **options: Any) -> None:
@@ -565,7 +604,7 @@ class OciFileSystem(StoreFileSystem):
 class S3FileSystem(StoreFileSystem):
     """S3, and what speaks it: `bucket/key`."""
 
-    protocol: ClassVar[tuple[str, ...]] = ("storescope+s3", "s3", "s3a")
+    protocol: ClassVar[tuple[str, ...]] = ("storescopes3", "storescope+s3", "s3", "s3a")
     scheme = "s3"
 
     def _bucket_path(self, name: str) -> str:
@@ -686,6 +725,40 @@ class StoreWriteFile(ObjectWriter):
         self.writer.abort()
 
 
+class StoreMap(FSMap):  # type: ignore[misc]
+    """Objects as a mapping, made by `fs.get_mapper`. Where fsspec's own takes each error for a missing key, this one raises
+    what is not a missing object.
+    """
+
+    def clear(self) -> None:
+        try:
+            self.fs.rm(self.root, recursive=True)
+        except FileNotFoundError:
+            pass
+
+    def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:
+        keys = list(keys)
+        found = super().getitems(keys, on_error="return" if on_error == "omit" else on_error)
+        return _present(found, missing=KeyError) if on_error == "omit" else found
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            self.fs.rm_file(self._key_to_str(key))
+        except FileNotFoundError as missing:
+            raise KeyError(key) from missing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreMap, (self.root, self.fs, False, False, self.missing_exceptions)
+
+
+def _present(found: dict[str, Any], missing: type[Exception] = FileNotFoundError) -> dict[str, Any]:
+    """What is there. An error that does not say that something is missing is raised."""
+    for value in found.values():
+        if isinstance(value, BaseException) and not isinstance(value, missing):
+            raise value
+    return {name: value for name, value in found.items() if not isinstance(value, BaseException)}
+
+
 def _reopened(fs: StoreFileSystem, path: str, reader: Any, place: int) -> StoreFile:
     file = StoreFile(fs, path, reader)
     file.seek(place)
@@ -758,6 +831,14 @@ def register(*protocols: str, clobber: bool = True) -> None:
         register_implementation(protocol, classes[protocol], clobber=clobber)
         if protocol == "oci" and not any(isinstance(finder, _Ocifs) for finder in sys.meta_path):
             sys.meta_path.insert(0, _Ocifs())
+        INHERITED.carry(protocols={protocol})
+
+
+# As the entry points of the package do, for a process that has it on its path only; and libraries ask what is registered.
+for _class in (OciFileSystem, S3FileSystem):
+    for _protocol in _class.protocol:
+        if _protocol.startswith("storescope"):
+            register_implementation(_protocol, _class, clobber=True)
 
 
 class _Ocifs(importlib.abc.MetaPathFinder):
