@@ -21,6 +21,8 @@ __all__ = [
     "settings",
     "_after_fork",
     "_at_exit",
+    "_surroundings",
+    "_unrecorded",
     "Reader",
     "RangesRead",
     "Scope",

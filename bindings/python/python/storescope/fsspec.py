@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fsspec  # type: ignore[import-untyped]
 from fsspec.asyn import get_loop, sync_wrapper  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
-from fsspec.mapping import FSMap  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike  # type: ignore[import-untyped]
 
@@ -40,7 +39,7 @@ from ._storescope import ObjectMeta, Store, _surroundings, create_bucket, delete
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
     from types import ModuleType
 
     class AsyncFileSystem:
@@ -48,15 +47,31 @@ if TYPE_CHECKING:
 
         def __init__(self, **options: Any) -> None: ...
         def __getattr__(self, name: str) -> Any: ...
+        async def _cat(self, path: Any, **options: Any) -> Any: ...
         async def _find(self, path: str, **options: Any) -> Any: ...
         def _walk(self, path: str, **options: Any) -> Any: ...
         def walk(self, path: str, **options: Any) -> Any: ...
         def mv(self, path1: Any, path2: Any, **options: Any) -> None: ...
 
+    class FSMap(MutableMapping[str, Any]):
+        root: str
+        fs: Any
+        missing_exceptions: tuple[type[Exception], ...]
+
+        def __init__(self, root: str, fs: Any, check: bool = False, create: bool = False, missing_exceptions: Any = None): ...
+        def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]: ...
+        def __getitem__(self, key: str) -> Any: ...
+        def __setitem__(self, key: str, value: Any) -> None: ...
+        def __delitem__(self, key: str) -> None: ...
+        def __iter__(self) -> Iterator[str]: ...
+        def __len__(self) -> int: ...
+        def _key_to_str(self, key: str) -> str: ...
+
 else:
     from fsspec.asyn import AsyncFileSystem
+    from fsspec.mapping import FSMap
 
-__all__ = ["OciFileSystem", "S3FileSystem", "StoreFile", "StoreFileSystem", "StoreWriteFile", "register"]
+__all__ = ["OciFileSystem", "S3FileSystem", "StoreFile", "StoreFileSystem", "StoreMap", "StoreWriteFile", "register"]
 
 # Larger files are read and written piece by piece.
 _AT_ONCE = 64 << 20
@@ -86,7 +101,7 @@ class StoreFileSystem(AsyncFileSystem):
     """
 
     scheme: ClassVar[str]
-    protocol: ClassVar[tuple[str, ...]]
+    protocol: ClassVar[tuple[str, ...]] = ()
     cachable = True
     # fsspec keeps instances by their options and these attributes. What is not among the options comes from the
     # environment: where that has changed, another instance is made.
@@ -725,7 +740,7 @@ class StoreWriteFile(ObjectWriter):
         self.writer.abort()
 
 
-class StoreMap(FSMap):  # type: ignore[misc]
+class StoreMap(FSMap):
     """Objects as a mapping, made by `fs.get_mapper`. Where fsspec's own takes each error for a missing key, this one raises
     what is not a missing object.
     """
