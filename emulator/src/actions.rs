@@ -186,6 +186,7 @@ pub(crate) fn copied(
         md5: source.md5.clone(),
         crc32c: source.crc32c,
         checksums: source.checksums.clone(),
+        parts: source.parts.clone(),
         ..new_object(source.content.clone(), tier, headers, now)
     }
 }

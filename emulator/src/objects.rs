@@ -147,6 +147,7 @@ pub(crate) fn new_object(
         archived: (tier == "Archive").then_some(now),
         restored_until: None,
         headers,
+        parts: Vec::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -93,6 +93,7 @@ impl Server {
             reused: !first,
             throttled: drawn.throttled,
             plan: Plan::default(),
+            ids: Ids::new(s3.is_some()),
         };
         let has_body = !exchange.body().is_end_stream();
         let acted = match &s3 {
@@ -106,7 +107,7 @@ impl Server {
                 if s3.is_some() { reply } else { reply.for_method(&parts.method) }
             }
         };
-        let plan = exchange.plan;
+        let Exchange { plan, ids, .. } = exchange;
         if plan.drop_response {
             connection.reset();
             return Err(Broken("the answer is dropped by a fault"));
@@ -124,10 +125,10 @@ impl Server {
             stall: plan.stall.filter(|(after, _)| *after < length),
             corrupt: plan.corrupt,
         };
-        Ok(self.respond(reply, &parts, pace, s3.is_some()))
+        Ok(self.respond(reply, &parts, pace, ids))
     }
 
-    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace, is_s3: bool) -> Response<PacedBody> {
+    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace, ids: Ids) -> Response<PacedBody> {
         let Reply { status, headers, body, unsent, close } = reply;
         let mut response = Response::new(PacedBody::new(body, pace, self.timer.clone()));
         *response.status_mut() = status;
@@ -135,10 +136,10 @@ impl Server {
         let own = response.headers_mut();
         let text = |text: String| HeaderValue::try_from(text).expect("dates and ids are ASCII");
         own.insert(DATE, text(httpdate::fmt_http_date(self.clock.wall())));
-        let request_id = text(request_id());
-        if is_s3 {
+        let request_id = text(ids.request);
+        if let Some(host_id) = ids.host {
             own.insert("x-amz-request-id", request_id.clone());
-            own.insert("x-amz-id-2", request_id.clone());
+            own.insert("x-amz-id-2", text(host_id));
         }
         own.insert("opc-request-id", request_id);
         if let Some(id) = parts.headers.get(CLIENT_REQUEST_ID) {
@@ -190,11 +191,25 @@ pub(crate) fn raw_target(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
-/// In the shape of the service's: region key, and an opaque id.
-fn request_id() -> String {
-    let mut bytes = [0_u8; 24];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-    format!("iad-1:{}", URL_SAFE_NO_PAD.encode(bytes))
+/// By what an answer is found again.
+#[derive(Clone, Debug)]
+pub(crate) struct Ids {
+    /// In the shape of the service's: region key, and an opaque id.
+    pub(crate) request: String,
+    /// The second one that an answer of the S3 API has.
+    pub(crate) host: Option<String>,
+}
+
+impl Ids {
+    fn new(is_s3: bool) -> Ids {
+        let mut bytes = [0_u8; 24 + 57];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+        let (request, host) = bytes.split_at(24);
+        Ids {
+            request: format!("iad-1:{}", URL_SAFE_NO_PAD.encode(request)),
+            host: is_s3.then(|| STANDARD.encode(host)),
+        }
+    }
 }
 
 /// A request while it is worked on.
@@ -210,6 +225,7 @@ pub(crate) struct Exchange<'a> {
     /// Whether the model's request rate is exceeded.
     pub(crate) throttled: bool,
     pub(crate) plan: Plan,
+    pub(crate) ids: Ids,
 }
 
 impl Exchange<'_> {

@@ -4,7 +4,7 @@
 //! lock, so that of two racing `if-none-match: *` exactly one wins and a rename is seen whole or
 //! not at all. Knows nothing of HTTP but header values that it keeps for their owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
@@ -54,8 +54,13 @@ struct Bucket {
     info: BucketInfo,
     objects: BTreeMap<String, Arc<Object>>,
     uploads: BTreeMap<String, Upload>,
+    /// The latest uploads that were committed.
+    completed: VecDeque<Completed>,
     pars: BTreeMap<String, Par>,
 }
+
+/// Most committed uploads of a bucket that are remembered.
+const MAX_COMPLETED: usize = 1000;
 
 /// An object; immutable, so that a reader keeps what it began to read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +86,29 @@ pub(crate) struct Object<C = Content> {
     /// Content headers and `opc-meta-*`, as they came.
     #[serde(with = "header_list")]
     pub(crate) headers: Headers,
+    /// The parts of which it was made, in their order; none if it was put as a whole.
+    #[serde(default)]
+    pub(crate) parts: Vec<ObjectPart>,
+}
+
+/// What is known of a part of an object after the commit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ObjectPart {
+    pub(crate) number: u32,
+    pub(crate) size: u64,
+    pub(crate) md5: [u8; 16],
+    /// As [`Object::checksums`].
+    pub(crate) checksums: Checksums,
+}
+
+/// An upload that became an object, for who asks again: what the object is, whatever became of it since.
+#[derive(Clone, Debug)]
+pub(crate) struct Completed {
+    name: String,
+    pub(crate) upload: String,
+    pub(crate) s3_etag: String,
+    pub(crate) checksums: Checksums,
+    pub(crate) parts: Vec<ObjectPart>,
 }
 
 /// Headers that are kept for their owner.
@@ -106,6 +134,7 @@ impl<C> Object<C> {
             archived: self.archived,
             restored_until: self.restored_until,
             headers: self.headers.clone(),
+            parts: self.parts.clone(),
         }
     }
 
@@ -508,6 +537,18 @@ impl Storage {
         })
     }
 
+    /// An upload of an object that was committed, while it is remembered.
+    pub(crate) fn completed(
+        &self,
+        bucket: &BucketName,
+        (name, id): (&str, &str),
+    ) -> Result<Option<Completed>, ApiError> {
+        self.in_bucket(bucket, |found| {
+            let mut completed = found.completed.iter();
+            Ok(completed.find(|one| one.upload == id && one.name == name).cloned())
+        })
+    }
+
     pub(crate) fn create_par(&self, bucket: &BucketName, par: Par) -> Result<(), ApiError> {
         self.change_bucket(bucket, |_| Ok((Change::Par { bucket: bucket.name.clone(), par }, ())))
     }
@@ -581,7 +622,13 @@ impl Drop for Storage {
 
 impl Bucket {
     fn new(info: BucketInfo) -> Bucket {
-        Bucket { info, objects: BTreeMap::new(), uploads: BTreeMap::new(), pars: BTreeMap::new() }
+        Bucket {
+            info,
+            objects: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            completed: VecDeque::new(),
+            pars: BTreeMap::new(),
+        }
     }
 
     fn object(&self, name: &str) -> Result<&Arc<Object>, ApiError> {
@@ -707,6 +754,14 @@ impl Bucket {
             }
             Change::Commit { upload, name, object, .. } => {
                 self.uploads.remove(&upload);
+                self.completed.truncate(MAX_COMPLETED - 1);
+                self.completed.push_front(Completed {
+                    name: name.clone(),
+                    upload,
+                    s3_etag: object.s3_etag(),
+                    checksums: object.checksums.clone(),
+                    parts: object.parts.clone(),
+                });
                 self.objects.insert(name, object);
             }
             Change::Par { par, .. } => {

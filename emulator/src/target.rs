@@ -160,7 +160,8 @@ fn segment(text: &str) -> (&str, &str) {
     text.split_at(text.find('/').unwrap_or(text.len()))
 }
 
-fn lossy(raw: &str) -> String {
+/// Text of a path: `+` is a plus sign.
+pub(crate) fn lossy(raw: &str) -> String {
     String::from_utf8_lossy(&decode(raw, false)).into_owned()
 }
 
@@ -168,6 +169,12 @@ fn lossy(raw: &str) -> String {
 #[cfg(feature = "s3")]
 pub(crate) fn form_text(raw: &str) -> Result<String, std::string::FromUtf8Error> {
     String::from_utf8(decode(raw, true))
+}
+
+/// The decoded pairs of a target's query, in their order.
+#[cfg(feature = "s3")]
+pub(crate) fn query_pairs(target: &str) -> Vec<(String, String)> {
+    parse_query(target.split_once('?').map_or("", |(_, query)| query))
 }
 
 fn parse_query(query: &str) -> Vec<(String, String)> {

@@ -23,7 +23,7 @@ use crate::objects::{
     default_tier, limit, new_etag, new_object, written,
 };
 use crate::reply::{ApiError, Reply};
-use crate::storage::{Object, Part, Storage, Upload};
+use crate::storage::{Object, ObjectPart, Part, Storage, Upload};
 use crate::target::{BucketName, Target};
 
 /// The greatest number of a part.
@@ -313,7 +313,14 @@ pub(crate) fn assemble(
     let crc32c =
         parts().fold(0, |crc, part| crc32c::crc32c_combine(crc, part.crc32c, part.size as usize));
     let content = Content::joined(parts().map(|part| &part.content));
+    let told = chosen.iter().map(|(number, part)| ObjectPart {
+        number: *number,
+        size: part.size,
+        md5: part.md5,
+        checksums: part.checksums.clone(),
+    });
     Ok(Object {
+        parts: told.collect(),
         md5: format!("{}-{}", STANDARD.encode(md5), chosen.len()),
         crc32c,
         checksums: checksum(upload, chosen).into_iter().collect(),

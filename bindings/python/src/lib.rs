@@ -47,7 +47,7 @@ mod _storescope {
     #[pymodule_export]
     use crate::scope::{_unrecorded, Scope, Snapshot};
     #[pymodule_export]
-    use crate::store::{Store, create_bucket, delete_bucket, list_buckets};
+    use crate::store::{_redacted, Store, create_bucket, delete_bucket, list_buckets};
     #[pymodule_export]
     use crate::surroundings::_surroundings;
     #[pymodule_export]

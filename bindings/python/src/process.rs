@@ -123,7 +123,7 @@ impl Process {
         Ok(client)
     }
 
-    /// Aborts a writer at the interpreter's end, if it is open then.
+    /// Aborts a writer at the interpreter's end, if it is open then, and logs that.
     pub(crate) fn watch(&self, writer: &Arc<OpenWriter>) {
         let mut writers = locked(&self.writers);
         writers.retain(|writer| writer.strong_count() > 0);
@@ -241,7 +241,7 @@ pub(crate) fn _at_exit(py: Python<'_>) {
     let Some(process) = Process::running() else { return };
     let runtime = locked(&process.runtime).take();
     let writers = std::mem::take(&mut *locked(&process.writers));
-    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.take()?.abort()));
+    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.give_up()?.abort()));
     let aborts = futures_util::future::join_all(aborts);
     py.detach(|| {
         let begun = Instant::now();

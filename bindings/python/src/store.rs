@@ -15,10 +15,12 @@ use crate::writer::Writer;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use storescope::{
     CopyOptions, DeleteOptions, GetOptions, GetRange, ListEntry, ListOptions, PutMode, PutOptions,
@@ -269,6 +271,25 @@ impl Store {
         awaitable_of(py, async move { store.head(&key).await }, meta)
     }
 
+    /// Whether an object is there. Only "it is not there" is `False`: a refusal, a missing bucket or a store that does not
+    /// answer is raised. `key in store` asks the same.
+    fn exists(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
+        let store = self.in_scope(py)?;
+        wait_for(py, exists(store, key.to_owned()))
+    }
+
+    /// `exists`, awaited.
+    fn exists_async<'py>(&self, py: Python<'py>, key: String) -> PyResult<Bound<'py, PyAny>> {
+        let store = self.in_scope(py)?;
+        awaitable_of(py, exists(store, key), |py, is_there| {
+            Ok(is_there.into_pyobject(py)?.to_owned().into_any().unbind())
+        })
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
+        self.exists(py, key)
+    }
+
     /// The objects whose names begin with `prefix`, in byte order of their names: an iterator of `ObjectMeta`. With
     /// `delimiter`, what lies below the next `/` is rolled up into its prefix, a `str` that ends with `/`. `start_after`:
     /// only names after this one. `limit`: so many entries at most.
@@ -302,42 +323,81 @@ impl Store {
         })
     }
 
-    /// Writes an object by one request; what it is then. `data`: anything with a buffer; `bytes` and `Buffer` are sent
-    /// as they are, of others a copy is made, since their owner may change them meanwhile.
+    /// Writes an object; what it is then. `data`: anything with a buffer, by one request; `bytes` and `Buffer` are sent as they
+    /// are, of others a copy is made, since their owner may change them meanwhile. Or an `os.PathLike`, or a binary file that
+    /// is open for reading: its bytes are sent piece by piece, by parts where they are many. A path whose file changes
+    /// meanwhile, and a file that fails, leave the object as it was.
     ///
     /// `mode`: `"overwrite"`, `"create"` (`FileExistsError` where it exists), or `{"update": etag}` (only if it still has
-    /// this ETag). `metadata`: names and values of user metadata.
-    #[pyo3(signature = (key, data, *, mode=None, content_type=None, metadata=None, deadline=None))]
-    fn put(
-        &self,
-        py: Python<'_>,
+    /// this ETag). `content_type` and so on: the headers of these names, told to readers as they are. `metadata`: names and
+    /// values of user metadata.
+    #[pyo3(signature = (
+        key, data, *, mode=None, content_type=None, content_encoding=None, content_language=None,
+        content_disposition=None, cache_control=None, metadata=None, deadline=None
+    ))]
+    fn put<'py>(
+        slf: &Bound<'py, Self>,
         key: &str,
-        data: &Bound<'_, PyAny>,
-        mode: Option<&Bound<'_, PyAny>>,
+        data: &Bound<'py, PyAny>,
+        mode: Option<&Bound<'py, PyAny>>,
         content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        content_language: Option<&str>,
+        content_disposition: Option<&str>,
+        cache_control: Option<&str>,
         metadata: Option<HashMap<String, String>>,
         deadline: Option<f64>,
-    ) -> PyResult<ObjectMeta> {
-        let options = writing(mode, content_type, metadata, deadline)?;
-        let (store, data) = (self.in_scope(py)?, bytes_of(data)?);
-        wait_for(py, store.put(key, data, options)).map(ObjectMeta)
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let headers =
+            [content_type, content_encoding, content_language, content_disposition, cache_control];
+        let options = writing(mode, headers, metadata, deadline)?;
+        let (py, store) = (slf.py(), slf.get().in_scope(slf.py())?);
+        let written = match Source::of(data)? {
+            Source::Bytes(bytes) => wait_for(py, store.put(key, bytes, options)),
+            Source::Path(path) => wait_for(py, store.put_file(key, path, options)),
+            Source::File(file) => {
+                let writer = Writer::new(py, store.writer(key, options), slf.get().url_of(key))?;
+                return py.import("storescope._file")?.call_method1("_write_from", (writer, file));
+            }
+        };
+        Ok(Bound::new(py, ObjectMeta(written?))?.into_any())
     }
 
     /// `put`, awaited.
-    #[pyo3(signature = (key, data, *, mode=None, content_type=None, metadata=None, deadline=None))]
+    #[pyo3(signature = (
+        key, data, *, mode=None, content_type=None, content_encoding=None, content_language=None,
+        content_disposition=None, cache_control=None, metadata=None, deadline=None
+    ))]
     fn put_async<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         key: String,
         data: &Bound<'py, PyAny>,
         mode: Option<&Bound<'py, PyAny>>,
         content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        content_language: Option<&str>,
+        content_disposition: Option<&str>,
+        cache_control: Option<&str>,
         metadata: Option<HashMap<String, String>>,
         deadline: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let options = writing(mode, content_type, metadata, deadline)?;
-        let (store, data) = (self.in_scope(py)?, bytes_of(data)?);
-        awaitable_of(py, async move { store.put(&key, data, options).await }, meta)
+        let headers =
+            [content_type, content_encoding, content_language, content_disposition, cache_control];
+        let options = writing(mode, headers, metadata, deadline)?;
+        let (py, store) = (slf.py(), slf.get().in_scope(slf.py())?);
+        match Source::of(data)? {
+            Source::Bytes(bytes) => {
+                awaitable_of(py, async move { store.put(&key, bytes, options).await }, meta)
+            }
+            Source::Path(path) => {
+                awaitable_of(py, async move { store.put_file(&key, path, options).await }, meta)
+            }
+            Source::File(file) => {
+                let writer = Writer::new(py, store.writer(&key, options), slf.get().url_of(&key))?;
+                let write = py.import("storescope._file")?.getattr("_write_from")?;
+                py.import("asyncio")?.call_method1("to_thread", (write, writer, file))
+            }
+        }
     }
 
     /// Removes an object. One that is not there is `FileNotFoundError`; S3 does not tell.
@@ -463,17 +523,26 @@ impl Store {
 
     /// An object to be written piece by piece: one request where the pieces are few, parts where they are many. It is
     /// there once `close` has returned; in a `with` that ends by an exception nothing is left.
-    #[pyo3(signature = (key, *, mode=None, content_type=None, metadata=None, size=None))]
+    #[pyo3(signature = (
+        key, *, mode=None, content_type=None, content_encoding=None, content_language=None, content_disposition=None,
+        cache_control=None, metadata=None, size=None
+    ))]
     fn writer(
         &self,
         py: Python<'_>,
         key: &str,
         mode: Option<&Bound<'_, PyAny>>,
         content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        content_language: Option<&str>,
+        content_disposition: Option<&str>,
+        cache_control: Option<&str>,
         metadata: Option<HashMap<String, String>>,
         size: Option<u64>,
     ) -> PyResult<Writer> {
-        let mut options = writing(mode, content_type, metadata, None)?;
+        let headers =
+            [content_type, content_encoding, content_language, content_disposition, cache_control];
+        let mut options = writing(mode, headers, metadata, None)?;
         if let Some(size) = size {
             options = options.size(size);
         }
@@ -521,6 +590,49 @@ impl Store {
         self.url == other.url
             && self.client_options == other.client_options
             && self.options == other.options
+    }
+}
+
+/// What an object is written of.
+enum Source<'py> {
+    Bytes(Bytes),
+    Path(PathBuf),
+    /// A file of Python's, to be read by its method.
+    File(Bound<'py, PyAny>),
+}
+
+impl<'py> Source<'py> {
+    fn of(data: &Bound<'py, PyAny>) -> PyResult<Source<'py>> {
+        let py = data.py();
+        if data.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err(
+                "data: expected a bytes-like object, an os.PathLike or a binary file, not str: encode a text, name a file by pathlib.Path",
+            ));
+        }
+        if data.hasattr(intern!(py, "__fspath__"))? {
+            return Ok(Source::Path(data.extract()?));
+        }
+        match bytes_of(data) {
+            Ok(bytes) => Ok(Source::Bytes(bytes)),
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => {
+                if data.hasattr(intern!(py, "read"))? {
+                    return Ok(Source::File(data.clone()));
+                }
+                let kind = data.get_type().name()?;
+                Err(PyTypeError::new_err(format!(
+                    "data: expected a bytes-like object, an os.PathLike or a binary file, not {kind}"
+                )))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn exists(store: storescope::Store, key: String) -> Result<bool> {
+    match store.head(&key).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -597,15 +709,25 @@ fn deleting(if_match: Option<&str>) -> DeleteOptions {
     if_match.map_or_else(DeleteOptions::new, |etag| DeleteOptions::new().if_match(etag))
 }
 
+/// `headers`: content type, encoding, language and disposition, and how long caches may keep it.
 fn writing(
     mode: Option<&Bound<'_, PyAny>>,
-    content_type: Option<&str>,
+    headers: [Option<&str>; 5],
     metadata: Option<HashMap<String, String>>,
     deadline: Option<f64>,
 ) -> PyResult<PutOptions> {
     let mut options = PutOptions::new().mode(mode_of(mode)?);
-    if let Some(content_type) = content_type {
-        options = options.content_type(content_type);
+    let set: [fn(PutOptions, &str) -> PutOptions; 5] = [
+        |options, value| options.content_type(value),
+        |options, value| options.content_encoding(value),
+        |options, value| options.content_language(value),
+        |options, value| options.content_disposition(value),
+        |options, value| options.cache_control(value),
+    ];
+    for (set, value) in set.iter().zip(headers) {
+        if let Some(value) = value {
+            options = set(options, value);
+        }
     }
     for (name, value) in metadata.into_iter().flatten() {
         options = options.metadata(name, value);
@@ -684,6 +806,12 @@ pub(crate) fn list_buckets(
     let (client, url, of_store) = service(py, url, options)?;
     let buckets = client.buckets(&url, of_store);
     wait_for(py, buckets.map_ok(|bucket| bucket.name).try_collect())
+}
+
+/// A URL as messages show it: without what is secret in it.
+#[pyfunction]
+pub(crate) fn _redacted(url: &str) -> String {
+    StoreUrl::redacted(url)
 }
 
 fn service(

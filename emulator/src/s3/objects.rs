@@ -15,10 +15,12 @@ use http::header::{
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use super::documents::{self, detailed, invalid_argument};
+use super::lists::NULL;
 use super::{Answer, Shared, Ticket, error, header_map, metadata, plan, set_checksums};
 use crate::actions::copied;
 use crate::intake::{Algorithm, Intake, Received};
-use crate::objects::{KEPT, check_name, default_tier, new_object, text};
+use crate::objects::{KEPT, default_tier, new_object, text};
 use crate::reply::ApiError;
 use crate::storage::{Checksums, Condition, Headers, Object as Stored, matches};
 use crate::target::form_text;
@@ -80,12 +82,28 @@ fn find(
     version: Option<&str>,
     headers: &HeaderMap,
 ) -> S3Result<Arc<Stored>> {
-    let stored = api.storage().get(&api.name(bucket), key).map_err(error)?;
-    if version.is_some_and(|version| version != stored.version && version != "null") {
-        return Err(S3ErrorCode::NoSuchVersion.into());
-    }
+    let stored = find_version(api, (bucket, key), version)?;
     check_read(&stored, headers, "")?;
     Ok(stored)
+}
+
+/// An object, or the version of it that is named: its only one is the null version, and by the native API's id of it
+/// it is found, too.
+pub(super) fn find_version(
+    api: &Shared,
+    (bucket, key): (&str, &str),
+    version: Option<&str>,
+) -> S3Result<Arc<Stored>> {
+    let found = api.storage().get(&api.name(bucket), key);
+    let invalid = |why: &str| invalid_argument("versionId", version, why.to_owned());
+    match (version, found) {
+        (None, found) => found.map_err(error),
+        (_, Err(failed)) if failed.code == "BucketNotFound" => Err(error(failed)),
+        (Some(""), _) => Err(invalid("Version id cannot be the empty string")),
+        (Some(NULL), found) => found.map_err(|_| S3ErrorCode::NoSuchVersion.into()),
+        (Some(version), Ok(stored)) if version == stored.version => Ok(stored),
+        _ => Err(invalid("Invalid version id specified")),
+    }
 }
 
 /// The conditions of a read; those of a copy's source have a prefix.
@@ -95,21 +113,29 @@ pub(super) fn check_read(stored: &Stored, headers: &HeaderMap, prefix: &str) -> 
     // Headers have whole seconds.
     let told = httpdate::fmt_http_date(stored.modified);
     let modified = httpdate::parse_http_date(&told).unwrap_or(SystemTime::UNIX_EPOCH);
-    let failed = || Err(S3ErrorCode::PreconditionFailed.into());
+    let failed = |condition: &str| {
+        let condition = format!("{prefix}{condition}");
+        Err(detailed(S3ErrorCode::PreconditionFailed.into(), &[("Condition", &condition)]))
+    };
     match sent("if-match") {
-        Some(wanted) if !stored.is_named_by(wanted) => return failed(),
-        None if date("if-unmodified-since").is_some_and(|date| modified > date) => return failed(),
+        Some(wanted) if !stored.is_named_by(wanted) => return failed("If-Match"),
+        None if date("if-unmodified-since").is_some_and(|date| modified > date) => {
+            return failed("If-Unmodified-Since");
+        }
         _ => {}
     }
     let unchanged = match sent("if-none-match") {
-        Some(known) => matches(known, &stored.s3_etag()) || matches(known, &stored.etag),
-        None => date("if-modified-since").is_some_and(|date| modified <= date),
+        Some(known) if matches(known, &stored.s3_etag()) || matches(known, &stored.etag) => {
+            Some("If-None-Match")
+        }
+        None if date("if-modified-since").is_some_and(|date| modified <= date) => {
+            Some("If-Modified-Since")
+        }
+        _ => None,
     };
-    if !unchanged {
-        return Ok(());
-    }
+    let Some(unchanged) = unchanged else { return Ok(()) };
     if !prefix.is_empty() {
-        return failed();
+        return failed(unchanged);
     }
     let mut error = S3Error::new(S3ErrorCode::NotModified);
     error.set_headers(header_map(&[("etag", format!("\"{}\"", stored.s3_etag()))])?);
@@ -220,7 +246,6 @@ pub(super) async fn put(
     mut request: S3Request<PutObjectInput>,
 ) -> Answer<PutObjectOutput> {
     let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
-    check_name(&key).map_err(error)?;
     metadata::check(&request.headers)?;
     let tier = default_tier(api.storage(), &api.name(&bucket)).map_err(error)?;
     let condition = condition(&request.headers)?;
@@ -256,7 +281,10 @@ pub(super) async fn receive<T>(
     let length = decoded.or(length.map(i64::unsigned_abs));
     let length = length.ok_or(S3ErrorCode::MissingContentLength)?;
     if length > MAX_BYTES {
-        return Err(S3ErrorCode::EntityTooLarge.into());
+        let sizes = [("ProposedSize", length), ("MaxSizeAllowed", MAX_BYTES)];
+        let sizes = sizes.map(|(name, size)| (name, size.to_string()));
+        let sizes = sizes.each_ref().map(|(name, size)| (*name, size.as_str()));
+        return Err(detailed(S3ErrorCode::EntityTooLarge.into(), &sizes));
     }
     let wanted = wanted(headers, also);
     let storage = |failed| error(ApiError::storage(failed));
@@ -336,10 +364,11 @@ fn check_md5(headers: &HeaderMap, computed: &str) -> S3Result<()> {
         return Err(S3ErrorCode::InvalidDigest.into());
     }
     if sent != computed {
-        return Err(S3Error::with_message(
+        let error = S3Error::with_message(
             S3ErrorCode::BadDigest,
             "The Content-MD5 you specified did not match what we received.",
-        ));
+        );
+        return Err(detailed(error, &[("ExpectedDigest", sent), ("CalculatedDigest", computed)]));
     }
     Ok(())
 }
@@ -369,10 +398,13 @@ pub(super) fn copy_source(headers: &HeaderMap) -> S3Result<(String, String, Opti
 /// The object that a copy reads.
 pub(super) fn source(api: &Shared, headers: &HeaderMap) -> S3Result<Arc<Stored>> {
     let (bucket, key, version) = copy_source(headers)?;
-    let stored = api.storage().get(&api.name(&bucket), &key).map_err(error)?;
-    if version.is_some_and(|version| version != stored.version) {
-        return Err(S3ErrorCode::NoSuchVersion.into());
-    }
+    // What is not there is the source, not what the request's target names.
+    let missing = |failed: S3Error| {
+        let is_bucket = *failed.code() == S3ErrorCode::NoSuchBucket;
+        let name = if is_bucket { ("BucketName", &*bucket) } else { ("Key", &*key) };
+        detailed(failed, &[name])
+    };
+    let stored = find_version(api, (&bucket, &key), version.as_deref()).map_err(missing)?;
     check_read(&stored, headers, "x-amz-copy-source-")?;
     if stored.is_archived(api.now()) {
         return Err(S3ErrorCode::InvalidObjectState.into());
@@ -382,7 +414,6 @@ pub(super) fn source(api: &Shared, headers: &HeaderMap) -> S3Result<Arc<Stored>>
 
 pub(super) fn copy(api: &Shared, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
     let (input, headers) = (&request.input, &request.headers);
-    check_name(&input.key).map_err(error)?;
     metadata::check(headers)?;
     let found = source(api, headers)?;
     if found.size > MAX_BYTES {
@@ -424,11 +455,37 @@ pub(super) fn delete(
     api: &Shared,
     request: S3Request<DeleteObjectInput>,
 ) -> Answer<DeleteObjectOutput> {
-    let name = api.name(&request.input.bucket);
-    let if_match = text(&request.headers, "if-match");
-    match api.storage().delete(&name, &request.input.key, if_match) {
+    let input = &request.input;
+    let (place, if_match) = ((&*input.bucket, &*input.key), text(&request.headers, "if-match"));
+    match delete_one(api, place, input.version_id.as_deref(), if_match) {
+        // It is deleted already.
+        Err(failed) if *failed.code() != S3ErrorCode::NoSuchVersion => Err(failed),
+        _ => Ok(S3Response::new(DeleteObjectOutput {
+            version_id: input.version_id.clone(),
+            ..Default::default()
+        })),
+    }
+}
+
+/// Deletes an object, or the version of it that is named, if it is there.
+fn delete_one(
+    api: &Shared,
+    (bucket, key): (&str, &str),
+    version: Option<&str>,
+    if_match: Option<&str>,
+) -> S3Result<()> {
+    let name = api.name(bucket);
+    let found = version.map(|_| find_version(api, (bucket, key), version)).transpose()?;
+    if let Some((found, wanted)) = found.as_ref().zip(if_match)
+        && !found.is_named_by(wanted)
+    {
+        return Err(error(ApiError::if_match_failed()));
+    }
+    // The version that was found, and none that came meanwhile.
+    let if_match = found.as_ref().map(|found| &*found.etag).or(if_match);
+    match api.storage().delete(&name, key, if_match) {
         Err(failed) if failed.code != "ObjectNotFound" => Err(error(failed)),
-        _ => Ok(S3Response::new(DeleteObjectOutput::default())),
+        _ => Ok(()),
     }
 }
 
@@ -436,26 +493,22 @@ pub(super) fn delete_many(
     api: &Shared,
     request: S3Request<DeleteObjectsInput>,
 ) -> Answer<DeleteObjectsOutput> {
-    let name = api.name(&request.input.bucket);
-    api.storage().bucket(&name).map_err(error)?;
-    let Delete { objects, quiet } = request.input.delete;
+    let DeleteObjectsInput { bucket, delete: Delete { objects, quiet }, .. } = request.input;
+    api.storage().bucket(&api.name(&bucket)).map_err(error)?;
     if objects.is_empty() || objects.len() > MAX_KEYS {
         return Err(S3ErrorCode::MalformedXML.into());
     }
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in objects {
         let if_match = object.e_tag.as_ref().map(ETag::value);
-        match api.storage().delete(&name, &object.key, if_match) {
-            Err(failed) if failed.code != "ObjectNotFound" => {
-                let failed = error(failed);
-                errors.push(Error {
-                    code: Some(failed.code().as_str().to_owned()),
-                    key: Some(object.key),
-                    message: failed.message().map(str::to_owned),
-                    ..Default::default()
-                });
-            }
-            _ => deleted.push(DeletedObject { key: Some(object.key), ..Default::default() }),
+        let version = object.version_id.as_deref();
+        match delete_one(api, (&bucket, &object.key), version, if_match) {
+            Err(failed) => errors.push(refused(object, &failed)),
+            Ok(()) => deleted.push(DeletedObject {
+                key: Some(object.key),
+                version_id: object.version_id,
+                ..Default::default()
+            }),
         }
     }
     Ok(S3Response::new(DeleteObjectsOutput {
@@ -463,4 +516,18 @@ pub(super) fn delete_many(
         errors: Some(errors),
         ..Default::default()
     }))
+}
+
+/// One of many that was not deleted. Here a version that cannot be one is one that is not there.
+fn refused(object: ObjectIdentifier, failed: &S3Error) -> Error {
+    let code = match failed.code() {
+        S3ErrorCode::InvalidArgument => &S3ErrorCode::NoSuchVersion,
+        other => other,
+    };
+    Error {
+        code: Some(code.as_str().to_owned()),
+        key: Some(object.key),
+        message: documents::message(code.as_str()).or(failed.message()).map(str::to_owned),
+        version_id: object.version_id,
+    }
 }

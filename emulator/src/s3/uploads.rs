@@ -9,18 +9,19 @@ use base64::engine::general_purpose::STANDARD;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::lists::{encoded, limit};
+use super::documents::{detailed, invalid_argument};
+use super::lists::{encoded, given, limit, owner};
 use super::objects::{checksum_type, condition, etag, kept_headers, receive, source, write_error};
 use super::{Answer, Shared, error, metadata, set_checksums};
 use crate::intake::{Algorithm, Received};
-use crate::objects::{check_name, default_tier, new_etag};
+use crate::objects::{default_tier, new_etag};
 use crate::reply::ApiError;
-use crate::storage::{Checksums, Condition, Part as StoredPart, Upload, s3_etag};
+use crate::storage::{Checksums, Completed, Condition, Part as StoredPart, Upload, s3_etag};
 use crate::uploads::{MAX_PART, assemble, new_upload_id};
 
 /// A part's ETag: its MD5 in hex.
-fn part_etag(part: &StoredPart) -> String {
-    s3_etag(&STANDARD.encode(part.md5))
+fn part_etag(md5: [u8; 16]) -> String {
+    s3_etag(&STANDARD.encode(md5))
 }
 
 pub(super) fn create(
@@ -28,7 +29,6 @@ pub(super) fn create(
     request: S3Request<CreateMultipartUploadInput>,
 ) -> Answer<CreateMultipartUploadOutput> {
     let input = request.input;
-    check_name(&input.key).map_err(error)?;
     metadata::check(&request.headers)?;
     let name = api.name(&input.bucket);
     let algorithm = match &input.checksum_algorithm {
@@ -67,10 +67,8 @@ pub(super) fn create(
 /// The number of a part, if it is one.
 fn part_number(number: i32) -> S3Result<u32> {
     u32::try_from(number).ok().filter(|number| (1..=MAX_PART).contains(number)).ok_or_else(|| {
-        S3Error::with_message(
-            S3ErrorCode::InvalidArgument,
-            format!("Part number must be an integer between 1 and {MAX_PART}, inclusive"),
-        )
+        let why = format!("Part number must be an integer between 1 and {MAX_PART}, inclusive");
+        invalid_argument("partNumber", Some(&number.to_string()), why)
     })
 }
 
@@ -99,7 +97,7 @@ pub(super) async fn put_part(
     let (received, checksums) = receive(api, &request, body, length, also).await?;
     let part = Arc::new(stored_part(api, received, checksums));
     api.storage().put_part(&name, place, number, part.clone()).map_err(error)?;
-    let etag = ETag::Strong(part_etag(&part));
+    let etag = ETag::Strong(part_etag(part.md5));
     let mut output = UploadPartOutput { e_tag: Some(etag), ..Default::default() };
     set_checksums!(output, &part.checksums);
     Ok(S3Response::new(output))
@@ -116,10 +114,7 @@ pub(super) async fn copy_part(
     let found = source(api, &request.headers)?;
     let content = match input.copy_source_range.as_deref() {
         None => found.content.clone(),
-        Some(range) => {
-            let range = Range::parse(range).ok().and_then(|range| range.check(found.size).ok());
-            found.content.slice(range.ok_or(S3ErrorCode::InvalidRange)?)
-        }
+        Some(range) => found.content.slice(copied_range(range, found.size)?),
     };
     let wanted: Vec<_> = upload.checksum.iter().filter_map(|name| Algorithm::named(name)).collect();
     let storage = |failed| error(ApiError::storage(failed));
@@ -129,7 +124,7 @@ pub(super) async fn copy_part(
     let part = Arc::new(stored_part(api, received, checksums));
     api.storage().put_part(&name, place, number, part.clone()).map_err(error)?;
     let mut result = CopyPartResult {
-        e_tag: Some(ETag::Strong(part_etag(&part))),
+        e_tag: Some(ETag::Strong(part_etag(part.md5))),
         last_modified: Some(part.modified.into()),
         ..Default::default()
     };
@@ -140,7 +135,82 @@ pub(super) async fn copy_part(
     }))
 }
 
+/// The bytes that a range of a copy's source names: `bytes=FIRST-LAST`, both of them in it.
+fn copied_range(range: &str, size: u64) -> S3Result<std::ops::Range<u64>> {
+    const NAME: &str = "x-amz-copy-source-range";
+    let number = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+    };
+    let ends = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let ends = ends.and_then(|(first, last)| Some((number(first)?, number(last)?)));
+    match ends.filter(|(first, last)| first <= last) {
+        None => Err(invalid_argument(
+            NAME,
+            Some(range),
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first \
+             and last are the zero-based offsets of the first and last bytes to copy"
+                .to_owned(),
+        )),
+        Some((first, _)) if first >= size => Err(S3Error::with_message(
+            S3ErrorCode::InvalidRequest,
+            "The specified copy range is invalid for the source object size",
+        )),
+        Some((_, last)) if last >= size => {
+            let why = format!("Range specified is not valid for source object of size: {size}");
+            Err(invalid_argument(NAME, Some(range), why))
+        }
+        Some((first, last)) => Ok(first..last + 1),
+    }
+}
+
+/// Makes an object of an upload. S3 answers who asks again as it did the first time, for a while.
 pub(super) fn complete(
+    api: &Shared,
+    request: S3Request<CompleteMultipartUploadInput>,
+) -> Answer<CompleteMultipartUploadOutput> {
+    let again = request.input.clone();
+    match complete_once(api, request) {
+        Err(failed) if *failed.code() == S3ErrorCode::NoSuchUpload => {
+            repeated(api, again)?.ok_or(failed).map(S3Response::new)
+        }
+        answer => answer,
+    }
+}
+
+/// What was answered to a request for the same parts of an upload that is completed.
+fn repeated(
+    api: &Shared,
+    input: CompleteMultipartUploadInput,
+) -> S3Result<Option<CompleteMultipartUploadOutput>> {
+    let place = (input.key.as_str(), input.upload_id.as_str());
+    let known = api.storage().completed(&api.name(&input.bucket), place).map_err(error)?;
+    let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+    let is_same = |known: &Completed| {
+        known.parts.len() == named.len()
+            && known.parts.iter().zip(&named).all(|(part, named)| {
+                let etag = named.e_tag.as_ref().map(ETag::value);
+                named.part_number == Some(part.number as i32)
+                    && etag.is_none_or(|etag| etag == part_etag(part.md5))
+            })
+    };
+    Ok(known.filter(is_same).map(|known| {
+        let composite = known.checksums.iter().any(|(_, value)| value.contains('-'));
+        let kind = ChecksumType::from_static(checksum_type(composite));
+        let mut output = CompleteMultipartUploadOutput {
+            location: Some(format!("/{}/{}", input.bucket, input.key)),
+            e_tag: Some(ETag::Strong(known.s3_etag.clone())),
+            checksum_type: (!known.checksums.is_empty()).then_some(kind),
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            ..Default::default()
+        };
+        set_checksums!(output, &known.checksums);
+        output
+    }))
+}
+
+fn complete_once(
     api: &Shared,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> Answer<CompleteMultipartUploadOutput> {
@@ -173,7 +243,8 @@ pub(super) fn complete(
 /// The parts that are named, which must be there, in ascending order; others are left out.
 fn chosen(upload: &Upload, named: &[CompletedPart]) -> S3Result<BTreeMap<u32, Arc<StoredPart>>> {
     if named.is_empty() {
-        return Err(S3ErrorCode::MalformedXML.into());
+        let why = "You must specify at least one part";
+        return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, why));
     }
     let mut chosen = BTreeMap::new();
     for CompletedPart { part_number: number, e_tag, .. } in named {
@@ -184,8 +255,12 @@ fn chosen(upload: &Upload, named: &[CompletedPart]) -> S3Result<BTreeMap<u32, Ar
         let part = upload
             .parts
             .get(&number)
-            .filter(|part| e_tag.as_ref().is_none_or(|etag| etag.value() == part_etag(part)))
-            .ok_or(S3ErrorCode::InvalidPart)?;
+            .filter(|part| e_tag.as_ref().is_none_or(|etag| etag.value() == part_etag(part.md5)))
+            .ok_or_else(|| {
+                let etag = e_tag.as_ref().map_or("", ETag::value);
+                let details = [("PartNumber", &*number.to_string()), ("ETag", etag)];
+                detailed(S3ErrorCode::InvalidPart.into(), &details)
+            })?;
         chosen.insert(number, part.clone());
     }
     Ok(chosen)
@@ -208,15 +283,15 @@ pub(super) fn list_parts(
     let input = request.input;
     let place = (input.key.as_str(), input.upload_id.as_str());
     let upload = api.storage().upload(&api.name(&input.bucket), place).map_err(error)?;
-    let (limit, after) = (limit(input.max_parts)?, input.part_number_marker.unwrap_or_default());
-    let after = u32::try_from(after).map_err(|_| S3ErrorCode::InvalidArgument)?;
+    let limit = limit(input.max_parts);
+    let after = input.part_number_marker.unwrap_or_default().max(0) as u32;
     let rest: Vec<_> = upload.parts.range(after + 1..).take(limit + 1).collect();
     let parts: Vec<Part> = rest
         .iter()
         .take(limit)
         .map(|(number, stored)| {
             let mut part = Part {
-                e_tag: Some(ETag::Strong(part_etag(stored))),
+                e_tag: Some(ETag::Strong(part_etag(stored.md5))),
                 last_modified: Some(stored.modified.into()),
                 part_number: Some(**number as i32),
                 size: Some(stored.size as i64),
@@ -232,10 +307,17 @@ pub(super) fn list_parts(
         key: Some(input.key),
         upload_id: Some(input.upload_id),
         max_parts: Some(limit as i32),
-        part_number_marker: input.part_number_marker,
-        next_part_number_marker: parts.last().filter(|_| truncated).and_then(|p| p.part_number),
+        part_number_marker: Some(after as i32),
+        next_part_number_marker: Some(parts.last().and_then(|part| part.part_number).unwrap_or(0)),
         is_truncated: Some(truncated),
         parts: Some(parts),
+        checksum_algorithm: upload.checksum.as_deref().map(|name| name.to_uppercase().into()),
+        checksum_type: upload
+            .checksum
+            .map(|_| ChecksumType::from_static(checksum_type(!upload.checksum_of_whole))),
+        owner: Some(owner()),
+        initiator: Some(initiator()),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
         ..Default::default()
     }))
 }
@@ -245,43 +327,147 @@ pub(super) fn list(
     request: S3Request<ListMultipartUploadsInput>,
 ) -> Answer<ListMultipartUploadsOutput> {
     let input = request.input;
-    let (limit, encoding) = (limit(input.max_uploads)?, input.encoding_type.as_ref());
-    let prefix = input.prefix.clone().unwrap_or_default();
-    let mut uploads = api.storage().uploads(&api.name(&input.bucket)).map_err(error)?;
-    let key_marker = input.key_marker.clone().unwrap_or_default();
-    let id_marker = input.upload_id_marker.clone().unwrap_or_default();
-    uploads.retain(|upload| {
-        let is_after = match upload.name.cmp(&key_marker) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => !id_marker.is_empty() && upload.id > id_marker,
-            std::cmp::Ordering::Less => false,
-        };
-        upload.name.starts_with(&prefix) && is_after
+    let (limit, encoding) = (limit(input.max_uploads), input.encoding_type.as_ref());
+    let key_marker = given(input.key_marker.as_ref());
+    // Without a key the marker of ids says nothing.
+    let id_marker = given(input.upload_id_marker.as_ref()).filter(|_| key_marker.is_some());
+    let asked = Asked {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: given(input.delimiter.as_ref()),
+        key_marker: key_marker.unwrap_or_default(),
+        id_marker: id_marker.unwrap_or_default(),
+    };
+    let uploads = api.storage().uploads(&api.name(&input.bucket)).map_err(error)?;
+    asked.check(&uploads)?;
+    let mut entries = asked.entries(&uploads);
+    let truncated = entries.len() > limit;
+    entries.truncate(limit);
+    let (key, id) = match entries.last() {
+        Some(Entry::Upload(upload)) => (upload.name.as_str(), upload.id.as_str()),
+        Some(Entry::Prefix(prefix)) if truncated => (*prefix, ""),
+        _ => ("", ""),
+    };
+    let told = entries.iter().filter_map(|entry| match entry {
+        Entry::Upload(upload) => Some(MultipartUpload {
+            initiated: Some(upload.created.into()),
+            key: Some(encoded(&upload.name, encoding)),
+            upload_id: Some(upload.id.clone()),
+            owner: Some(owner()),
+            initiator: Some(initiator()),
+            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+            ..Default::default()
+        }),
+        Entry::Prefix(_) => None,
     });
-    let truncated = uploads.len() > limit;
-    uploads.truncate(limit);
-    let last = uploads.last().filter(|_| truncated);
+    let prefixes = entries.iter().filter_map(|entry| match entry {
+        Entry::Prefix(prefix) => Some(CommonPrefix { prefix: Some(encoded(prefix, encoding)) }),
+        Entry::Upload(_) => None,
+    });
     Ok(S3Response::new(ListMultipartUploadsOutput {
-        next_key_marker: last.map(|upload| encoded(&upload.name, encoding)),
-        next_upload_id_marker: last.map(|upload| upload.id.clone()),
-        uploads: Some(
-            uploads
-                .iter()
-                .map(|upload| MultipartUpload {
-                    initiated: Some(upload.created.into()),
-                    key: Some(encoded(&upload.name, encoding)),
-                    upload_id: Some(upload.id.clone()),
-                    ..Default::default()
-                })
-                .collect(),
-        ),
+        uploads: Some(told.collect()),
+        common_prefixes: Some(prefixes.collect()),
+        next_key_marker: Some(encoded(key, encoding)),
+        next_upload_id_marker: Some(id.to_owned()),
         bucket: Some(input.bucket),
         is_truncated: Some(truncated),
-        key_marker: input.key_marker,
-        upload_id_marker: input.upload_id_marker,
+        key_marker: Some(encoded(&asked.key_marker, encoding)),
+        upload_id_marker: Some(asked.id_marker.clone()),
         max_uploads: Some(limit as i32),
-        prefix: input.prefix,
+        prefix: Some(encoded(&asked.prefix, encoding)),
+        delimiter: asked.delimiter.as_deref().map(|text| encoded(text, encoding)),
         encoding_type: input.encoding_type.clone(),
         ..Default::default()
     }))
+}
+
+/// Who began every upload.
+fn initiator() -> Initiator {
+    Initiator { display_name: None, id: owner().id }
+}
+
+/// Which uploads a list names.
+struct Asked {
+    prefix: String,
+    delimiter: Option<String>,
+    key_marker: String,
+    id_marker: String,
+}
+
+/// What a list of uploads holds.
+enum Entry<'a> {
+    Upload(&'a Upload),
+    Prefix(&'a str),
+}
+
+impl Asked {
+    /// An upload's id is no marker with the key of another object.
+    fn check(&self, uploads: &[Upload]) -> S3Result<()> {
+        let marked = uploads.iter().find(|upload| upload.id == self.id_marker);
+        if marked.is_none_or(|upload| upload.name == self.key_marker) {
+            return Ok(());
+        }
+        let why = "Invalid uploadId marker".to_owned();
+        Err(invalid_argument("upload-id-marker", Some(&self.id_marker), why))
+    }
+
+    /// All that come after the markers, in order.
+    fn entries<'a>(&self, uploads: &'a [Upload]) -> Vec<Entry<'a>> {
+        let mut entries = Vec::new();
+        for upload in uploads.iter().filter(|upload| upload.name.starts_with(&self.prefix)) {
+            match self.rolled(&upload.name) {
+                None if self.is_after(upload) => entries.push(Entry::Upload(upload)),
+                Some(prefix) if !self.key_marker.starts_with(prefix) => {
+                    let is_listed =
+                        matches!(entries.last(), Some(Entry::Prefix(last)) if *last == prefix);
+                    if upload.name > self.key_marker && !is_listed {
+                        entries.push(Entry::Prefix(prefix));
+                    }
+                }
+                _ => {}
+            }
+        }
+        entries
+    }
+
+    fn is_after(&self, upload: &Upload) -> bool {
+        match upload.name.cmp(&self.key_marker) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal => !self.id_marker.is_empty() && upload.id > self.id_marker,
+            std::cmp::Ordering::Less => false,
+        }
+    }
+
+    /// The prefix into which a name is rolled up.
+    fn rolled<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let delimiter = self.delimiter.as_deref()?;
+        let at = name[self.prefix.len()..].find(delimiter)?;
+        Some(&name[..self.prefix.len() + at + delimiter.len()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_a_copy_lies_in_its_source() {
+        for (range, taken) in [
+            ("bytes=0-0", Ok(0..1)),
+            ("bytes=3-9", Ok(3..10)),
+            ("bytes=3-10", Err("InvalidArgument")),
+            ("bytes=10-10", Err("InvalidRequest")),
+            ("bytes=0-99999999999999999999", Err("InvalidArgument")),
+            ("bytes=1-0", Err("InvalidArgument")),
+            ("bytes=3-", Err("InvalidArgument")),
+            ("bytes=-3", Err("InvalidArgument")),
+            ("bytes=0-1,3-4", Err("InvalidArgument")),
+            ("bytes=0--1", Err("InvalidArgument")),
+            ("bytes=+0-1", Err("InvalidArgument")),
+            ("0-1", Err("InvalidArgument")),
+            ("", Err("InvalidArgument")),
+        ] {
+            let found = copied_range(range, 10).map_err(|error| error.code().as_str().to_owned());
+            assert_eq!(found, taken.map_err(str::to_owned), "{range}");
+        }
+    }
 }

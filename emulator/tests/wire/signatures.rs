@@ -28,6 +28,30 @@ fn keys_and_tokens() {
 }
 
 #[test]
+fn every_profile_is_whole_by_itself() {
+    let (emulator, _client) = start();
+    let config = std::fs::read_to_string(&emulator.ready().oci.config_file).unwrap();
+    let profiles: Vec<_> =
+        config.split('[').skip(1).map(|section| section.split_once(']').unwrap()).collect();
+    let names: Vec<_> = profiles.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["DEFAULT", "WRONG", "SESSION", "EXPIRED", "DELEGATED"]);
+    for (name, section) in profiles {
+        let lines = section.lines().filter_map(|line| line.split_once(" = "));
+        let mut keys: Vec<_> = lines.map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        let (user, token) = match name {
+            "SESSION" | "EXPIRED" => (None, Some("security_token_file")),
+            "DELEGATED" => (Some("user"), Some("delegation_token_file")),
+            _ => (Some("user"), None),
+        };
+        let mut expected = vec!["fingerprint", "key_file", "region", "tenancy"];
+        expected.extend(user.into_iter().chain(token));
+        expected.sort_unstable();
+        assert_eq!(keys, expected, "{name}");
+    }
+}
+
+#[test]
 fn a_token_that_others_minted_is_refused() {
     let (emulator, _) = start();
     let mut client = Client::new(&emulator, "SESSION");

@@ -14,7 +14,7 @@ import atexit as _atexit
 import os as _os
 from typing import TYPE_CHECKING, Any
 
-from . import _storescope
+from . import _local, _storescope
 from ._errors import BucketNotFoundError, ObjectChangedError, PreconditionError, StoreError
 from ._file import ObjectReader, ObjectWriter
 from ._profile import Profile, profile
@@ -63,6 +63,8 @@ __all__ = [
 ]
 
 _os.register_at_fork(after_in_child=_storescope._after_fork)
+# The last to be registered is called first.
+_atexit.register(_local.remove_partials)
 _atexit.register(_storescope._at_exit)
 
 

@@ -28,7 +28,9 @@ are handed to the reading engine (:meth:`storescope.Reader.hint`) before uproot 
 ===============================  =====================================================================
 uproot begins to                 and is on its way
 ===============================  =====================================================================
-open a file                      its first 64 KiB; then, once its size is known, its last 512 KiB
+open a file                      its first 64 KiB; then the list of keys that its header names, if it lies beyond; where
+                                 that is at the file's end, with up to 96 KiB before it (a quarter of a smaller file),
+                                 since trees lie there: as much as the last file of the bucket needed
 iterate over a ``TTree``         the baskets of the branches and entries asked for
 count entries by memory size     the keys of those baskets
 look at an RNTuple's clusters    all page lists
@@ -53,6 +55,7 @@ import inspect
 import itertools
 import logging
 import os
+import struct
 import threading
 from bisect import bisect_right
 from collections import Counter, deque
@@ -75,6 +78,7 @@ from uproot.source.futures import TrivialFuture
 from uproot.version import __version__ as uproot_version
 
 import storescope
+from storescope._storescope import _redacted
 
 from ._inherited import INHERITED
 from ._storescope import _surroundings
@@ -92,9 +96,15 @@ logger = logging.getLogger("storescope.uproot")
 
 Range = tuple[int, int]
 
-#: What is fetched of a file's ends when it is opened, in bytes.
+#: What is fetched of a file's beginning when it is opened, in bytes.
 HEAD = 64 << 10
-TAIL = 512 << 10
+#: What is fetched before a list of keys at the file's end, in bytes: where nothing is known of such files, and at most.
+BEFORE_KEYS = 96 << 10
+BEFORE_KEYS_MOST = 1 << 20
+#: What uproot reads with a list of keys, in bytes.
+BEHIND_KEYS = 8
+#: A list of keys that so many bytes follow at most is at the file's end; streamers and free segments follow.
+END = 64 << 10
 #: What one loop may have on its way, in bytes.
 AHEAD = 64 << 20
 #: What is kept of a file because it will be read again, in bytes.
@@ -132,6 +142,8 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         self._under_way: set[_Gather] = set()
         self._plans: deque[_Plan] = deque(maxlen=8)
         self._repeats = _Repeats()
+        #: The list of keys, where it is at the file's end and nothing before it was read yet.
+        self._keys_at_end: Range | None = None
 
     def _new_reader(self, *, size: int | None, etag: str | None) -> storescope.Reader:
         base, key = _split(self._file_path)
@@ -140,7 +152,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         return store.reader(key, size=size, etag=etag, policy="vector")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._file_path!r} at 0x{id(self):012x}>"
+        return f"<{type(self).__name__} {_redacted(self._file_path)!r} at 0x{id(self):012x}>"
 
     def __getstate__(self) -> dict[str, Any]:
         version = {"size": self._reader.size, "etag": self._reader.etag} if self._begun else None
@@ -197,6 +209,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             data = b""
         else:
             data = self._read(start, stop)
+            self._learn(start, stop)
         self._was_read([(start, stop)])
         return uproot.source.chunk.Chunk(self, start, stop, TrivialFuture(data))
 
@@ -254,14 +267,29 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             self._reader.hint(ranges)
 
     def _begin(self, stop: int) -> Any:
-        """The first bytes. Both ends of the file are fetched: what uproot looks for first stands there."""
+        """The first bytes. What uproot looks for next is fetched: where that is, they tell."""
         self._reader.hint([(0, max(HEAD, stop))])
         data = self._reader.read_at(0, stop)
         size = self._reader.size
         self._begun = True
-        if size > HEAD:
-            self._reader.hint([(max(HEAD, size - TAIL), size)])
+        keys = _list_of_keys(self._reader.read_at(0, min(size, 4096))) if size > HEAD else None
+        if keys is not None and HEAD < keys[1] <= size:
+            start, end = keys[0], min(keys[1] + BEHIND_KEYS, size)
+            if size - keys[1] <= END:
+                self._keys_at_end = keys
+                before = _before_keys.get(_split(self._file_path)[0]) or min(BEFORE_KEYS, size // 4)
+                start, end = start - before, size
+            self._reader.hint([(max(HEAD, start), end)])
         return data
+
+    def _learn(self, start: int, stop: int) -> None:
+        """Notes how far before the list of keys the first object begins that is read: files of a data set are alike."""
+        at_end = self._keys_at_end
+        if at_end is None or stop <= HEAD or start >= at_end[0]:
+            return
+        self._keys_at_end = None
+        if stop <= at_end[0] and (before := at_end[0] - start) <= BEFORE_KEYS_MOST:
+            _before_keys[_split(self._file_path)[0]] = min(before * 9 // 8, BEFORE_KEYS_MOST)
 
     def _read(self, start: int, stop: int) -> Any:
         wanted = start, stop
@@ -302,7 +330,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             raise self._closed_error()
 
     def _closed_error(self) -> OSError:
-        return OSError(f"file {self._file_path!r} is closed")
+        return OSError(f"file {_redacted(self._file_path)!r} is closed")
 
 
 class _Gather:
@@ -585,7 +613,7 @@ def _split(url: str) -> tuple[str, str]:
     scheme, _, rest = url.partition("://")
     authority, _, key = rest.partition("/")
     if scheme not in _CLASSES or not key:
-        raise ValueError(f"{url!r} names no object: oci://bucket@namespace/key or s3://bucket/key")
+        raise ValueError(f"{_redacted(url)!r} names no object: oci://bucket@namespace/key or s3://bucket/key")
     return f"{_CLASSES[scheme].scheme}://{authority}", key
 
 
@@ -593,6 +621,23 @@ def _store(base: str, settings: tuple[tuple[str, Any], ...]) -> storescope.Store
     """One store for the files of a bucket: they share its credentials and signatures. What is not among the settings comes
     from the environment: where that has changed, it is another store."""
     return _opened(base, settings, _surroundings())
+
+
+#: How far before a list of keys trees began in the last file of each bucket, with something to spare.
+_before_keys: dict[str, int] = {}
+
+
+def _list_of_keys(head: Any) -> Range | None:
+    """Where the list of keys of a file's root directory is, by the file's first bytes; `None` if they do not tell."""
+    try:
+        magic, version, begin = struct.unpack_from(">4sii", head)
+        length_of_name = struct.unpack_from(">i", head, 36 if version >= 1_000_000 else 28)[0]
+        at = begin + length_of_name
+        version, length = struct.unpack_from(">h8xi", head, at)
+        start = struct.unpack_from(">q" if version > 1000 else ">i", head, at + (34 if version > 1000 else 26))[0]
+    except struct.error:
+        return None
+    return (start, start + length) if magic == b"root" and start > 0 and length > 0 else None
 
 
 @functools.lru_cache(maxsize=64)
