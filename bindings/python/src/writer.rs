@@ -2,6 +2,7 @@
 //! An object written piece by piece.
 
 use crate::buffer::bytes_of;
+use crate::ending::Inside;
 use crate::error::{closed, plain, raised};
 use crate::meta::ObjectMeta;
 use crate::process::{Native, Process, locked, wait, wait_for};
@@ -39,6 +40,11 @@ enum State {
 }
 
 impl OpenWriter {
+    /// Whether a thread waits with it.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(*locked(&self.state), State::Busy)
+    }
+
     /// Takes a writer that was never closed, and logs that.
     pub(crate) fn give_up(&self) -> Option<storescope::Writer> {
         let mut state = locked(&self.state);
@@ -112,12 +118,14 @@ impl Writer {
 
 /// The exception that is being handled on this thread.
 fn handled(py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    let _inside = Inside::enter(py)?;
     let exception = py.import("sys")?.call_method0("exception")?;
     Ok((!exception.is_none()).then(|| exception.unbind()))
 }
 
 /// Whether some object is being finalised on this thread: a `__del__` runs.
 fn finalizing(py: Python<'_>) -> PyResult<bool> {
+    let _inside = Inside::enter(py)?;
     // No frame at all: a thread that was not made by Python.
     let Ok(mut frame) = py.import("sys")?.call_method0("_getframe") else { return Ok(false) };
     while !frame.is_none() {
@@ -197,6 +205,7 @@ impl Writer {
         self.abort(py)?;
         let exception = exception.into_bound(py);
         let note = format!("{} was not written: it was closed while this was handled", self.url());
+        let _inside = Inside::enter(py)?;
         exception.call_method1("add_note", (note,))?;
         Err(PyErr::from_value(exception))
     }
