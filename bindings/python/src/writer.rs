@@ -177,7 +177,7 @@ impl Writer {
     /// again: wrappers that know nothing but `close` end a `with` so. `commit` makes the object nevertheless. Where a
     /// `__del__` calls it, nobody closed the writer: the object is not made.
     fn close(&self, py: Python<'_>) -> PyResult<Option<ObjectMeta>> {
-        if self._closing(py)? { self.commit(py) } else { Ok(None) }
+        if self.closes(py)? { self.commit(py) } else { Ok(None) }
     }
 
     /// Makes the object of what was written, whatever exception is being handled.
@@ -190,12 +190,13 @@ impl Writer {
     }
 
     /// Whether a `close` makes the object: what it does before.
-    fn _closing(&self, py: Python<'_>) -> PyResult<bool> {
+    #[pyo3(name = "_closing")]
+    fn closes(&self, py: Python<'_>) -> PyResult<bool> {
         if matches!(*locked(&self.open.state), State::Closed) {
             return Ok(false);
         }
         if finalizing(py)? {
-            self._give_up();
+            self.give_up();
             return Ok(false);
         }
         let Some(exception) = handled(py)? else { return Ok(true) };
@@ -211,14 +212,15 @@ impl Writer {
     }
 
     /// Ends a writer that was never closed.
-    fn _give_up(&self) {
+    #[pyo3(name = "_give_up")]
+    fn give_up(&self) {
         drop(self.open.give_up());
     }
 
     /// Called by the wrappers of `io` that nobody closed, before they close what is beneath them.
     fn _dealloc_warn(&self, source: Py<PyAny>) {
         let _ = source;
-        self._give_up();
+        self.give_up();
     }
 
     /// Discards what was written, and waits until the store has, too.
