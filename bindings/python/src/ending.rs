@@ -182,8 +182,9 @@ impl Drop for Inside {
 
 /// Runs `wait` without the GIL. After the end the thread does not come back.
 pub(crate) fn detached<T: Send>(py: Python<'_>, wait: impl FnOnce() -> T + Send) -> T {
-    let back = Back(DEPTH.replace(0));
-    if back.0 > 0 {
+    let depth = DEPTH.replace(0);
+    let _back = Back(depth);
+    if depth > 0 {
         INSIDE.fetch_sub(1, SeqCst);
     }
     py.detach(|| {
