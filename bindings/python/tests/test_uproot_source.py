@@ -607,10 +607,11 @@ def registered(monkeypatch):
 
 def test_install_and_uninstall(store, tree, registered):
     before = uproot._util.file_path_to_source_class
+    storescope.uproot.install("oci")
+    assert registered == ["oci"] and "s3" not in storescope.uproot._schemes
     storescope.uproot.install()
-    storescope.uproot.install("s3")
-    assert registered == ["oci", "s3"]
-    for scheme in ("oci", "s3", "storescope+oci", "storescope+s3"):
+    assert registered == ["oci", "oci", "s3"]
+    for scheme in ("oci", "s3", "storescopeoci", "storescopes3", "storescope+oci", "storescope+s3"):
         with uproot.open({f"{scheme}://bucket@namespace/{tree}": "Events"}) as ours:
             assert isinstance(ours.file.source, Source)
     with local(store, tree) as theirs:

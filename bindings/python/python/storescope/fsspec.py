@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores as fsspec filesystems: `storescope+oci://bucket@namespace/key`, `storescope+s3://bucket/key`.
+"""Stores as fsspec filesystems: `storescopeoci://bucket@namespace/key`, `storescopes3://bucket/key`.
 
-The two protocols are there once the package is installed. `register("oci", "s3")` takes over the short names, too, for
-libraries that take a path only. It lasts for the process; another that unpickles such a path must call it as well.
+The two protocols are there once the package is installed, in every process, and every library takes them for URLs; the
+same with a `+` (`storescope+oci://`, `storescope+s3://`) is not in all libraries' patterns. `register("oci", "s3")` takes
+over the short names, too. It lasts for the process, and those that it starts by multiprocessing from then on: of
+concurrent.futures, joblib, loky, dask's local workers. Workers that are started otherwise must call it themselves.
 
 `oci` belongs to the package ocifs in fsspec's own table, and ocifs registers itself when it is imported: without more,
 that import would fail once we have the name, or would take it back. `register` sees to both: whoever imports ocifs
@@ -42,12 +44,13 @@ from fsspec.utils import isfilelike, other_paths, stringify_path  # type: ignore
 
 from ._errors import BucketNotFoundError, InvalidError, NotFoundError, PreconditionError
 from ._file import CompressedWriter, ObjectReader, ObjectWriter, TextWriter
+from ._inherited import INHERITED
 from ._local import arriving, rolled_back, write_all
-from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_buckets, settings
+from ._storescope import ObjectMeta, Store, _surroundings, create_bucket, delete_bucket, list_buckets, settings
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -66,8 +69,23 @@ if TYPE_CHECKING:
         def open(self, path: str, mode: str, **options: Any) -> Any: ...
         def to_dict(self, *, include_password: bool = True) -> dict[str, Any]: ...
 
+    class FSMap(MutableMapping[str, Any]):
+        root: str
+        fs: Any
+        missing_exceptions: tuple[type[Exception], ...]
+
+        def __init__(self, root: str, fs: Any, check: bool = False, create: bool = False, missing_exceptions: Any = None): ...
+        def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]: ...
+        def __getitem__(self, key: str) -> Any: ...
+        def __setitem__(self, key: str, value: Any) -> None: ...
+        def __delitem__(self, key: str) -> None: ...
+        def __iter__(self) -> Iterator[str]: ...
+        def __len__(self) -> int: ...
+        def _key_to_str(self, key: str) -> str: ...
+
 else:
     from fsspec.asyn import AsyncFileSystem
+    from fsspec.mapping import FSMap
 
 _log = logging.getLogger("storescope")
 
@@ -76,6 +94,7 @@ __all__ = [
     "S3FileSystem",
     "StoreFile",
     "StoreFileSystem",
+    "StoreMap",
     "StoreUpdateFile",
     "StoreWriteFile",
     "register",
@@ -88,6 +107,13 @@ _PIECE = 8 << 20
 _SETTINGS = frozenset(row["name"] for row in settings())
 _SECRETS = frozenset(row["name"] for row in settings() if row["secret"])
 _warned: set[str] = set()
+
+
+class _Surroundings:
+    """A class attribute: a number for the environment and the files of settings, as they are when it is asked for."""
+
+    def __get__(self, instance: object, owner: type) -> int:
+        return _surroundings()
 
 
 class StoreFileSystem(AsyncFileSystem):
@@ -105,6 +131,10 @@ class StoreFileSystem(AsyncFileSystem):
     scheme: ClassVar[str]
     protocol: ClassVar[tuple[str, ...]] = ()
     cachable = True
+    # fsspec keeps instances by their options and these attributes. What is not among the options comes from the
+    # environment: where that has changed, another instance is made.
+    surroundings: ClassVar[Any] = _Surroundings()
+    _extra_tokenize_attributes = ("surroundings",)
     sep = "/"
     root_marker = ""
 
@@ -168,6 +198,14 @@ class StoreFileSystem(AsyncFileSystem):
         if store is None:
             store = self._stores[bucket] = Store(self._bucket_url(bucket), **self.store_options)
         return store
+
+    def unstrip_protocol(self, name: str) -> str:
+        """A path as a URL: by the short name where it is ours (`register`), else by one that every library takes."""
+        if name.startswith(tuple(f"{protocol}://" for protocol in self.protocol)):
+            return name
+        registered = _registry.get(self.scheme)
+        ours = isinstance(registered, type) and issubclass(registered, StoreFileSystem)
+        return f"{self.scheme if ours else self.protocol[0]}://{name}"
 
     def split(self, path: str) -> tuple[str, str]:
         """Bucket and key of a path."""
@@ -422,6 +460,10 @@ class StoreFileSystem(AsyncFileSystem):
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> Any:
+        if on_error == "omit":
+            # What is not there is left out. What could not be looked for is raised.
+            found = await self._cat(path, recursive, "return", batch_size, maxdepth, **kwargs)
+            return _present(found) if isinstance(found, dict) else found
         if not recursive and maxdepth is None:
             given = stringify_path(path)
             return await super()._cat(given, on_error=on_error, batch_size=batch_size, **kwargs)
@@ -432,6 +474,9 @@ class StoreFileSystem(AsyncFileSystem):
         if not files:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return await super()._cat(list(files), on_error=on_error, batch_size=batch_size, **kwargs)
+
+    def get_mapper(self, root: str = "", **kwargs: Any) -> StoreMap:
+        return StoreMap(root, self, **kwargs)
 
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         _take_no_other(kwargs)
@@ -761,6 +806,9 @@ class StoreFileSystem(AsyncFileSystem):
             await asyncio.to_thread(create_bucket, self._bucket_url(bucket), **self.store_options)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        # `fsspec.open` asks for this before each write: who may write into a bucket need not be allowed to make one.
+        if self.split(path)[1] or (exist_ok and await self._exists(path)):
+            return
         try:
             await self._mkdir(path)
         except FileExistsError:
@@ -869,7 +917,7 @@ class OciFileSystem(StoreFileSystem):
     tenancy's own.
     """
 
-    protocol: ClassVar[tuple[str, ...]] = ("storescope+oci", "oci")
+    protocol: ClassVar[tuple[str, ...]] = ("storescopeoci", "storescope+oci", "oci")
     scheme = "oci"
     _signs = "a pre-authenticated request is what OCI has for that, as `oci os preauth-request create` makes it"
 
@@ -918,7 +966,7 @@ class OciFileSystem(StoreFileSystem):
 class S3FileSystem(StoreFileSystem):
     """S3, and what speaks it: `bucket/key`."""
 
-    protocol: ClassVar[tuple[str, ...]] = ("storescope+s3", "s3", "s3a")
+    protocol: ClassVar[tuple[str, ...]] = ("storescopes3", "storescope+s3", "s3", "s3a")
     scheme = "s3"
     _signs = "boto3's `generate_presigned_url` does, with the same credentials"
 
@@ -1319,6 +1367,40 @@ def _end_updates() -> None:
         file._dealloc_warn(file)
 
 
+class StoreMap(FSMap):
+    """Objects as a mapping, made by `fs.get_mapper`. Where fsspec's own takes each error for a missing key, this one raises
+    what is not a missing object.
+    """
+
+    def clear(self) -> None:
+        try:
+            self.fs.rm(self.root, recursive=True)
+        except FileNotFoundError:
+            pass
+
+    def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:
+        keys = list(keys)
+        found = super().getitems(keys, on_error="return" if on_error == "omit" else on_error)
+        return _present(found, missing=KeyError) if on_error == "omit" else found
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            self.fs.rm_file(self._key_to_str(key))
+        except FileNotFoundError as missing:
+            raise KeyError(key) from missing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreMap, (self.root, self.fs, False, False, self.missing_exceptions)
+
+
+def _present(found: dict[str, Any], missing: type[Exception] = FileNotFoundError) -> dict[str, Any]:
+    """What is there. An error that does not say that something is missing is raised."""
+    for value in found.values():
+        if isinstance(value, BaseException) and not isinstance(value, missing):
+            raise value
+    return {name: value for name, value in found.items() if not isinstance(value, BaseException)}
+
+
 def _reopened(fs: StoreFileSystem, path: str, reader: Any, place: int) -> StoreFile:
     file = StoreFile(fs, path, reader)
     file.seek(place)
@@ -1467,6 +1549,14 @@ def register(*protocols: str, clobber: bool = True) -> None:
         register_implementation(protocol, classes[protocol], clobber=clobber)
         if protocol == "oci" and not any(isinstance(finder, _Ocifs) for finder in sys.meta_path):
             sys.meta_path.insert(0, _Ocifs())
+        INHERITED.carry(protocols={protocol})
+
+
+# As the entry points of the package do, for a process that has it on its path only; and libraries ask what is registered.
+for _class in (OciFileSystem, S3FileSystem):
+    for _protocol in _class.protocol:
+        if _protocol.startswith("storescope"):
+            register_implementation(_protocol, _class, clobber=True)
 
 
 class _Ocifs(importlib.abc.MetaPathFinder):
