@@ -61,7 +61,8 @@ def test_a_directory_of_an_empty_name_is_listed_by_its_path(fs, bucket_of_names)
         # Each path leads to what it is of, and not above it.
         assert fs.info(info["name"])["type"] == info["type"], info
         assert fs._strip_protocol(info["name"]) == info["name"]
-    above = {"/a//b": "/a//", "/a//": "/a", "/a///": "/a//", "/a": "", "//top": "//", "///": "//", "//": "", "/x/y": "/x"}
+    above = {"/a//b": "/a//", "/a//": "/a", "/a///": "/a//", "/a": ""}
+    above |= {"//top": "//", "///": "//", "//": "", "/x/y": "/x"}
     assert {path: fs._parent(top + path).removeprefix(top) for path in above} == above
 
 

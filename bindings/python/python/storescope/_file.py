@@ -112,7 +112,7 @@ class ObjectReader(io.RawIOBase):
         return self.reader.read_into(self._place, buffer)
 
     def _goes_on(self, size: int) -> bool:
-        """Whether a read is cut from a larger piece: one of small ones in a row, as a TextIOWrapper's, or of a small file."""
+        """Whether a read is cut from a larger piece: one of small ones in a row (a TextIOWrapper's), or of a small file."""
         if not 0 < size < _LINES:
             return False
         return self._place == self._after or self._holds(self._place) or self.reader.size <= _LINES

@@ -216,8 +216,8 @@ class StoreFileSystem(AsyncFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
-        """The path without its protocol, and without the slash at its end that says "directory"; one that ends in two is the
-        directory of an empty name, and keeps them.
+        """The path without its protocol, and without the slash at its end that says "directory". One that ends in two is
+        the directory of an empty name, and keeps them.
         """
         if isinstance(path, list):
             return [cls._strip_protocol(one) for one in path]
@@ -617,7 +617,7 @@ class StoreFileSystem(AsyncFileSystem):
         return await super()._put(stringify_path(lpath), stringify_path(rpath), recursive=recursive, **kwargs)
 
     async def _touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
-        """Make an empty object. `truncate=False`: only where there is none; what is there cannot be given a new time."""
+        """Make an empty object. `truncate=False`: only where there is none; an object cannot be given a new time."""
         is_new = not truncate or not await self._exists(path)
         try:
             await self._pipe_file(path, b"", mode="overwrite" if truncate else "create", **kwargs)
@@ -669,8 +669,8 @@ class StoreFileSystem(AsyncFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Move objects, and directories with `recursive`. Names are paired as by `copy`; a directory that is empty but for
-        its mark goes, too.
+        """Move objects, and directories with `recursive`. Names are paired as by `copy`; a directory that is empty but
+        for its mark goes, too.
         """
         _take_no_other(kwargs)
         moves = {source: target for source, target in await self._moves(path1, path2, recursive, maxdepth)}
@@ -721,8 +721,8 @@ class StoreFileSystem(AsyncFileSystem):
         return moves
 
     async def _meant(self, path: str, recursive: bool) -> tuple[dict[str, dict[str, Any]], bool]:
-        """What is to be moved or removed: names with what is known of them, and whether a pattern was meant. Where there is
-        an object or directory of exactly this name, no pattern is.
+        """What is to be moved or removed: names with what is known of them, and whether a pattern was meant. Where there
+        is an object or directory of exactly this name, no pattern is.
         """
         name = self._strip_protocol(path)
         try:
@@ -744,7 +744,7 @@ class StoreFileSystem(AsyncFileSystem):
         return meant, True
 
     async def _all_below(self, path: str, maxdepth: int | None = None) -> list[str]:
-        """The names of all objects below a directory, those that stand for directories included: they end in a slash."""
+        """The names of all objects below a directory. Those that stand for directories are among them, with a slash."""
         store, key = self._at(path)
         bucket, below = self.split(path)[0], _below(key)
         keys = [entry.key for entry in await store.list_async(below) if isinstance(entry, ObjectMeta)]
@@ -769,9 +769,9 @@ class StoreFileSystem(AsyncFileSystem):
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Remove objects, and directories with `recursive`. A name that an object or directory has is no pattern; without
-        `recursive` a pattern means objects alone. Nothing is removed where a path or a pattern means nothing; names in a
-        list are not looked for first, and S3 does not tell which were not there.
+        """Remove objects, and directories with `recursive`. A name that an object or directory has is no pattern;
+        without `recursive` a pattern means objects alone. Nothing is removed where a path or a pattern means nothing;
+        names in a list are not looked for first, and S3 does not tell which were not there.
         """
         _take_no_other(kwargs)
         if maxdepth is not None and maxdepth < 1:
@@ -1252,9 +1252,9 @@ class StoreWriteFile(_OfFileSystem, ObjectWriter):
 
 
 class StoreUpdateFile(StoreWriteFile):
-    """An object of a filesystem as a file that is read and written in place: a local copy, of which the object is made as
-    that of any file that is written. Where it is not, one that this filesystem made empty before is removed: nothing was to
-    come of it but this file.
+    """An object of a filesystem as a file that is read and written in place: a local copy, of which the object is made
+    as that of any file that is written. Where it is not, one that this filesystem made empty before is removed: nothing
+    was to come of it but this file.
     """
 
     def __init__(self, fs: StoreFileSystem, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
