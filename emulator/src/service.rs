@@ -26,6 +26,7 @@ use hyper::body::Incoming;
 use storescope_model::{Model, Sampler};
 use storescope_sign::{Authorization, Rule};
 
+use crate::api::{OCI, Place, Refused};
 use crate::body::{Nic, Pace, PacedBody};
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -256,6 +257,9 @@ impl Exchange<'_> {
         if self.throttled {
             return Ok(Err(too_many_requests()));
         }
+        if let Err(refused) = self.check_api(&target) {
+            return self.refuse(refused.into()).await.map(Ok);
+        }
         if rule == Rule::BodyExcluded {
             return self.upload(&target, authorization.as_ref()).await;
         }
@@ -266,7 +270,27 @@ impl Exchange<'_> {
         let sha256 = || storescope_sign::sha256(&body);
         Ok(self
             .check_body(authorization.as_ref(), sha256)
+            .and_then(|()| self.check_members(&target, &body))
             .and_then(|()| self.operate(&target, &body)))
+    }
+
+    /// Whether all that the head asks for is served.
+    fn check_api(&self, target: &Target) -> Result<(), Refused> {
+        let Some(operation) = target.route.operation(self.parts.method.as_str()) else {
+            return Ok(());
+        };
+        OCI.check_operation(operation)?;
+        OCI.check_headers(operation, &self.parts.headers, "opc-")?;
+        target.pairs().try_for_each(|(name, value)| OCI.check(Place::Query, name, operation, value))
+    }
+
+    /// Whether all that a body asks for is served; one that is no JSON is refused where it is read.
+    fn check_members(&self, target: &Target, body: &[u8]) -> Result<(), ApiError> {
+        let operation = target.route.operation(self.parts.method.as_str());
+        match (operation, serde_json::from_slice(body)) {
+            (Some(operation), Ok(body)) => OCI.check_members(operation, "", &body),
+            _ => Ok(()),
+        }
     }
 
     /// Who asks: a signature that is good, or nobody where a token or a public bucket allows it.
@@ -369,6 +393,7 @@ impl Exchange<'_> {
             storage.bucket(bucket)?;
         } else {
             uploads::part_number(target)?;
+            objects::condition(headers)?;
             storage.upload(bucket, (name, uploads::id(target)?))?;
         }
         Ok(())
@@ -403,11 +428,11 @@ impl Exchange<'_> {
         let Parts { method, headers, .. } = self.parts;
         let now = clock.wall();
         match (&target.route, method.as_str()) {
-            (Route::Namespace, "GET") => Ok(buckets::namespace(storage)),
+            (Route::Namespace, "GET") => buckets::namespace(storage, target),
             (Route::NamespaceMetadata { namespace }, "GET") => {
                 buckets::namespace_metadata(storage, namespace)
             }
-            (Route::NamespaceMetadata { .. }, "PUT") | (Route::NotServed, _) => Err(not_served()),
+            (Route::NotServed { .. }, _) => Err(not_served()),
             (Route::Buckets { namespace }, "GET") => buckets::list(storage, namespace, target),
             (Route::Buckets { namespace }, "POST") => {
                 buckets::create(storage, namespace, body, now)
@@ -428,7 +453,7 @@ impl Exchange<'_> {
                 objects::get(storage, bucket, name, (method, headers, target), &self.plan, now)
             }
             (Route::Object { bucket, name: Some(name) }, "DELETE") => {
-                objects::delete(storage, bucket, name, headers, now)
+                objects::delete(storage, bucket, name, (headers, target), now)
             }
             (Route::Uploads { bucket }, "POST") => {
                 uploads::create(storage, bucket, headers, body, now)
@@ -450,8 +475,10 @@ impl Exchange<'_> {
             (Route::Pars { bucket }, "GET") => pars::list(storage, bucket, target),
             (Route::Par { bucket, id }, "GET") => pars::get(storage, bucket, id),
             (Route::Par { bucket, id }, "DELETE") => pars::delete(storage, bucket, id),
-            (Route::WorkRequests, "GET") => Ok(works.list()),
-            (Route::WorkRequest { id, part }, method) => works.answer(method, id, part, now),
+            (Route::WorkRequests, "GET") => works.list(target),
+            (Route::WorkRequest { id, part }, method) => {
+                works.answer(method, (id, part), target, now)
+            }
             (Route::Unknown, _) => Err(ApiError::new(
                 StatusCode::NOT_FOUND,
                 "NotFound",
@@ -507,7 +534,7 @@ impl Exchange<'_> {
     }
 
     /// Reads a small body whole; it breaks off with its connection.
-    async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
+    pub(crate) async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
         let length = self.body().size_hint().lower();
         if length > most {
             return Ok(Err(too_large(most)));

@@ -83,7 +83,7 @@ pub(crate) struct Object<C = Content> {
     pub(crate) archived: Option<SystemTime>,
     /// Until when an archived object can be read.
     pub(crate) restored_until: Option<SystemTime>,
-    /// Content headers and `opc-meta-*`, as they came.
+    /// Content headers, `opc-meta-*` and those of S3 that are told again, as they came.
     #[serde(with = "header_list")]
     pub(crate) headers: Headers,
     /// The parts of which it was made, in their order; none if it was put as a whole.
@@ -152,6 +152,14 @@ impl<C> Object<C> {
     /// Whether an `if-match` names it, by the ETag of either API.
     pub(crate) fn is_named_by(&self, wanted: &str) -> bool {
         matches(wanted, &self.etag) || matches(wanted, &self.s3_etag())
+    }
+
+    /// An `if-match`, if there is one.
+    pub(crate) fn check_if_match(&self, wanted: Option<&str>) -> Result<(), ApiError> {
+        match wanted {
+            Some(wanted) if !self.is_named_by(wanted) => Err(ApiError::if_match_failed()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it must be restored before it can be read.
@@ -358,12 +366,12 @@ impl Storage {
         &self,
         name: &BucketName,
         if_match: Option<&str>,
-        change: impl FnOnce(&mut BucketInfo),
+        change: impl FnOnce(&mut BucketInfo) -> Result<(), ApiError>,
     ) -> Result<BucketInfo, ApiError> {
         self.change_bucket(name, |bucket| {
             check_if_match(if_match, Some(&bucket.info.etag))?;
             let mut info = bucket.info.clone();
-            change(&mut info);
+            change(&mut info)?;
             Ok((Change::Bucket { info: info.clone() }, info))
         })
     }
@@ -421,17 +429,16 @@ impl Storage {
         })
     }
 
+    /// Deletes an object, if `judge` lets it.
     pub(crate) fn delete(
         &self,
         bucket: &BucketName,
         name: &str,
-        if_match: Option<&str>,
+        judge: impl FnOnce(&Object) -> Result<(), ApiError>,
     ) -> Result<Arc<Object>, ApiError> {
         self.change_bucket(bucket, |found| {
             let present = found.object(name)?.clone();
-            if if_match.is_some_and(|wanted| !present.is_named_by(wanted)) {
-                return Err(ApiError::if_match_failed());
-            }
+            judge(&present)?;
             let (bucket, name) = (bucket.name.clone(), name.to_owned());
             Ok((Change::Delete { bucket, name }, present))
         })
@@ -448,9 +455,7 @@ impl Storage {
     ) -> Result<Arc<Object>, ApiError> {
         self.change_bucket(bucket, |found| {
             let mut object = Object::clone(found.object(from)?);
-            if source.is_some_and(|wanted| !object.is_named_by(wanted)) {
-                return Err(ApiError::if_match_failed());
-            }
+            object.check_if_match(source)?;
             target.check(found.objects.get(to))?;
             renew(&mut object);
             let bucket = bucket.name.clone();
@@ -489,27 +494,31 @@ impl Storage {
         })
     }
 
+    /// Writes a part if its condition on the object holds.
     pub(crate) fn put_part(
         &self,
         bucket: &BucketName,
         (name, id): (&str, &str),
-        number: u32,
-        part: Arc<Part>,
+        (number, part): (u32, Arc<Part>),
+        condition: &Condition,
     ) -> Result<(), ApiError> {
         self.change_bucket(bucket, |found| {
             found.upload(name, id)?;
+            condition.check(found.objects.get(name))?;
             let (bucket, upload) = (bucket.name.clone(), id.to_owned());
             Ok((Change::Part { bucket, upload, number, part }, ()))
         })
     }
 
+    /// Ends an upload without an object, if `judge` lets it.
     pub(crate) fn abort_upload(
         &self,
         bucket: &BucketName,
         (name, id): (&str, &str),
+        judge: impl FnOnce(&Upload) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
         self.change_bucket(bucket, |found| {
-            found.upload(name, id)?;
+            judge(found.upload(name, id)?)?;
             Ok((Change::Abort { bucket: bucket.name.clone(), upload: id.to_owned() }, ()))
         })
     }

@@ -1,194 +1,178 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The names of the protocols: which libraries take them for URLs, and what a path is called as one."""
+"""Names that others drop, directories, buckets, and the words that are said of them."""
 
 from __future__ import annotations
 
-import pickle
-import subprocess
-import sys
+import uuid
 
 import fsspec
-import numpy
-import pandas
-import polars
-import pyarrow.dataset
-import pyarrow.fs
-import pyarrow.parquet
 import pytest
-import upath
-import uproot
-import uproot_files
-import xarray
-import zarr
-from fsspec.utils import infer_storage_options
 
 import storescope
-import storescope.upath
 
-
-@pytest.fixture(params=["storescope{}", "storescope+{}"], ids=["plain", "plus"])
-def scheme(request, service):
-    return request.param.format(service)
-
-
-@pytest.fixture
-def plain(service):
-    return f"storescope{service}"
+NAMES = ["a/b", "a//b", "a//c/d", "a///e", "/top", "//deep", "x/", "x/y", "z//", "a/t"]
+# What ends in a slash stands for a directory, and is no file.
+FILES = sorted(name for name in NAMES if not name.endswith("/"))
 
 
 @pytest.fixture
-def root(store):
-    return store.url.partition("://")[2].rstrip("/")
+def fs(service, options):
+    return fsspec.filesystem(f"storescope+{service}", **options)
 
 
 @pytest.fixture
-def variables(options, monkeypatch):
-    """The options from the environment, for what passes none."""
-    for name, value in options.items():
-        monkeypatch.setenv(f"STORESCOPE_{name.upper()}", value)
+def bucket_of_names(server, service, options, bucket):
+    """A bucket of its own: names that begin with a slash lie at its top."""
+    url = bucket.replace("tests-", f"names-{uuid.uuid4().hex[:8]}-")
+    storescope.create_bucket(url, **options)
+    store = storescope.open_store(url, **options)
+    for name in NAMES:
+        store.put(name, name.encode())
+    yield url.partition("://")[2].rstrip("/")
+    store.delete_many([entry.key for entry in store.list()])
+    storescope.delete_bucket(url, **options)
 
 
-FRAME = pandas.DataFrame({"n": range(1000), "x": numpy.linspace(0, 1, 1000)})
+def test_no_name_is_dropped(fs, bucket_of_names):
+    top = bucket_of_names
+    files = [f"{top}/{name}" for name in FILES]
+    assert fs.find(top) == files
+    assert sorted(fs.find(top, maxdepth=9)) == files
+    walked = [path for path in fs.walk(top, detail=True)]
+    assert sorted(info["name"] for _, _, infos in walked for info in infos.values()) == files
+    assert fs.glob(f"{top}/**", detail=True).keys() >= set(files)
+    assert {path: fs.cat_file(path) for path in files} == {f"{top}/{name}": name.encode() for name in FILES}
+    assert fs.du(top) == sum(map(len, FILES))
 
 
-def test_fsspec(scheme, root, options):
-    with fsspec.open(f"{scheme}://{root}/k", "wb", **options) as file:
-        file.write(b"data")
-    (found,) = fsspec.open_files(f"{scheme}://{root}/*", **options)
-    assert found.path == f"{root}/k"
-    fs, path = fsspec.url_to_fs(f"{scheme}://{root}/k", **options)
-    assert (path, fs.cat_file(path)) == (f"{root}/k", b"data")
-    assert fsspec.get_mapper(f"{scheme}://{root}", **options)["k"] == b"data"
-    with fsspec.open(f"simplecache::{scheme}://{root}/k", **{scheme: options}) as file:
-        assert file.read() == b"data"
-    assert infer_storage_options(f"{scheme}://{root}/k")["protocol"] == scheme
-
-
-def test_pandas(scheme, root, options):
-    url = f"{scheme}://{root}/t"
-    FRAME.to_parquet(f"{url}.parquet", storage_options=options)
-    FRAME.to_csv(f"{url}.csv", storage_options=options, index=False)
-    assert pandas.read_parquet(f"{url}.parquet", storage_options=options).equals(FRAME)
-    assert pandas.read_csv(f"{url}.csv", storage_options=options).n.sum() == FRAME.n.sum()
-
-
-def test_polars(scheme, root, options):
-    url = f"{scheme}://{root}/t"
-    FRAME.to_parquet(f"{url}.parquet", storage_options=options)
-    FRAME.to_feather(f"{url}.arrow", storage_options=options)
-    FRAME.to_csv(f"{url}.csv", storage_options=options, index=False)
-    for read, name in ((polars.read_parquet, "parquet"), (polars.read_ipc, "arrow"), (polars.read_csv, "csv")):
-        assert read(f"{url}.{name}", storage_options=options, use_pyarrow=True)["n"].sum() == FRAME.n.sum()
-    fs, path = fsspec.url_to_fs(f"{url}.parquet", **options)
-    # By URL its lazy readers take only the schemes of stores of their own, such as s3.
-    with fs.open(path) as file:
-        assert polars.scan_parquet(file).select("n").sum().collect().item() == FRAME.n.sum()
-    dataset = pyarrow.dataset.dataset(path, filesystem=fs)
-    assert polars.scan_pyarrow_dataset(dataset).filter(polars.col("n") > 989).collect().height == 10
-
-
-def test_pyarrow(scheme, root, variables):
-    FRAME.to_parquet(f"{scheme}://{root}/t.parquet")
-    url = f"fsspec+{scheme}://{root}/t.parquet"
-    fs, path = pyarrow.fs.FileSystem.from_uri(url)
-    assert path == f"{root}/t.parquet" and fs.get_file_info(path).is_file
-    assert pyarrow.parquet.read_table(url).num_rows == 1000
-    assert pyarrow.dataset.dataset(url).count_rows() == 1000
-
-
-def test_zarr(scheme, root, options):
-    url = f"{scheme}://{root}/array.zarr"
-    array = zarr.create_array(url, shape=(100,), chunks=(10,), dtype="f8", storage_options=options)
-    array[:] = numpy.arange(100)
-    assert zarr.open(url, mode="r", storage_options=options)[95:].tolist() == [95, 96, 97, 98, 99]
-
-
-def test_xarray(plain, root, options, variables):
-    data = xarray.Dataset({"x": ("n", numpy.arange(100.0))})
-    url = f"{plain}://{root}/data.zarr"
-    data.to_zarr(url, storage_options=options, consolidated=False)
-    assert xarray.open_zarr(url, storage_options=options, consolidated=False).equals(data)
-    # Without an engine it looks whether the path is a URL, by a pattern of its own.
-    assert xarray.open_dataset(url, storage_options=options, consolidated=False).equals(data)
-    fs = fsspec.filesystem(plain, **options)
-    with fs.open(f"{root}/data.nc", "wb") as file:
-        file.write(bytes(data.to_netcdf(engine="h5netcdf")))
-    assert xarray.open_dataset(f"{plain}://{root}/data.nc", engine="h5netcdf").equals(data)
-
-
-def test_paths_of_universal_pathlib(plain, root, options, server, service):
-    path = upath.UPath(f"{plain}://{root}/a/b.txt", **options)
-    assert type(path) is storescope.upath.StorePath
-    assert str(path) == f"{plain}://{root}/a/b.txt" and path.path == f"{root}/a/b.txt"
-    assert (path.name, path.stem, path.suffix) == ("b.txt", "b", ".txt")
-    assert str(path.parent / "c" / "d") == f"{plain}://{root}/a/c/d"
-    path.write_text("text")
-    assert path.read_text() == "text" and path.is_file() and path.parent.is_dir() and path.stat().st_size == 4
-    top = path.parent.parent
-    assert [str(found) for found in top.rglob("*.txt")] == [str(path)] and list(top.iterdir()) == [path.parent]
-    assert [(str(at), folders, files) for at, folders, files in top.walk()] == [
-        (str(top), ["a"], []),
-        (f"{top}/a", [], ["b.txt"]),
+def test_a_directory_of_an_empty_name_is_listed_by_its_path(fs, bucket_of_names):
+    top = bucket_of_names
+    assert fs.ls(top, detail=False) == [f"{top}//", f"{top}/a", f"{top}/x", f"{top}/z"]
+    assert fs.ls(f"{top}//", detail=False) == [f"{top}///", f"{top}//top"]
+    assert fs.ls(f"{top}/a", detail=False) == fs.ls(f"{top}/a/", detail=False) == [
+        f"{top}/a//",
+        f"{top}/a/b",
+        f"{top}/a/t",
     ]
-    assert pickle.loads(pickle.dumps(path)) == path
-    assert str(path.relative_to(top)) == "a/b.txt"
-    moved = path.rename(path.with_name("c.txt"))
-    assert moved.read_text() == "text" and not path.exists()
-    with moved.open("rb") as file:
-        assert file.read() == b"text"
-    moved.unlink()
-    assert not top.exists()
-    made = upath.UPath(f"{plain}://made-by-path-{service}" + (f"@{server.oci['namespace']}" if service == "oci" else ""), **options)
-    made.mkdir()
-    assert made.is_dir() and list(made.iterdir()) == []
-    made.fs.rmdir(made.path)
-    assert not made.exists()
+    assert fs.ls(f"{top}/a//", detail=False) == [f"{top}/a///", f"{top}/a//b", f"{top}/a//c"]
+    assert fs.ls(f"{top}/a///", detail=False) == [f"{top}/a///e"]
+    assert fs.ls(f"{top}/x", detail=False) == [f"{top}/x/y"] and fs.ls(f"{top}/z//") == []
+    for info in fs.find(top, withdirs=True, detail=True).values():
+        # Each path leads to what it is of, and not above it.
+        assert fs.info(info["name"])["type"] == info["type"], info
+        assert fs._strip_protocol(info["name"]) == info["name"]
+    above = {"/a//b": "/a//", "/a//": "/a", "/a///": "/a//", "/a": "", "//top": "//", "///": "//", "//": "", "/x/y": "/x"}
+    assert {path: fs._parent(top + path).removeprefix(top) for path in above} == above
 
 
-def test_uproot(scheme, root, options, store, tmp_path):
-    uproot_files.write_tree(tmp_path / "t.root", baskets=2, entries=100)
-    store.put("t.root", (tmp_path / "t.root").read_bytes())
-    with uproot.open({f"{scheme}://{root}/t.root": "Events"}, **options) as tree:
-        assert tree.num_entries == 200
-    assert sum(len(step) for step in uproot.iterate(f"{scheme}://{root}/*.root:Events", ["met"], **options)) == 200
+def test_walk_goes_there(fs, bucket_of_names):
+    top = bucket_of_names
+    told = {path.removeprefix(top): (sorted(dirs), sorted(files)) for path, dirs, files in fs.walk(top)}
+    assert told == {
+        "": (["", "a", "x", "z"], []),
+        "//": ([""], ["top"]),
+        "///": ([], ["deep"]),
+        "/a": ([""], ["b", "t"]),
+        "/a//": (["", "c"], ["b"]),
+        "/a///": ([], ["e"]),
+        "/a//c": ([], ["d"]),
+        "/x": ([], ["y"]),
+        "/z": ([""], []),
+        "/z//": ([], []),
+    }
+    assert [path for path, _, _ in fs.walk(f"{top}/a", maxdepth=2)] == [f"{top}/a", f"{top}/a//"]
 
 
-IN_A_FRESH_PROCESS = {
-    "before": (
-        "from fsspec.registry import known_implementations",
-        "for name in ('storescopeoci', 'storescopes3', 'storescope+oci', 'storescope+s3'):",
-        "    assert 'storescope.fsspec' in known_implementations[name]['class'], name",
-        "assert 'storescope' not in sys.modules",
-    ),
-    "the path of a filesystem as a URL": (
-        "import fsspec, storescope",
-        "oci, s3 = fsspec.filesystem('storescope+oci'), fsspec.filesystem('storescopes3')",
-        "assert (oci.unstrip_protocol('b@n/k'), s3.unstrip_protocol('b/k')) == ('storescopeoci://b@n/k', 'storescopes3://b/k')",
-        "assert oci.unstrip_protocol('storescope+oci://b@n/k') == 'storescope+oci://b@n/k'",
-        "storescope.register('oci')",
-        "assert (oci.unstrip_protocol('b@n/k'), s3.unstrip_protocol('b/k')) == ('oci://b@n/k', 'storescopes3://b/k')",
-        "storescope.register('s3')",
-        "assert s3.unstrip_protocol('b/k') == 's3://b/k'",
-        "assert fsspec.filesystem('oci').unstrip_protocol('b@n/k') == 'oci://b@n/k'",
-        "import ocifs",
-        "assert oci.unstrip_protocol('b@n/k') == 'oci://b@n/k'",
-    ),
-    "another's oci": (
-        "import ocifs, fsspec",
-        "fsspec.get_filesystem_class('oci')",
-        "oci = fsspec.filesystem('storescopeoci')",
-        "assert oci.unstrip_protocol('b@n/k') == 'storescopeoci://b@n/k'",
-    ),
-    "from json": (
-        "import fsspec",
-        "fs = fsspec.filesystem('storescope+oci', region='r')",
-        "assert fsspec.AbstractFileSystem.from_json(fs.to_json()) is fs",
-    ),
-}
+def test_patterns_find_them(fs, bucket_of_names):
+    top = bucket_of_names
+    assert fs.glob(f"{top}/a//*") == [f"{top}/a//b", f"{top}/a//c"]
+    assert fs.glob(f"{top}/a/*") == [f"{top}/a/b", f"{top}/a/t"]
+    assert fs.glob(f"{top}/a//c/*") == [f"{top}/a//c/d"] and fs.glob(f"{top}//t*") == [f"{top}//top"]
 
 
-@pytest.mark.parametrize("lines", IN_A_FRESH_PROCESS.values(), ids=IN_A_FRESH_PROCESS)
-def test_in_a_fresh_process(lines):
-    script = "\n".join(["import sys", *lines])
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
+def test_they_go_and_move(fs, bucket_of_names):
+    top = bucket_of_names
+    fs.mv(f"{top}/a//", f"{top}/moved", recursive=True)
+    assert [name.removeprefix(top) for name in fs.find(top)] == [
+        "///deep",
+        "//top",
+        "/a/b",
+        "/a/t",
+        "/moved//e",
+        "/moved/b",
+        "/moved/c/d",
+        "/x/y",
+    ]
+    fs.rm(f"{top}//", recursive=True)
+    assert fs.ls(top, detail=False) == [f"{top}/a", f"{top}/moved", f"{top}/x", f"{top}/z"]
+
+
+# Words.
+
+
+def test_a_directory_is_said_to_be_one(fs, store):
+    root = store.url.partition("://")[2].rstrip("/")
+    store.put("d/x", b"1")
+    for call in (
+        lambda: fs.open(f"{root}/d"),
+        lambda: fs.open(f"{root}/d/", "rt"),
+        lambda: fs.read_text(f"{root}/d"),
+        lambda: fs.head(f"{root}/d"),
+        lambda: fs.rm(f"{root}/d"),
+        lambda: fs.open(root.partition("/")[0]),
+        lambda: fs.cat_file(root.partition("/")[0]),
+        lambda: fs.pipe_file(root.partition("/")[0], b""),
+    ):
+        with pytest.raises(IsADirectoryError, match="this is a (directory|bucket)"):
+            call()
+    with pytest.raises(FileNotFoundError):
+        fs.open(f"{root}/none")
+    assert store.exists("d/x") and not store.exists("d")
+
+
+def test_a_missing_bucket_is_named(fs, server, service):
+    namespace = f"@{server.oci['namespace']}" if service == "oci" else ""
+    missing = f"no-such-bucket{namespace}"
+    for call in (
+        lambda: fs.open(f"{missing}/x"),
+        lambda: fs.cat_file(f"{missing}/x"),
+        lambda: fs.info(missing),
+        lambda: fs.ls(missing),
+        lambda: fs.pipe_file(f"{missing}/x", b""),
+        lambda: fs.mv(f"{missing}/x", f"{missing}/y"),
+        lambda: fs.rm(f"{missing}/x"),
+    ):
+        with pytest.raises(OSError, match="no-such-bucket.*bucket not found") as told:
+            call()
+        assert "object not found" not in str(told.value)
+
+
+def test_buckets_are_listed_or_it_is_said_why_not(fs, server, service, options, bucket):
+    name = bucket.partition("://")[2].rstrip("/").partition("@")[0]
+    for path in ("", f"storescope+{service}://", "/"):
+        assert name in [listed.partition("@")[0] for listed in fs.ls(path, detail=False)]
+    if service == "oci":
+        elsewhere = fsspec.filesystem("storescope+oci", compartment="ocid1.compartment.oc1..other", **options)
+        with pytest.warns(UserWarning, match=r"no bucket in ocid1\.compartment\.oc1\.\.other: .*option compartment"):
+            assert elsewhere.ls("storescope+oci://") == []
+
+
+def test_what_exists(store, service, options):
+    store.put("d/x", b"1")
+    assert store.exists("d/x") and "d/x" in store
+    assert not store.exists("d") and "d" not in store and "d/" not in store
+    with pytest.raises(TypeError):
+        _ = 7 in store
+    nowhere = storescope.open_store(store.url, **{**options, "endpoint": "http://127.0.0.1:1", "attempts": 1})
+    with pytest.raises(OSError) as told:
+        nowhere.exists("d/x")
+    assert not isinstance(told.value, FileNotFoundError)
+    with pytest.raises(OSError):
+        _ = "d/x" in nowhere
+
+
+def test_hints_are_words_of_this_language(store):
+    store.put("k", b"1")
+    with pytest.raises(FileExistsError, match="write without the condition to replace it") as told:
+        store.put("k", b"2", mode="create")
+    assert "PutMode" not in str(told.value)

@@ -171,6 +171,16 @@ def test_bytes_that_are_no_header_tell_nothing(head):
     assert storescope.uproot._list_of_keys(head) is None
 
 
+def test_a_directory_is_said_to_be_one(store):
+    (store.folder / "d").mkdir()
+    (store.folder / "d" / "x").write_bytes(bytes(500))
+    for name in ("d", "d/"):
+        with pytest.raises(IsADirectoryError, match="this is a directory, and no object"):
+            Source(URL + name).chunk(0, 403)
+    with pytest.raises(FileNotFoundError):
+        Source(URL + "none").chunk(0, 403)
+
+
 def test_no_secret_of_a_url_is_shown(store):
     for url in ("oci://user:secret@host", "https://user:secret@host/", "s3://user:secret@bucket"):
         with pytest.raises(ValueError, match="names no object") as told:

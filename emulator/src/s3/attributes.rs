@@ -7,7 +7,7 @@ use s3s::xml::{Serialize as _, Serializer};
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
 use super::documents::invalid_argument;
-use super::objects::{checksum_type, find_version};
+use super::objects::{checksum_type, find_version, storage_class};
 use super::{Answer, Shared, set_checksums};
 use crate::content::Payload;
 use crate::storage::{Object as Stored, ObjectPart as StoredPart};
@@ -36,7 +36,7 @@ pub(super) fn get(
         },
         object_size: is_asked(ObjectAttributes::OBJECT_SIZE).then_some(stored.size as i64),
         storage_class: is_asked(ObjectAttributes::STORAGE_CLASS)
-            .then(|| StorageClass::from_static(StorageClass::STANDARD)),
+            .then(|| storage_class(&stored.storage_tier).to_owned().into()),
         last_modified: Some(stored.modified.into()),
         ..Default::default()
     };

@@ -2,6 +2,7 @@
 //! Lists: buckets, objects in both versions, and object versions.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +10,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::documents::{invalid_argument, percent_encoded};
+use super::objects::storage_class;
 use super::{Answer, Shared, error};
 use crate::identity::{REGION, USER};
 use crate::storage::{BucketInfo, ListQuery, Object as Stored, Page, after_all};
@@ -174,19 +176,35 @@ fn marked(mut query: ListQuery, marker: Option<String>) -> ListQuery {
     query
 }
 
-fn contents(page: &Page, encoding: Option<&EncodingType>, with_owner: bool) -> Vec<Object> {
+/// What a list tells of its objects.
+struct Told<'a> {
+    encoding: Option<&'a EncodingType>,
+    with_owner: bool,
+    /// Until when an archived one can be read, seen from this time.
+    restored: Option<SystemTime>,
+}
+
+fn contents(page: &Page, told: &Told<'_>) -> Vec<Object> {
+    let status = |stored: &Stored| {
+        let is_told = |until: &SystemTime| told.restored.is_some_and(|now| *until > now);
+        let until = stored.restored_until.filter(is_told);
+        Some(RestoreStatus {
+            is_restore_in_progress: Some(false),
+            restore_expiry_date: Some(until?.into()),
+        })
+    };
     let object = |(name, stored): &(String, Arc<Stored>)| {
         let (checksum_algorithm, checksum_type) = checksums(stored);
         Object {
             checksum_algorithm,
             checksum_type,
             e_tag: Some(ETag::Strong(stored.s3_etag())),
-            key: Some(encoded(name, encoding)),
+            key: Some(encoded(name, told.encoding)),
             last_modified: Some(stored.modified.into()),
-            owner: with_owner.then(owner),
+            owner: told.with_owner.then(owner),
             size: Some(stored.size as i64),
-            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-            ..Default::default()
+            storage_class: Some(storage_class(&stored.storage_tier).to_owned().into()),
+            restore_status: status(stored),
         }
     };
     page.objects.iter().map(object).collect()
@@ -218,6 +236,8 @@ pub(super) fn list(
 ) -> Answer<ListObjectsOutput> {
     let input = request.input;
     let encoding = input.encoding_type.as_ref();
+    // The table allows one attribute only.
+    let restored = input.optional_object_attributes.as_ref().map(|_| api.now());
     let query = ListQuery {
         prefix: input.prefix.unwrap_or_default(),
         start: None,
@@ -231,7 +251,7 @@ pub(super) fn list(
     // Without a delimiter the next marker is the last key.
     let next = query.delimiter.as_ref().and(last(&page));
     Ok(S3Response::new(ListObjectsOutput {
-        contents: Some(contents(&page, encoding, true)),
+        contents: Some(contents(&page, &Told { encoding, with_owner: true, restored })),
         common_prefixes: Some(prefixes(&page, encoding)),
         is_truncated: Some(page.next.is_some()),
         next_marker: next.map(|last| encoded(last, encoding)),
@@ -251,6 +271,8 @@ pub(super) fn list_v2(
 ) -> Answer<ListObjectsV2Output> {
     let input = request.input;
     let encoding = input.encoding_type.as_ref();
+    // The table allows one attribute only.
+    let restored = input.optional_object_attributes.as_ref().map(|_| api.now());
     let start = input.continuation_token.as_deref().map(name_in).transpose()?;
     // A page begins where the token says.
     let start_after = input.start_after.filter(|_| start.is_none());
@@ -263,9 +285,10 @@ pub(super) fn list_v2(
         delimiter: given(input.delimiter.as_ref()),
     };
     let page = page(api, &input.bucket, &query)?;
+    let told = Told { encoding, with_owner: input.fetch_owner == Some(true), restored };
     Ok(S3Response::new(ListObjectsV2Output {
         key_count: Some((page.objects.len() + page.prefixes.len()) as i32),
-        contents: Some(contents(&page, encoding, input.fetch_owner == Some(true))),
+        contents: Some(contents(&page, &told)),
         common_prefixes: Some(prefixes(&page, encoding)),
         is_truncated: Some(page.next.is_some()),
         next_continuation_token: page.next.map(|next| URL_SAFE_NO_PAD.encode(next)),
@@ -309,7 +332,7 @@ pub(super) fn list_versions(
             last_modified: Some(stored.modified.into()),
             owner: Some(owner()),
             size: Some(stored.size as i64),
-            storage_class: Some(ObjectVersionStorageClass::from_static("STANDARD")),
+            storage_class: Some(storage_class(&stored.storage_tier).to_owned().into()),
             version_id: Some(NULL.to_owned()),
             ..Default::default()
         }

@@ -15,11 +15,14 @@
 #![allow(clippy::wildcard_imports, reason = "one input and one output an operation")]
 
 mod attributes;
+mod checksums;
 mod documents;
+mod gate;
 mod lists;
 mod metadata;
 mod objects;
 mod signature;
+mod tags;
 mod uploads;
 
 use std::collections::HashMap;
@@ -32,7 +35,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -62,6 +65,10 @@ use crate::target::BucketName as Name;
 use self::documents::{detailed, invalid_argument};
 use self::signature::Claim;
 
+/// The account that owns all buckets.
+const ACCOUNT: &str = "000000000000";
+/// Most bytes of a document.
+const MAX_DOCUMENT: u64 = 20 << 20;
 /// How far a request's date may be from the emulator's clock.
 const SKEW: Duration = Duration::from_mins(15);
 
@@ -173,6 +180,10 @@ struct TicketState {
     reused: bool,
     throttled: bool,
     plan: Mutex<Plan>,
+    /// The request's body, if it is a document.
+    document: Option<Bytes>,
+    /// It is an operation that the service knows.
+    known: AtomicBool,
     /// The request's body broke off.
     broken: AtomicBool,
 }
@@ -227,17 +238,28 @@ impl Exchange<'_> {
         &mut self,
         s3: &Service,
     ) -> Result<Result<Reply, ApiError>, Broken> {
+        let mut parts = match signature::judged(self.parts, &s3.keys, self.server.clock.wall()) {
+            Ok(parts) => parts,
+            Err(error) => return self.refuse_by_s3(error).await,
+        };
+        gate::take_headers_from_query(&mut parts);
+        let document = if gate::has_document(&parts) {
+            match self.read_body(MAX_DOCUMENT).await? {
+                Ok(document) => Some(document),
+                Err(failed) => return self.refuse_by_s3(error(failed)).await,
+            }
+        } else {
+            None
+        };
         let ticket = Ticket(Arc::new(TicketState {
             target: raw_target(self.parts).to_owned(),
             reused: self.reused,
             throttled: self.throttled,
             plan: Mutex::default(),
+            document: document.clone(),
+            known: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         }));
-        let mut parts = match signature::judged(self.parts, &s3.keys, self.server.clock.wall()) {
-            Ok(parts) => parts,
-            Err(error) => return self.refuse_by_s3(error).await,
-        };
         let body = Tap {
             body: self.body.clone(),
             connection: self.connection.clone(),
@@ -245,7 +267,8 @@ impl Exchange<'_> {
             ticket: ticket.clone(),
         };
         parts.extensions.insert(ticket.clone());
-        let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
+        let body = document.map_or_else(|| s3s::Body::http_body_unsync(body), s3s::Body::from);
+        let request = http::Request::from_parts(parts, body);
         let answered = s3.s3s.call(request).await;
         if ticket.0.broken.load(Ordering::Relaxed) {
             return Err(Broken("the request broke off"));
@@ -258,6 +281,10 @@ impl Exchange<'_> {
         let Ok(response) = answered else {
             return Err(Broken("the S3 service failed"));
         };
+        let is_known = ticket.0.known.load(Ordering::Relaxed);
+        if response.status() == StatusCode::NOT_IMPLEMENTED && !is_known {
+            return self.refuse_by_s3(gate::unknown(self.parts)).await;
+        }
         let reply = reply(response, self.parts, &self.ids).await?;
         self.refuse(reply).await.map(Ok)
     }
@@ -292,6 +319,10 @@ async fn reply(response: s3s::HttpResponse, asked: &Parts, ids: &Ids) -> Result<
         parts.headers.remove(CONTENT_LENGTH);
     }
     parts.headers.remove(TRANSFER_ENCODING);
+    // HeadObject knows no other status.
+    if parts.status == StatusCode::OK && parts.headers.contains_key(CONTENT_RANGE) {
+        reply.status = StatusCode::PARTIAL_CONTENT;
+    }
     reply.headers = parts.headers;
     Ok(reply)
 }
@@ -302,8 +333,14 @@ impl S3Access for Api {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let bucket = cx.s3_path().get_bucket_name().map(str::to_owned);
         let operation = cx.s3_op().name().to_owned();
+        if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
+            ticket.0.known.store(true, Ordering::Relaxed);
+        }
+        // A form has its signature in its fields.
+        let is_signed = cx.credentials().is_some();
         match cx.extensions_mut().get::<Claim>() {
             Some(claim) => self.0.check_region(bucket.as_deref(), &operation, claim)?,
+            None if is_signed => {}
             None => self.0.check_public(bucket.as_deref(), &operation)?,
         }
         let has_nul = cx.s3_path().get_object_key().is_some_and(|key| key.contains('\0'));
@@ -316,6 +353,15 @@ impl S3Access for Api {
         let method = cx.method().as_str().to_owned();
         if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
             self.0.check_faults(ticket, &method)?;
+        }
+        let ticket = cx.extensions_mut().get::<Ticket>().cloned();
+        let target = ticket.as_ref().map_or("", |ticket| &ticket.0.target);
+        gate::check(&operation, cx.headers(), target)?;
+        if !is_signed {
+            gate::check_unsigned(target)?;
+        }
+        if let Some(document) = ticket.as_ref().and_then(|ticket| ticket.0.document.as_ref()) {
+            gate::check_document(&operation, cx.headers(), document)?;
         }
         self.0.check_dialect(&operation, cx.headers())
     }
@@ -586,7 +632,28 @@ impl S3 for Api {
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        objects::copy(&self.0, request)
+        objects::copy(&self.0, request).await
+    }
+
+    async fn get_object_tagging(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> Answer<GetObjectTaggingOutput> {
+        tags::get(&self.0, request)
+    }
+
+    async fn put_object_tagging(
+        &self,
+        request: S3Request<PutObjectTaggingInput>,
+    ) -> Answer<PutObjectTaggingOutput> {
+        tags::put(&self.0, request)
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        request: S3Request<DeleteObjectTaggingInput>,
+    ) -> Answer<DeleteObjectTaggingOutput> {
+        tags::delete(&self.0, request)
     }
 
     async fn delete_object(

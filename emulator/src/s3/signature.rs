@@ -310,7 +310,7 @@ impl Claim {
             let id = [("AWSAccessKeyId", self.access_key_id.as_str())];
             return Err(detailed(S3ErrorCode::InvalidAccessKeyId.into(), &id));
         }
-        let hash = self.payload_hash(asked);
+        let hash = payload_hash(asked);
         let path = asked.uri.path();
         let encoded = self.canonical(asked, &encoded_path(path), &hash);
         // A path may have been signed as it is sent, though others would have encoded it.
@@ -336,15 +336,6 @@ impl Claim {
         let signature = self.sign(canonical, keys);
         let (ours, theirs) = (signature.as_bytes(), self.signature.as_bytes());
         constant_time::verify_slices_are_equal(ours, theirs).is_ok()
-    }
-
-    fn payload_hash(&self, asked: &Parts) -> String {
-        let in_query = || {
-            let pairs = query_pairs(raw_target(asked));
-            pairs.into_iter().find(|(name, _)| name == "X-Amz-Content-Sha256").map(|(_, hash)| hash)
-        };
-        let header = text(&asked.headers, CONTENT_SHA256).map(str::to_owned);
-        header.or_else(in_query).unwrap_or_else(|| UNSIGNED.to_owned())
     }
 
     /// The canonical request.
@@ -386,7 +377,7 @@ impl Claim {
                 if !self.signed.iter().any(|name| *name == AMZ_DATE.as_str()) {
                     return Ok(());
                 }
-                let hash = self.payload_hash(parts);
+                let hash = payload_hash(parts);
                 let path = encoded_path(parts.uri.path());
                 let signature = self.sign(&self.canonical(parts, &path, &hash), keys);
                 let header = format!(
@@ -481,6 +472,16 @@ fn is_payload_hash(hash: &str) -> bool {
             || streaming.contains(&kind.strip_suffix("-TRAILER").unwrap_or(kind))
     });
     is_sha256 || is_streaming || hash == UNSIGNED
+}
+
+/// What is signed of a request's body.
+fn payload_hash(asked: &Parts) -> String {
+    let in_query = || {
+        let pairs = query_pairs(raw_target(asked));
+        pairs.into_iter().find(|(name, _)| name == "X-Amz-Content-Sha256").map(|(_, hash)| hash)
+    };
+    let header = text(&asked.headers, CONTENT_SHA256).map(str::to_owned);
+    header.or_else(in_query).unwrap_or_else(|| UNSIGNED.to_owned())
 }
 
 /// Values of a header as they are signed: trimmed, with single spaces, joined by commas.

@@ -6,18 +6,23 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
+use super::checksums::{self, Sent};
 use super::documents::{detailed, invalid_argument};
 use super::lists::{encoded, given, limit, owner};
-use super::objects::{checksum_type, condition, etag, kept_headers, receive, source, write_error};
+use super::objects::{
+    checksum_type, condition, encryption, etag, kept_checksums, kept_headers, receive, source,
+    storage_class, tier, whole_seconds, write_error,
+};
 use super::{Answer, Shared, error, metadata, set_checksums};
 use crate::intake::{Algorithm, Received};
-use crate::objects::{default_tier, new_etag};
+use crate::objects::{new_etag, text};
 use crate::reply::ApiError;
 use crate::storage::{Checksums, Completed, Condition, Part as StoredPart, Upload, s3_etag};
-use crate::uploads::{MAX_PART, assemble, new_upload_id};
+use crate::uploads::{MAX_PART, assemble, checksum, new_upload_id};
 
 /// A part's ETag: its MD5 in hex.
 fn part_etag(md5: [u8; 16]) -> String {
@@ -35,23 +40,19 @@ pub(super) fn create(
         None => None,
         Some(named) => Some(Algorithm::named(named.as_str()).ok_or(S3ErrorCode::InvalidRequest)?),
     };
-    let asked = input.checksum_type.as_ref().map(ChecksumType::as_str);
-    let of_whole = match asked {
-        None => algorithm == Some(Algorithm::Crc64Nvme),
-        Some(asked) => asked == ChecksumType::FULL_OBJECT,
-    };
+    let of_whole = is_of_whole(algorithm, input.checksum_type.as_ref().map(ChecksumType::as_str))?;
     let upload = Upload {
         id: new_upload_id(),
         name: input.key.clone(),
         created: api.now(),
-        storage_tier: default_tier(api.storage(), &name).map_err(error)?,
+        storage_tier: tier(api, &input.bucket, &request.headers)?,
         checksum: algorithm.map(|algorithm| algorithm.name().to_owned()),
         checksum_of_whole: of_whole,
         condition: Condition::default(),
-        headers: kept_headers(&request.headers),
+        headers: kept_headers(&request.headers)?,
         parts: BTreeMap::new(),
     };
-    let id = upload.id.clone();
+    let (id, encryption) = (upload.id.clone(), encryption(&upload.headers));
     api.storage().begin_upload(&name, upload).map_err(error)?;
     let kind = algorithm.map(|_| ChecksumType::from_static(checksum_type(!of_whole)));
     Ok(S3Response::new(CreateMultipartUploadOutput {
@@ -60,8 +61,35 @@ pub(super) fn create(
         upload_id: Some(id),
         checksum_algorithm: input.checksum_algorithm,
         checksum_type: kind,
+        server_side_encryption: encryption,
         ..Default::default()
     }))
+}
+
+/// Whether an upload's checksum is that of the whole object, if it has one.
+fn is_of_whole(algorithm: Option<Algorithm>, kind: Option<&str>) -> S3Result<bool> {
+    let of_whole = kind.map(|kind| kind.eq_ignore_ascii_case(ChecksumType::FULL_OBJECT));
+    let refused = |kind: &str, algorithm: Algorithm| {
+        let name = algorithm.name();
+        checksums::invalid(format!(
+            "The {kind} checksum type cannot be used with the {name} checksum algorithm."
+        ))
+    };
+    match (algorithm, of_whole) {
+        (None, None) => Ok(false),
+        (None, Some(_)) => checksums::invalid(
+            "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm \
+             header.",
+        ),
+        (Some(algorithm @ Algorithm::Crc64Nvme), Some(false)) => {
+            refused(ChecksumType::COMPOSITE, algorithm)
+        }
+        (Some(algorithm @ (Algorithm::Sha1 | Algorithm::Sha256)), Some(true)) => {
+            refused(ChecksumType::FULL_OBJECT, algorithm)
+        }
+        (Some(algorithm), None) => Ok(algorithm == Algorithm::Crc64Nvme),
+        (Some(_), Some(of_whole)) => Ok(of_whole),
+    }
 }
 
 /// The number of a part, if it is one.
@@ -93,12 +121,19 @@ pub(super) async fn put_part(
     let (name, number) = (api.name(&input.bucket), part_number(input.part_number)?);
     let place = (input.key.as_str(), input.upload_id.as_str());
     let upload = api.storage().upload(&name, place).map_err(error)?;
+    checksums::check_part(&upload, Sent::of(&request.headers)?.as_ref())?;
     let also = upload.checksum.as_deref().and_then(Algorithm::named);
     let (received, checksums) = receive(api, &request, body, length, also).await?;
     let part = Arc::new(stored_part(api, received, checksums));
-    api.storage().put_part(&name, place, number, part.clone()).map_err(error)?;
+    api.storage()
+        .put_part(&name, place, (number, part.clone()), &Condition::default())
+        .map_err(error)?;
     let etag = ETag::Strong(part_etag(part.md5));
-    let mut output = UploadPartOutput { e_tag: Some(etag), ..Default::default() };
+    let mut output = UploadPartOutput {
+        e_tag: Some(etag),
+        server_side_encryption: encryption(&upload.headers),
+        ..Default::default()
+    };
     set_checksums!(output, &part.checksums);
     Ok(S3Response::new(output))
 }
@@ -119,10 +154,11 @@ pub(super) async fn copy_part(
     let wanted: Vec<_> = upload.checksum.iter().filter_map(|name| Algorithm::named(name)).collect();
     let storage = |failed| error(ApiError::storage(failed));
     let received = Received::again(content, &wanted).await.map_err(storage)?;
-    let checksum = |taken: &Algorithm| Some((taken.name().to_owned(), received.base64(*taken)?));
-    let checksums = wanted.iter().filter_map(checksum).collect();
+    let checksums = kept_checksums(&received, &wanted);
     let part = Arc::new(stored_part(api, received, checksums));
-    api.storage().put_part(&name, place, number, part.clone()).map_err(error)?;
+    api.storage()
+        .put_part(&name, place, (number, part.clone()), &Condition::default())
+        .map_err(error)?;
     let mut result = CopyPartResult {
         e_tag: Some(ETag::Strong(part_etag(part.md5))),
         last_modified: Some(part.modified.into()),
@@ -219,7 +255,18 @@ fn complete_once(
     let place = (input.key.as_str(), input.upload_id.as_str());
     let name = api.name(&input.bucket);
     let upload = api.storage().upload(&name, place).map_err(error)?;
+    let kind = upload.checksum.as_ref().map(|_| checksum_type(!upload.checksum_of_whole));
+    if let Some(asked) = &input.checksum_type
+        && kind.is_none_or(|kind| !kind.eq_ignore_ascii_case(asked.as_str()))
+    {
+        return checksums::invalid(format!(
+            "The upload was created using the {} checksum mode. The complete request must use \
+             the same checksum mode.",
+            kind.unwrap_or("null")
+        ));
+    }
     let chosen = chosen(&upload, &named)?;
+    check_whole(&upload, &chosen, &request.headers, input.mpu_object_size)?;
     let stored = api
         .storage()
         .commit_upload(&name, place, &condition(&request.headers)?, |upload| {
@@ -229,15 +276,48 @@ fn complete_once(
     let mut output = CompleteMultipartUploadOutput {
         location: Some(format!("/{}/{}", input.bucket, input.key)),
         e_tag: Some(etag(&stored)),
-        checksum_type: upload
-            .checksum
-            .map(|_| ChecksumType::from_static(checksum_type(!upload.checksum_of_whole))),
+        checksum_type: kind.map(ChecksumType::from_static),
+        server_side_encryption: encryption(&stored.headers),
         bucket: Some(input.bucket),
         key: Some(input.key),
         ..Default::default()
     };
     set_checksums!(output, &stored.checksums);
     Ok(S3Response::new(output))
+}
+
+/// What a complete says of the whole object: its size and its checksum.
+fn check_whole(
+    upload: &Upload,
+    chosen: &BTreeMap<u32, Arc<StoredPart>>,
+    headers: &HeaderMap,
+    told: Option<i64>,
+) -> S3Result<()> {
+    let size: u64 = chosen.values().map(|part| part.size).sum();
+    if let Some(told) = told.filter(|told| u64::try_from(*told) != Ok(size)) {
+        return checksums::invalid(format!(
+            "The provided 'x-amz-mp-object-size' header value {told} does not match what was \
+             computed: {size}"
+        ));
+    }
+    let computed = checksum(upload, chosen);
+    for algorithm in checksums::ALGORITHMS {
+        let Some(sent) = text(headers, &checksums::header(algorithm)) else { continue };
+        // That of parts may be told without their number.
+        let is_right = computed.as_ref().is_some_and(|(name, value)| {
+            let of_parts = value.split('-').next().unwrap_or_default();
+            name == algorithm.name()
+                && (sent == value || (!upload.checksum_of_whole && sent == of_parts))
+        });
+        if !is_right {
+            let name = algorithm.name();
+            return Err(S3Error::with_message(
+                S3ErrorCode::BadDigest,
+                format!("The {name} you specified did not match the calculated checksum."),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The parts that are named, which must be there, in ascending order; others are left out.
@@ -247,23 +327,52 @@ fn chosen(upload: &Upload, named: &[CompletedPart]) -> S3Result<BTreeMap<u32, Ar
         return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, why));
     }
     let mut chosen = BTreeMap::new();
-    for CompletedPart { part_number: number, e_tag, .. } in named {
-        let number = part_number(number.unwrap_or_default())?;
+    for named in named {
+        let number = part_number(named.part_number.unwrap_or_default())?;
         if chosen.last_key_value().is_some_and(|(last, _)| *last >= number) {
             return Err(S3ErrorCode::InvalidPartOrder.into());
         }
-        let part = upload
-            .parts
-            .get(&number)
-            .filter(|part| e_tag.as_ref().is_none_or(|etag| etag.value() == part_etag(part.md5)))
-            .ok_or_else(|| {
-                let etag = e_tag.as_ref().map_or("", ETag::value);
-                let details = [("PartNumber", &*number.to_string()), ("ETag", etag)];
-                detailed(S3ErrorCode::InvalidPart.into(), &details)
-            })?;
+        let etag = named.e_tag.as_ref().map(ETag::value);
+        let is_it = |part: &&Arc<StoredPart>| {
+            etag.is_none_or(|etag| etag == part_etag(part.md5)) && has_checksums(part, named)
+        };
+        let part = upload.parts.get(&number).filter(is_it).ok_or_else(|| {
+            let number = number.to_string();
+            let details = [("PartNumber", &*number), ("ETag", etag.unwrap_or_default())];
+            detailed(S3ErrorCode::InvalidPart.into(), &details)
+        })?;
+        if let Some(name) = upload.checksum.as_ref().filter(|_| !upload.checksum_of_whole)
+            && !checksums_of(named).iter().any(|(known, _)| known == name)
+        {
+            return checksums::invalid(format!(
+                "The upload was created using a {name} checksum. The complete request must \
+                 include the checksum for each part. It was missing for part {number} in the \
+                 request."
+            ));
+        }
         chosen.insert(number, part.clone());
     }
     Ok(chosen)
+}
+
+/// The checksums that a complete names of a part.
+fn checksums_of(named: &CompletedPart) -> Vec<(&'static str, &str)> {
+    [
+        ("crc32", &named.checksum_crc32),
+        ("crc32c", &named.checksum_crc32c),
+        ("crc64nvme", &named.checksum_crc64nvme),
+        ("sha1", &named.checksum_sha1),
+        ("sha256", &named.checksum_sha256),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    .collect()
+}
+
+fn has_checksums(part: &StoredPart, named: &CompletedPart) -> bool {
+    checksums_of(named)
+        .into_iter()
+        .all(|(name, value)| part.checksums.iter().any(|(kept, v)| kept == name && v == value))
 }
 
 pub(super) fn abort(
@@ -272,7 +381,13 @@ pub(super) fn abort(
 ) -> Answer<AbortMultipartUploadOutput> {
     let input = request.input;
     let place = (input.key.as_str(), input.upload_id.as_str());
-    api.storage().abort_upload(&api.name(&input.bucket), place).map_err(error)?;
+    let judge = |upload: &Upload| match &input.if_match_initiated_time {
+        Some(asked) if *asked != whole_seconds(upload.created).into() => {
+            Err(ApiError::if_match_failed())
+        }
+        _ => Ok(()),
+    };
+    api.storage().abort_upload(&api.name(&input.bucket), place, judge).map_err(error)?;
     Ok(S3Response::new(AbortMultipartUploadOutput::default()))
 }
 
@@ -317,7 +432,7 @@ pub(super) fn list_parts(
             .map(|_| ChecksumType::from_static(checksum_type(!upload.checksum_of_whole))),
         owner: Some(owner()),
         initiator: Some(initiator()),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        storage_class: Some(storage_class(&upload.storage_tier).to_owned().into()),
         ..Default::default()
     }))
 }
@@ -347,16 +462,8 @@ pub(super) fn list(
         Some(Entry::Prefix(prefix)) if truncated => (*prefix, ""),
         _ => ("", ""),
     };
-    let told = entries.iter().filter_map(|entry| match entry {
-        Entry::Upload(upload) => Some(MultipartUpload {
-            initiated: Some(upload.created.into()),
-            key: Some(encoded(&upload.name, encoding)),
-            upload_id: Some(upload.id.clone()),
-            owner: Some(owner()),
-            initiator: Some(initiator()),
-            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-            ..Default::default()
-        }),
+    let uploads = entries.iter().filter_map(|entry| match entry {
+        Entry::Upload(upload) => Some(told(upload, encoding)),
         Entry::Prefix(_) => None,
     });
     let prefixes = entries.iter().filter_map(|entry| match entry {
@@ -364,7 +471,7 @@ pub(super) fn list(
         Entry::Upload(_) => None,
     });
     Ok(S3Response::new(ListMultipartUploadsOutput {
-        uploads: Some(told.collect()),
+        uploads: Some(uploads.collect()),
         common_prefixes: Some(prefixes.collect()),
         next_key_marker: Some(encoded(key, encoding)),
         next_upload_id_marker: Some(id.to_owned()),
@@ -442,6 +549,20 @@ impl Asked {
         let delimiter = self.delimiter.as_deref()?;
         let at = name[self.prefix.len()..].find(delimiter)?;
         Some(&name[..self.prefix.len() + at + delimiter.len()])
+    }
+}
+
+fn told(upload: &Upload, encoding: Option<&EncodingType>) -> MultipartUpload {
+    let kind = upload.checksum.as_ref().map(|_| checksum_type(!upload.checksum_of_whole));
+    MultipartUpload {
+        initiated: Some(upload.created.into()),
+        key: Some(encoded(&upload.name, encoding)),
+        upload_id: Some(upload.id.clone()),
+        owner: Some(owner()),
+        initiator: Some(initiator()),
+        storage_class: Some(storage_class(&upload.storage_tier).to_owned().into()),
+        checksum_algorithm: upload.checksum.as_ref().map(|name| name.to_uppercase().into()),
+        checksum_type: kind.map(ChecksumType::from_static),
     }
 }
 

@@ -182,7 +182,7 @@ class ObjectWriter(io.RawIOBase):
         """
         if not self.closed:
             try:
-                if self.writer._closing():
+                if not self._discards and self.writer._closing():
                     self._end()
             finally:
                 super().close()
@@ -279,6 +279,8 @@ class CompressedWriter(io.BufferedIOBase):
 
     def __del__(self) -> None:
         self._dealloc_warn(self)
+        with contextlib.suppress(Exception):
+            self.compressor.close()
 
     def _dealloc_warn(self, source: Any) -> None:
         self.beneath._dealloc_warn(source)

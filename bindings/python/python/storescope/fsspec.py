@@ -42,7 +42,7 @@ from fsspec.core import get_compression  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike, other_paths, stringify_path  # type: ignore[import-untyped]
 
-from ._errors import BucketNotFoundError, InvalidError, NotFoundError
+from ._errors import BucketNotFoundError, InvalidError, NotFoundError, PreconditionError
 from ._file import CompressedWriter, ObjectReader, ObjectWriter, TextWriter
 from ._inherited import INHERITED
 from ._local import arriving, rolled_back, write_all
@@ -712,8 +712,13 @@ class StoreFileSystem(AsyncFileSystem):
         single = len(names) == 1
         # As fsspec pairs the names of a copy.
         exists = single if by_pattern else into and not path.endswith("/")
-        paired = zip(names, other_paths(list(names), target, exists=exists), strict=True)
-        return [(name, other) for name, other in paired if roots.get(name, _A_FILE)["type"] == "file"]
+        moves = []
+        for name, other in zip(names, other_paths(list(names), target, exists=exists), strict=True):
+            if roots.get(name, _A_FILE)["type"] == "file":
+                moves.append((name, other))
+            elif other.startswith(_below(name)):
+                raise ValueError(f"{name} would be moved into itself, to {other}: nothing was moved")
+        return moves
 
     async def _meant(self, path: str, recursive: bool) -> tuple[dict[str, dict[str, Any]], bool]:
         """What is to be moved or removed: names with what is known of them, and whether a pattern was meant. Where there is
@@ -728,7 +733,8 @@ class StoreFileSystem(AsyncFileSystem):
             info = None
         if info is not None:
             if info["type"] == "directory" and not recursive:
-                raise IsADirectoryError(errno.EISDIR, "this is a directory: recursive=True takes all of it", name)
+                what = "directory" if "/" in name else "bucket"
+                raise IsADirectoryError(errno.EISDIR, f"this is a {what}: recursive=True takes all of it", name)
             return {name: info}, False
         found: dict[str, dict[str, Any]] = await self._glob(path, detail=True)
         meant = {name: info for name, info in found.items() if recursive or info["type"] == "file"}
@@ -834,7 +840,9 @@ class StoreFileSystem(AsyncFileSystem):
         """As fsspec has it. What compresses or encodes what is written closes the object beneath it, or aborts it where
         its `with` ends by an exception.
         """
-        if "r" in mode or ("b" in mode and compression is None):
+        if "+" in mode and compression is not None:
+            raise ValueError(f"{mode!r}: what is compressed is not changed in place")
+        if mode in ("rb", "r", "rt") or ("b" in mode and compression is None):
             return super().open(
                 path, mode, block_size=block_size, cache_options=cache_options, compression=compression, **kwargs
             )
@@ -884,7 +892,7 @@ class StoreFileSystem(AsyncFileSystem):
             return file
         if mode in ("r+b", "rb+"):
             _take_no_other(kwargs)
-            return StoreUpdateFile(self, path, block_size)
+            return StoreUpdateFile(self, path, _opened(store, key, path), block_size)
         if mode not in ("wb", "xb", "ab"):
             raise ValueError(f"mode: expected rb, r+b, wb, xb or ab, not {mode!r}")
         about = _about(key, kwargs)
@@ -1243,32 +1251,32 @@ class StoreWriteFile(_OfFileSystem, ObjectWriter):
             super()._end()
 
 
-class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
-    """An object of a filesystem as a file that is read and written in place: a local copy, which is the object once `close`
-    has returned. Where the `with` ends by an exception, or nobody closes the file, the object stays as it was; one that
-    this filesystem made empty before is removed then, since nothing was to come of it but this file.
+class StoreUpdateFile(StoreWriteFile):
+    """An object of a filesystem as a file that is read and written in place: a local copy, of which the object is made as
+    that of any file that is written. Where it is not, one that this filesystem made empty before is removed: nothing was to
+    come of it but this file.
     """
 
-    def __init__(self, fs: StoreFileSystem, path: str, block_size: int | None = None) -> None:
-        super().__init__()
-        self.fs = fs
-        self.path = path
+    def __init__(self, fs: StoreFileSystem, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
+        store, key = fs._object(path)
+        condition: Any = {"update": head.etag}
+        super().__init__(fs, path, store.writer(key, mode=condition, **_headers(head)))
         self._is_of("r+b", block_size, {})
-        self._store, self._key = fs._object(path)
-        self._head = _opened(self._store, self._key, path)
-        self.name = self.full_name
-        # Whether the object is to be removed where nothing is written.
-        self._is_made = self._head.size == 0 and path in fs._made_empty
         self._changed = False
+        # What is to be removed where nothing is made.
+        self._made = (store, key, head.etag) if head.size == 0 and path in fs._made_empty else None
         self._copy = tempfile.TemporaryFile()
         _being_updated.add(self)
-        self._fetch()
+        try:
+            self._fetch(store.reader(key, size=head.size, etag=head.etag, policy="sequential"))
+        except BaseException:
+            self.abort()
+            raise
 
-    def _fetch(self) -> None:
-        size, etag = self._head.size, self._head.etag
-        with self._store.reader(self._key, size=size, etag=etag, policy="sequential") as reader:
-            for place in range(0, size, _PIECE):
-                self._copy.write(reader.read_at(place, min(place + _PIECE, size)))
+    def _fetch(self, reader: Any) -> None:
+        with reader:
+            for place in range(0, reader.size, _PIECE):
+                self._copy.write(reader.read_at(place, min(place + _PIECE, reader.size)))
         self._copy.seek(0)
 
     @property
@@ -1292,6 +1300,8 @@ class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
         return self._copy.readline(-1 if size is None else size)
 
     def write(self, data: Any, /) -> int:
+        if self._discards:
+            return memoryview(data).nbytes
         self._changed = True
         return self._copy.write(data)
 
@@ -1300,57 +1310,52 @@ class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
         return self._copy.truncate(size)
 
     def close(self) -> None:
-        if self.closed:
-            return
         try:
-            if self._changed:
-                self._publish()
-        except BaseException:
-            self.abort()
-            raise
-        self._copy.close()
-        super().close()
+            super().close()
+        finally:
+            self._forget()
 
-    commit = close
+    def _finish(self) -> None:
+        try:
+            super()._finish()
+        finally:
+            self._forget()
 
-    def _publish(self) -> None:
-        size = self._copy.seek(0, os.SEEK_END)
+    def _end(self) -> None:
+        if not self._changed:
+            self.writer.abort()
+            return
         self._copy.seek(0)
-        mode: Any = {"update": self._head.etag}
-        writer = self._store.writer(self._key, mode=mode, size=size, **_headers(self._head))
-        _write(writer, iter(lambda: self._copy.read(_PIECE), b""), DEFAULT_CALLBACK)
+        for piece in iter(lambda: self._copy.read(_PIECE), b""):
+            self.writer.write(piece)
+        self.writer.commit()
+        self._made = None
 
-    def abort(self) -> None:
-        """Discard what was written."""
-        if self.closed:
-            return
-        self._copy.close()
-        super().close()
-        if self._is_made:
-            self._store.delete(self._key, if_match=self._head.etag)
+    def _discard(self) -> None:
+        super()._discard()
+        self._forget()
 
-    discard = abort
-
-    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        if kind is None:
-            self.close()
+    def _dealloc_warn(self, source: Any) -> None:
+        self._discards = True
+        if self._changed or self._made:
+            self.writer._give_up()
         else:
-            self.abort()
+            self.writer.abort()
+        self._forget()
 
-    def __del__(self) -> None:
-        # io.IOBase would close it: an object of half its changes.
-        self._left_open()
-
-    def _left_open(self) -> None:
-        """Ends a file that nobody has closed."""
-        if "_copy" not in self.__dict__ or self.closed:
-            return
-        if self._changed or self._is_made:
-            _log.error("%s was not closed: what was written to it is lost", self.name)
-        try:
-            self.abort()
-        except OSError as error:
-            _log.error("%s was made empty and could not be removed: %s", self.name, error)
+    def _forget(self) -> None:
+        """Drop the local copy, and the object that was made for it."""
+        self._copy.close()
+        made, self._made = self._made, None
+        if made:
+            store, key, etag = made
+            try:
+                store.delete(key, if_match=etag)
+            except (PreconditionError, FileNotFoundError):
+                # Another has written it since, or removed it.
+                pass
+            except OSError as error:
+                _log.error("%s was made empty and could not be removed: %s", self.name, error)
 
 
 _being_updated: weakref.WeakSet[StoreUpdateFile] = weakref.WeakSet()
@@ -1358,8 +1363,8 @@ _being_updated: weakref.WeakSet[StoreUpdateFile] = weakref.WeakSet()
 
 @atexit.register
 def _end_updates() -> None:
-    for file in list(_being_updated):
-        file._left_open()
+    for file in [file for file in _being_updated if not file.closed]:
+        file._dealloc_warn(file)
 
 
 class StoreMap(FSMap):

@@ -50,6 +50,7 @@ is read as before, only later.
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import itertools
@@ -269,7 +270,11 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
     def _begin(self, stop: int) -> Any:
         """The first bytes. What uproot looks for next is fetched: where that is, they tell."""
         self._reader.hint([(0, max(HEAD, stop))])
-        data = self._reader.read_at(0, stop)
+        try:
+            data = self._reader.read_at(0, stop)
+        except FileNotFoundError:
+            self._check_directory()
+            raise
         size = self._reader.size
         self._begun = True
         keys = _list_of_keys(self._reader.read_at(0, min(size, 4096))) if size > HEAD else None
@@ -281,6 +286,13 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
                 start, end = start - before, size
             self._reader.hint([(max(HEAD, start), end)])
         return data
+
+    def _check_directory(self) -> None:
+        """Raises where what is not there as an object is a directory."""
+        base, key = _split(self._file_path)
+        store = _store(base, tuple(sorted(self._settings.items())))
+        if next(iter(store.list(key.removesuffix("/") + "/", limit=1)), None) is not None:
+            raise IsADirectoryError(errno.EISDIR, "this is a directory, and no object", _redacted(self._file_path))
 
     def _learn(self, start: int, stop: int) -> None:
         """Notes how far before the list of keys the first object begins that is read: files of a data set are alike."""
