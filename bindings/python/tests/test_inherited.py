@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import json
+import multiprocessing.process
 import os
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
+import fsspec
 import pytest
 import uproot_files
 
 import storescope
+import storescope.fsspec
 
 METHODS = ["fork", "spawn", "forkserver"]
 
@@ -94,3 +97,9 @@ def test_a_handler_alone_imports_nobody_else(run, url):
 
 def test_what_is_pickled_needs_nothing_registered(run, url):
     assert run("pickled", url) == {"magic": ["root"], "met": [1_000], "handler": "Source", "others": []}
+
+
+def test_a_python_without_what_children_inherit_is_as_before(monkeypatch):
+    monkeypatch.setattr(multiprocessing.process, "current_process", object)
+    storescope.register("oci")
+    assert fsspec.get_filesystem_class("oci") is storescope.fsspec.OciFileSystem

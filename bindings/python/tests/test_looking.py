@@ -256,8 +256,8 @@ def test_what_is_not_there_is_not_there(service, options, store, tmp_path):
     url = f"storescope{service}://{root}"
     path = upath.UPath(url, **options)
     assert not (fs.exists(root) or fs.isfile(root) or fs.isdir(root) or path.exists() or path.is_dir())
-    assert fs.glob(f"{root}/*") == fs.find(root) == fs.find(root, maxdepth=1) == list(fs.walk(root)) == []
-    assert list(path.walk()) == [] and fs.du(root) == 0
+    assert fs.glob(f"{root}/*") == fs.find(root) == fs.find(root, maxdepth=1) == []
+    assert list(fs.walk(root)) == [(root, [], [])] and list(path.walk()) == [] and fs.du(root) == 0
     assert fs.cat([root], on_error="omit") == {}
     fs.pipe_file(f"{root}/a", b"a")
     assert fs.cat([f"{root}/a", f"{root}/b"], on_error="omit") == {f"{root}/a": b"a"}
