@@ -414,10 +414,9 @@ def native_refusals() -> list[tuple[Member, object]]:
     for operation in OCI.served():
         for member in filter(lambda member: member.argument, OCI_MODEL.members(operation)):
             row = OCI.find(operation, member.place, member.name)
-            if row and row.verdict == "refused":
-                found.append((member, "x"))
-            elif row and row.verdict == "only":
-                found += [(member, value) for value in VALUES[member.name] if is_known(member, value)]
+            if row and row.verdict in ("refused", "only"):
+                values = VALUES.get(member.name, ["x"])
+                found += [(member, value) for value in values if member.place != "body" or is_known(member, value)]
     return found
 
 
