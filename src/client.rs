@@ -350,6 +350,7 @@ pub(crate) async fn entered<T>(
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct StoreOptions {
+    config: Option<Config>,
     settings: Vec<(String, String)>,
     scope: Option<Scope>,
 }
@@ -358,6 +359,14 @@ impl StoreOptions {
     /// Nothing of its own.
     pub fn new() -> StoreOptions {
         StoreOptions::default()
+    }
+
+    /// Takes the settings of level *store* from `config`, not from the client's: for stores that are opened after the
+    /// environment has changed.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> StoreOptions {
+        self.config = Some(config);
+        self
     }
 
     /// Sets a setting of level *store* by its name (docs/CONFIG.md). A name that is not known, or belongs to the
@@ -376,7 +385,7 @@ impl StoreOptions {
     }
 
     fn apply(&self, base: &Config) -> Result<Config> {
-        let mut config = base.clone();
+        let mut config = self.config.as_ref().unwrap_or(base).clone();
         for (name, _) in &self.settings {
             config.narrow(name);
         }
@@ -403,6 +412,21 @@ impl fmt::Debug for StoreOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_takes_other_settings_than_its_clients_where_it_is_given_them() {
+        let client = Config::default().profile("A".to_owned()).connect_timeout(Duration::ZERO);
+        let store = Config::default().profile("B".to_owned()).region("r".to_owned());
+        assert_ne!(client, store);
+        assert_eq!(store.of_client(), Config::default());
+        assert_eq!(
+            client.of_client(),
+            Config::default().connect_timeout(Duration::ZERO),
+            "a setting of the client stays"
+        );
+        let applied = StoreOptions::new().config(store).set("region", "s").apply(&client).unwrap();
+        assert_eq!((applied.profile.as_deref(), applied.region.as_deref()), (Some("B"), Some("s")));
+    }
 
     #[test]
     fn what_a_store_is_given_goes_before_what_its_client_says_of_a_protocol() {

@@ -16,7 +16,7 @@ mod ini;
 mod profile;
 mod variables;
 
-pub(crate) use profile::{Profile, Source};
+pub(crate) use profile::{Dated, Profile, Source};
 
 /// What a setting's text may be.
 trait Value: Sized {
@@ -98,6 +98,18 @@ macro_rules! settings {
                 })
             }
 
+            /// These settings with those of level *store* at their defaults: two configurations for which this is equal can
+            /// share a client.
+            #[must_use]
+            pub fn of_client(&self) -> Config {
+                let mut config = self.clone();
+                $(settings!(@forget $level, config.$name, $default);)+
+                config.variables.retain(|(given, _)| {
+                    SETTINGS.iter().any(|setting| setting.name == *given && !setting.per_store)
+                });
+                config
+            }
+
             $(
                 #[doc = $doc]
                 #[must_use]
@@ -123,6 +135,9 @@ macro_rules! settings {
             },
         },)+];
     };
+    (@forget client, $value:expr, $default:expr) => {};
+    (@forget client_secret, $value:expr, $default:expr) => {};
+    (@forget $store:ident, $value:expr, $default:expr) => { $value = $default };
     (@level client) => { false };
     (@level client_secret) => { false };
     (@level $store:ident) => { true };
@@ -297,6 +312,29 @@ impl Config {
             ("security_token_file", path(&self.security_token_file)),
             ("delegation_token_file", path(&self.delegation_token_file)),
         ]
+    }
+
+    /// The files that stores of these settings read, there or not: the OCI configuration file, keys and tokens that
+    /// settings name, the AWS tools' files, certificates. A store that was opened before one of them changed may know
+    /// what it held then.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let oci = self.config_file.clone().unwrap_or_else(profile::default_file);
+        let keys = [&self.key_file, &self.security_token_file, &self.delegation_token_file];
+        let aws = [
+            ("AWS_CONFIG_FILE", "~/.aws/config"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+        ];
+        let aws = aws.into_iter().map(|(variable, usual)| {
+            std::env::var_os(variable).map_or_else(|| expand_home(usual), PathBuf::from)
+        });
+        let keys = keys.into_iter().flatten().cloned();
+        std::iter::once(oci).chain(keys).chain(aws).chain(self.certificate_files()).collect()
+    }
+
+    /// Those of them that hold the certificates to trust, where any are named: they belong to the client.
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        let platform = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
+        self.ca_bundle.clone().into_iter().chain(platform.map(PathBuf::from)).collect()
     }
 
     /// `docs/CONFIG.md`.
@@ -614,6 +652,23 @@ pub(crate) fn expand_home(text: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_that_settings_read() {
+        let files = Config::default().files();
+        assert!(files.iter().any(|file| file.ends_with(".oci/config")), "{files:?}");
+        let named = ["config_file", "key_file", "security_token_file", "ca_bundle"];
+        let mut config = Config::default();
+        for name in named {
+            config.set(name, &format!("/{name}")).unwrap();
+        }
+        let files = config.files();
+        for name in named {
+            assert!(files.contains(&PathBuf::from(format!("/{name}"))), "{files:?}");
+        }
+        assert!(!files.iter().any(|file| file.ends_with(".oci/config")), "{files:?}");
+        assert!(config.certificate_files().contains(&PathBuf::from("/ca_bundle")));
+    }
 
     #[test]
     fn our_variable_goes_before_the_fields_own() {

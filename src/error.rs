@@ -127,7 +127,7 @@ impl ErrorKind {
                 "raise the limit of open files (ulimit -n), or lower max_connections"
             }
             ErrorKind::Changed => "open the object anew",
-            ErrorKind::AlreadyExists => "write with PutMode::Overwrite to replace it",
+            ErrorKind::AlreadyExists => "write without the condition to replace it",
             ErrorKind::Precondition => {
                 "another writer was first: read the object again, and try with its new ETag"
             }

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::buckets::parse_json;
 use crate::clock::rfc3339;
 use crate::identity::REGION;
-use crate::objects::{check_name, check_tier, new_etag, new_object, written};
+use crate::objects::{
+    METADATA, check_metadata, check_name, check_tier, check_version, new_etag, new_object, written,
+};
 use crate::reply::{ApiError, Reply};
 use crate::storage::{Condition, Object, Storage};
 use crate::target::BucketName;
@@ -127,12 +129,9 @@ impl Copy {
         };
         storage.bucket(&target)?;
         let source = storage.get(bucket, &details.source_object_name)?;
-        if details.source_version_id.is_some_and(|version| version != source.version) {
-            return Err(ApiError::object_not_found(&bucket.name, &details.source_object_name));
-        }
-        if details.source_if_match.is_some_and(|wanted| !source.is_named_by(&wanted)) {
-            return Err(ApiError::if_match_failed());
-        }
+        let version = details.source_version_id.as_deref();
+        check_version(&source, version, bucket, &details.source_object_name)?;
+        source.check_if_match(details.source_if_match.as_deref())?;
         if source.is_archived(now) {
             return Err(ApiError::new(
                 StatusCode::CONFLICT,
@@ -142,10 +141,11 @@ impl Copy {
         }
         let mut headers = source.headers.clone();
         if let Some(metadata) = details.destination_object_metadata {
-            headers.retain(|(name, _)| !name.as_str().starts_with("opc-meta-"));
+            headers.retain(|(name, _)| !name.as_str().starts_with(METADATA));
             for (name, value) in metadata_headers(metadata) {
                 headers.push(header(&name, &value.unwrap_or_default())?);
             }
+            check_metadata(&headers)?;
         }
         let tier = match details.destination_object_storage_tier {
             Some(tier) => check_tier(&tier)?,
@@ -186,6 +186,7 @@ pub(crate) fn copied(
         md5: source.md5.clone(),
         crc32c: source.crc32c,
         checksums: source.checksums.clone(),
+        parts: source.parts.clone(),
         ..new_object(source.content.clone(), tier, headers, now)
     }
 }
@@ -219,7 +220,8 @@ pub(crate) fn delete_batch(
     storage.bucket(bucket)?;
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for Named { object_name, if_match } in objects {
-        match storage.delete(bucket, &object_name, if_match.as_deref()) {
+        let judge = |object: &Object| object.check_if_match(if_match.as_deref());
+        match storage.delete(bucket, &object_name, judge) {
             Ok(_) => deleted.push(json!({
                 "objectName": object_name,
                 "timeLastModified": rfc3339(now),
@@ -301,16 +303,4 @@ pub(crate) fn restore(
         Ok(())
     })?;
     Ok(Reply::empty(StatusCode::OK))
-}
-
-fn check_version(
-    object: &Object,
-    wanted: Option<&str>,
-    bucket: &BucketName,
-    name: &str,
-) -> Result<(), ApiError> {
-    if wanted.is_some_and(|version| version != object.version) {
-        return Err(ApiError::object_not_found(&bucket.name, name));
-    }
-    Ok(())
 }

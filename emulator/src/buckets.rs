@@ -8,9 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::api::{Place, Refused};
 use crate::clock::rfc3339;
-use crate::identity::{COMPARTMENT, USER};
-use crate::objects::{is_not_modified, limit, new_etag, text};
+use crate::identity::{COMPARTMENT, TENANCY, USER};
+use crate::objects::{check_metadata_length, is_not_modified, limit, new_etag, text};
 use crate::reply::{ApiError, Reply};
 use crate::storage::{BucketInfo, Storage};
 use crate::target::{BucketName, Target};
@@ -35,8 +36,17 @@ fn default_settings() -> Map<String, Value> {
     }
 }
 
-pub(crate) fn namespace(storage: &Storage) -> Reply {
-    Reply::json(StatusCode::OK, &storage.namespace())
+/// GetNamespace: every compartment of the tenancy has the same.
+pub(crate) fn namespace(storage: &Storage, target: &Target) -> Result<Reply, ApiError> {
+    match target.query("compartmentId") {
+        Some(id) if !id.starts_with("ocid1.") => {
+            Err(ApiError::bad_request("InvalidParameter", format!("'{id}' is not an OCID")))
+        }
+        Some(id) if id.starts_with("ocid1.tenancy.") && id != TENANCY => {
+            Err(namespace_not_found(id))
+        }
+        _ => Ok(Reply::json(StatusCode::OK, &storage.namespace())),
+    }
 }
 
 pub(crate) fn namespace_metadata(storage: &Storage, namespace: &str) -> Result<Reply, ApiError> {
@@ -57,7 +67,7 @@ pub(crate) fn list(storage: &Storage, namespace: &str, target: &Target) -> Resul
         ApiError::bad_request("MissingParameter", "The query parameter compartmentId is missing")
     })?;
     let limit = limit(target)?;
-    let tags = target.csv("fields").any(|field| field.eq_ignore_ascii_case("tags"));
+    let tags = asks_for(target, "tags", &["tags"])?;
     let after = target.query("page").map(page_name).transpose()?;
     let mut buckets = storage.buckets(after.as_deref());
     buckets.retain(|bucket| bucket.compartment == compartment);
@@ -136,7 +146,7 @@ pub(crate) fn new_bucket(
         created: now,
         settings: default_settings(),
     };
-    apply(&mut bucket, details);
+    apply(&mut bucket, details)?;
     Ok(bucket)
 }
 
@@ -147,11 +157,35 @@ pub(crate) fn is_legal_name(name: &str) -> bool {
 }
 
 /// Takes over the settings that are given; a null (Java's SDK sends them) is none.
-fn apply(bucket: &mut BucketInfo, details: &Map<String, Value>) {
+fn apply(bucket: &mut BucketInfo, details: &Map<String, Value>) -> Result<(), ApiError> {
     for (name, value) in &mut bucket.settings {
         if let Some(given) = details.get(name).filter(|given| !given.is_null()) {
+            check_setting(name, given)?;
             *value = given.clone();
         }
+    }
+    Ok(())
+}
+
+/// The values that a setting may have; those of which one alone is served are in the table.
+fn check_setting(name: &str, value: &Value) -> Result<(), ApiError> {
+    let one_of = |known: &[&str]| value.as_str().is_some_and(|value| known.contains(&value));
+    let texts = || value.as_object().filter(|map| map.values().all(Value::is_string));
+    let is_good = match name {
+        "publicAccessType" => one_of(&["NoPublicAccess", "ObjectRead", "ObjectReadWithoutList"]),
+        "storageTier" => one_of(&["Standard", "Archive"]),
+        "metadata" | "freeformTags" => texts().is_some(),
+        "definedTags" => value.as_object().is_some_and(|map| map.values().all(Value::is_object)),
+        _ => true,
+    };
+    if !is_good {
+        let why = format!("{value} is not a value of {name}");
+        return Err(ApiError::bad_request("InvalidParameter", why));
+    }
+    let length = |(key, value): (&String, &Value)| key.len() + value.as_str().map_or(0, str::len);
+    match texts().filter(|_| name == "metadata") {
+        Some(metadata) => check_metadata_length(metadata.iter().map(length).sum()),
+        None => Ok(()),
     }
 }
 
@@ -165,10 +199,11 @@ pub(crate) fn get(
     if is_not_modified(headers, &info.etag)? {
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_text("etag", &info.etag));
     }
-    let asked = |name: &str| target.csv("fields").any(|field| field.eq_ignore_ascii_case(name));
+    let asked =
+        |name| asks_for(target, name, &["approximateCount", "approximateSize", "autoTiering"]);
     let (count, bytes) = storage.count(bucket)?;
-    let count = asked("approximateCount").then_some(count);
-    let bytes = asked("approximateSize").then_some(bytes);
+    let count = asked("approximateCount")?.then_some(count);
+    let bytes = asked("approximateSize")?.then_some(bytes);
     Ok(Reply::json(StatusCode::OK, &described(&bucket.namespace, &info, count, bytes))
         .with_text("etag", &info.etag))
 }
@@ -207,12 +242,20 @@ pub(crate) fn update(
     body: &[u8],
 ) -> Result<Reply, ApiError> {
     let details = details(body)?;
+    // A bucket neither moves nor is renamed.
+    for (name, own) in [("name", &bucket.name), ("namespace", &bucket.namespace)] {
+        let given = details.get(name).filter(|given| !given.is_null());
+        if given.is_some_and(|given| given.as_str() != Some(own)) {
+            return Err(Refused { place: Place::Body, name: name.to_owned() }.into());
+        }
+    }
     let info = storage.update_bucket(bucket, text(headers, "if-match"), |info| {
-        apply(info, &details);
+        apply(info, &details)?;
         if let Some(compartment) = details.get("compartmentId").and_then(Value::as_str) {
             compartment.clone_into(&mut info.compartment);
         }
         info.etag = new_etag();
+        Ok(())
     })?;
     Ok(Reply::json(StatusCode::OK, &described(&bucket.namespace, &info, None, None))
         .with_text("etag", &info.etag))
@@ -243,9 +286,26 @@ fn check_namespace(storage: &Storage, namespace: &str) -> Result<(), ApiError> {
     if namespace == storage.namespace() {
         return Ok(());
     }
-    Err(ApiError::new(
+    Err(namespace_not_found(namespace))
+}
+
+fn namespace_not_found(of: &str) -> ApiError {
+    ApiError::new(
         StatusCode::NOT_FOUND,
         "NamespaceNotFound",
-        format!("The namespace '{namespace}' was not found, or you are not authorized to use it"),
-    ))
+        format!("The namespace '{of}' was not found, or you are not authorized to use it"),
+    )
+}
+
+/// Whether a field that may be asked for is; one that is not of `known` is an error.
+fn asks_for(target: &Target, field: &str, known: &[&str]) -> Result<bool, ApiError> {
+    let is = |asked: &str, field: &str| asked.eq_ignore_ascii_case(field);
+    let asked = || target.csv("fields").filter(|asked| !asked.is_empty());
+    match asked().find(|asked| !known.iter().any(|known| is(asked, known))) {
+        None => Ok(asked().any(|asked| is(asked, field))),
+        Some(other) => Err(ApiError::bad_request(
+            "InvalidParameter",
+            format!("'{other}' is not a field that can be asked for; there are {known:?}"),
+        )),
+    }
 }

@@ -41,8 +41,6 @@ impl Identity {
     pub(crate) fn create(folder: &Path, now: SystemTime) -> Result<Identity, StartError> {
         let keys = Keys::generate()?;
         let fingerprint = keys.user.public_key().fingerprint();
-        let session_fingerprint = keys.session.public_key().fingerprint();
-        let path = |name: &str| folder.join(name).display().to_string();
         for (name, key) in [
             ("key.pem", &keys.user),
             ("wrong_key.pem", &keys.wrong),
@@ -61,28 +59,7 @@ impl Identity {
             let token = mint(&keys.issuer, claims, expires)?;
             write_private(&folder.join(name), token.as_bytes())?;
         }
-        let session =
-            format!("key_file = {}\nfingerprint = {session_fingerprint}", path("session_key.pem"));
-        write_private(
-            &config_file(folder),
-            format!(
-                "[DEFAULT]\nuser = {USER}\ntenancy = {TENANCY}\nfingerprint = {fingerprint}\n\
-                 key_file = {}\nregion = {REGION}\n\n\
-                 # The same ids, another key: every request is refused.\n\
-                 [WRONG]\nkey_file = {}\n\n\
-                 [SESSION]\n{session}\nsecurity_token_file = {}\n\n\
-                 # A token that ended a minute before the start.\n\
-                 [EXPIRED]\n{session}\nsecurity_token_file = {}\n\n\
-                 # The API key, on behalf of somebody.\n\
-                 [DELEGATED]\ndelegation_token_file = {}\n",
-                path("key.pem"),
-                path("wrong_key.pem"),
-                path("token"),
-                path("expired_token"),
-                path("delegation_token"),
-            )
-            .as_bytes(),
-        )?;
+        write_private(&config_file(folder), profiles(folder, &keys).as_bytes())?;
         Ok(Identity {
             api_keys: HashMap::from([(
                 format!("{TENANCY}/{USER}/{fingerprint}"),
@@ -119,6 +96,33 @@ impl Identity {
             ttype == DELEGATION && now < UNIX_EPOCH + Duration::from_secs(exp)
         })
     }
+}
+
+/// The OCI configuration file. Each profile is whole by itself: Oracle's SDK for Go takes nothing from DEFAULT, those
+/// for Python and Java do.
+fn profiles(folder: &Path, keys: &Keys) -> String {
+    let fingerprint = keys.user.public_key().fingerprint();
+    let session = keys.session.public_key().fingerprint();
+    let path = |name: &str| folder.join(name).display().to_string();
+    let place = format!("tenancy = {TENANCY}\nregion = {REGION}\n");
+    let user = format!("user = {USER}\nfingerprint = {fingerprint}\n{place}");
+    let api_key = format!("{user}key_file = {}\n", path("key.pem"));
+    let session =
+        format!("{place}fingerprint = {session}\nkey_file = {}\n", path("session_key.pem"));
+    format!(
+        "[DEFAULT]\n{api_key}\n\
+         # The same ids, another key: every request is refused.\n\
+         [WRONG]\n{user}key_file = {}\n\n\
+         [SESSION]\n{session}security_token_file = {}\n\n\
+         # A token that ended a minute before the start.\n\
+         [EXPIRED]\n{session}security_token_file = {}\n\n\
+         # The API key, on behalf of somebody.\n\
+         [DELEGATED]\n{api_key}delegation_token_file = {}\n",
+        path("wrong_key.pem"),
+        path("token"),
+        path("expired_token"),
+        path("delegation_token"),
+    )
 }
 
 pub(crate) fn config_file(folder: &Path) -> PathBuf {

@@ -42,6 +42,7 @@
 
 mod actions;
 mod admin;
+mod api;
 mod body;
 mod buckets;
 mod clock;

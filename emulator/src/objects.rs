@@ -30,6 +30,11 @@ const MAX_LIMIT: usize = 1000;
 pub(crate) const KEPT: [HeaderName; 5] =
     [CONTENT_TYPE, CONTENT_LANGUAGE, CONTENT_ENCODING, CONTENT_DISPOSITION, CACHE_CONTROL];
 
+/// The names of user metadata begin so.
+pub(crate) const METADATA: &str = "opc-meta-";
+/// Most bytes of user metadata, names and values together.
+const MAX_METADATA: usize = 4096;
+
 /// Query parameters of GetObject that replace a header of the answer.
 const OVERRIDES: [(&str, HeaderName); 6] = [
     ("httpResponseContentType", CONTENT_TYPE),
@@ -117,7 +122,7 @@ pub(crate) fn put(
         checksums: check_received(headers, &received)?,
         md5: STANDARD.encode(received.md5),
         crc32c: received.crc32c,
-        ..new_object(received.content, &tier, kept_headers(headers), now)
+        ..new_object(received.content, &tier, kept_headers(headers)?, now)
     };
     let object = storage.put(bucket, name, object, &condition)?;
     Ok(written(&object)
@@ -147,6 +152,7 @@ pub(crate) fn new_object(
         archived: (tier == "Archive").then_some(now),
         restored_until: None,
         headers,
+        parts: Vec::new(),
     }
 }
 
@@ -247,16 +253,36 @@ fn check_digest(headers: &HeaderMap, name: &str, computed: &str) -> Result<(), A
     }
 }
 
-fn kept_headers(headers: &HeaderMap) -> Headers {
+fn kept_headers(headers: &HeaderMap) -> Result<Headers, ApiError> {
     let mut kept: Headers = headers
         .iter()
-        .filter(|(name, _)| KEPT.contains(name) || name.as_str().starts_with("opc-meta-"))
+        .filter(|(name, _)| KEPT.contains(name) || name.as_str().starts_with(METADATA))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     if !headers.contains_key(CONTENT_TYPE) {
         kept.push((CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")));
     }
-    kept
+    check_metadata(&kept)?;
+    Ok(kept)
+}
+
+/// Refuses user metadata that is too much.
+pub(crate) fn check_metadata(headers: &Headers) -> Result<(), ApiError> {
+    let length = |(name, value): &(HeaderName, HeaderValue)| {
+        Some(name.as_str().strip_prefix(METADATA)?.len() + value.len())
+    };
+    check_metadata_length(headers.iter().filter_map(length).sum())
+}
+
+/// The limit of the names and values of an object's or a bucket's user metadata.
+pub(crate) fn check_metadata_length(length: usize) -> Result<(), ApiError> {
+    if length <= MAX_METADATA {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(
+        "MetadataTooLarge",
+        format!("The metadata has {length} bytes, more than {MAX_METADATA}"),
+    ))
 }
 
 impl Reply {
@@ -286,9 +312,7 @@ pub(crate) fn get(
     now: SystemTime,
 ) -> Result<Reply, ApiError> {
     let object = storage.get(bucket, name)?;
-    if target.query("versionId").is_some_and(|version| version != object.version) {
-        return Err(ApiError::object_not_found(&bucket.name, name));
-    }
+    check_version(&object, target.query("versionId"), bucket, name)?;
     if is_not_modified(headers, &object.etag)? {
         return Ok(Reply::empty(StatusCode::NOT_MODIFIED).with_text("etag", &object.etag));
     }
@@ -353,10 +377,15 @@ fn described(object: &Object, now: SystemTime) -> Reply {
             .with_text("archival-state", archival_state(object, now))
             .with_text("time-of-archival", &rfc3339(archived));
     }
-    for (name, value) in &object.headers {
+    // What S3 alone knows is told there.
+    for (name, value) in object.headers.iter().filter(|(name, _)| !is_of_s3(name)) {
         reply.headers.append(name, value.clone());
     }
     reply
+}
+
+fn is_of_s3(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-amz-")
 }
 
 fn archival_state(object: &Object, now: SystemTime) -> &'static str {
@@ -395,14 +424,30 @@ fn parse_range(range: &str, size: u64) -> Option<Result<(u64, u64), OutOfRange>>
     Some(if from < size { Ok((from, to.min(size - 1))) } else { Err(OutOfRange) })
 }
 
+/// Of an object there is one version: no other is found.
+pub(crate) fn check_version(
+    object: &Object,
+    wanted: Option<&str>,
+    bucket: &BucketName,
+    name: &str,
+) -> Result<(), ApiError> {
+    if wanted.is_some_and(|version| version != object.version) {
+        return Err(ApiError::object_not_found(&bucket.name, name));
+    }
+    Ok(())
+}
+
 pub(crate) fn delete(
     storage: &Storage,
     bucket: &BucketName,
     name: &str,
-    headers: &HeaderMap,
+    (headers, target): (&HeaderMap, &Target),
     now: SystemTime,
 ) -> Result<Reply, ApiError> {
-    let object = storage.delete(bucket, name, text(headers, IF_MATCH.as_str()))?;
+    let object = storage.delete(bucket, name, |object| {
+        check_version(object, target.query("versionId"), bucket, name)?;
+        object.check_if_match(text(headers, IF_MATCH.as_str()))
+    })?;
     Ok(Reply::empty(StatusCode::NO_CONTENT)
         .with_text("last-modified", &httpdate::fmt_http_date(now))
         .with_text("version-id", &object.version))
@@ -437,10 +482,11 @@ pub(crate) fn list_versions(
     if let Some(page) = target.query("page") {
         query.start = Some(page_name(page)?);
     }
-    let all = ListFields(ListFields::KNOWN.to_vec());
+    let fields = ListFields::parse(target)?;
     let page = storage.list(bucket, &query)?;
     let items = page.objects.iter().map(|(name, object)| {
-        let mut item = all.describe(name, object, now);
+        let mut item = fields.describe(name, object, now);
+        item["timeModified"] = rfc3339(object.modified).into();
         item["versionId"] = object.version.clone().into();
         item["isDeleteMarker"] = false.into();
         item

@@ -6,6 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use serde::Serialize;
 
+use crate::api::{NOT_IMPLEMENTED, Refused};
 use crate::content::Payload;
 
 /// A whole answer; the body is sent by [`crate::body`].
@@ -157,6 +158,23 @@ impl ApiError {
             "IfNoneMatchFailed",
             "The If-None-Match header is '*' but there is an existing entity",
         )
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "NotImplemented",
+            format!("{}: {}", refused.message(), refused.name),
+        )
+    }
+}
+
+impl From<Refused> for Reply {
+    fn from(refused: Refused) -> Reply {
+        let name = refused.value();
+        Reply::from(ApiError::from(refused)).with(NOT_IMPLEMENTED, name)
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -26,6 +26,7 @@ use hyper::body::Incoming;
 use storescope_model::{Model, Sampler};
 use storescope_sign::{Authorization, Rule};
 
+use crate::api::{OCI, Place, Refused};
 use crate::body::{Nic, Pace, PacedBody};
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -93,6 +94,7 @@ impl Server {
             reused: !first,
             throttled: drawn.throttled,
             plan: Plan::default(),
+            ids: Ids::new(s3.is_some()),
         };
         let has_body = !exchange.body().is_end_stream();
         let acted = match &s3 {
@@ -106,7 +108,7 @@ impl Server {
                 if s3.is_some() { reply } else { reply.for_method(&parts.method) }
             }
         };
-        let plan = exchange.plan;
+        let Exchange { plan, ids, .. } = exchange;
         if plan.drop_response {
             connection.reset();
             return Err(Broken("the answer is dropped by a fault"));
@@ -124,10 +126,10 @@ impl Server {
             stall: plan.stall.filter(|(after, _)| *after < length),
             corrupt: plan.corrupt,
         };
-        Ok(self.respond(reply, &parts, pace, s3.is_some()))
+        Ok(self.respond(reply, &parts, pace, ids))
     }
 
-    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace, is_s3: bool) -> Response<PacedBody> {
+    fn respond(&self, reply: Reply, parts: &Parts, pace: Pace, ids: Ids) -> Response<PacedBody> {
         let Reply { status, headers, body, unsent, close } = reply;
         let mut response = Response::new(PacedBody::new(body, pace, self.timer.clone()));
         *response.status_mut() = status;
@@ -135,10 +137,10 @@ impl Server {
         let own = response.headers_mut();
         let text = |text: String| HeaderValue::try_from(text).expect("dates and ids are ASCII");
         own.insert(DATE, text(httpdate::fmt_http_date(self.clock.wall())));
-        let request_id = text(request_id());
-        if is_s3 {
+        let request_id = text(ids.request);
+        if let Some(host_id) = ids.host {
             own.insert("x-amz-request-id", request_id.clone());
-            own.insert("x-amz-id-2", request_id.clone());
+            own.insert("x-amz-id-2", text(host_id));
         }
         own.insert("opc-request-id", request_id);
         if let Some(id) = parts.headers.get(CLIENT_REQUEST_ID) {
@@ -190,11 +192,25 @@ pub(crate) fn raw_target(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
-/// In the shape of the service's: region key, and an opaque id.
-fn request_id() -> String {
-    let mut bytes = [0_u8; 24];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-    format!("iad-1:{}", URL_SAFE_NO_PAD.encode(bytes))
+/// By what an answer is found again.
+#[derive(Clone, Debug)]
+pub(crate) struct Ids {
+    /// In the shape of the service's: region key, and an opaque id.
+    pub(crate) request: String,
+    /// The second one that an answer of the S3 API has.
+    pub(crate) host: Option<String>,
+}
+
+impl Ids {
+    fn new(is_s3: bool) -> Ids {
+        let mut bytes = [0_u8; 24 + 57];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+        let (request, host) = bytes.split_at(24);
+        Ids {
+            request: format!("iad-1:{}", URL_SAFE_NO_PAD.encode(request)),
+            host: is_s3.then(|| STANDARD.encode(host)),
+        }
+    }
 }
 
 /// A request while it is worked on.
@@ -210,6 +226,7 @@ pub(crate) struct Exchange<'a> {
     /// Whether the model's request rate is exceeded.
     pub(crate) throttled: bool,
     pub(crate) plan: Plan,
+    pub(crate) ids: Ids,
 }
 
 impl Exchange<'_> {
@@ -240,6 +257,9 @@ impl Exchange<'_> {
         if self.throttled {
             return Ok(Err(too_many_requests()));
         }
+        if let Err(refused) = self.check_api(&target) {
+            return self.refuse(refused.into()).await.map(Ok);
+        }
         if rule == Rule::BodyExcluded {
             return self.upload(&target, authorization.as_ref()).await;
         }
@@ -250,7 +270,27 @@ impl Exchange<'_> {
         let sha256 = || storescope_sign::sha256(&body);
         Ok(self
             .check_body(authorization.as_ref(), sha256)
+            .and_then(|()| self.check_members(&target, &body))
             .and_then(|()| self.operate(&target, &body)))
+    }
+
+    /// Whether all that the head asks for is served.
+    fn check_api(&self, target: &Target) -> Result<(), Refused> {
+        let Some(operation) = target.route.operation(self.parts.method.as_str()) else {
+            return Ok(());
+        };
+        OCI.check_operation(operation)?;
+        OCI.check_headers(operation, &self.parts.headers, "opc-")?;
+        target.pairs().try_for_each(|(name, value)| OCI.check(Place::Query, name, operation, value))
+    }
+
+    /// Whether all that a body asks for is served; one that is no JSON is refused where it is read.
+    fn check_members(&self, target: &Target, body: &[u8]) -> Result<(), ApiError> {
+        let operation = target.route.operation(self.parts.method.as_str());
+        match (operation, serde_json::from_slice(body)) {
+            (Some(operation), Ok(body)) => OCI.check_members(operation, "", &body),
+            _ => Ok(()),
+        }
     }
 
     /// Who asks: a signature that is good, or nobody where a token or a public bucket allows it.
@@ -353,6 +393,7 @@ impl Exchange<'_> {
             storage.bucket(bucket)?;
         } else {
             uploads::part_number(target)?;
+            objects::condition(headers)?;
             storage.upload(bucket, (name, uploads::id(target)?))?;
         }
         Ok(())
@@ -387,11 +428,11 @@ impl Exchange<'_> {
         let Parts { method, headers, .. } = self.parts;
         let now = clock.wall();
         match (&target.route, method.as_str()) {
-            (Route::Namespace, "GET") => Ok(buckets::namespace(storage)),
+            (Route::Namespace, "GET") => buckets::namespace(storage, target),
             (Route::NamespaceMetadata { namespace }, "GET") => {
                 buckets::namespace_metadata(storage, namespace)
             }
-            (Route::NamespaceMetadata { .. }, "PUT") | (Route::NotServed, _) => Err(not_served()),
+            (Route::NotServed { .. }, _) => Err(not_served()),
             (Route::Buckets { namespace }, "GET") => buckets::list(storage, namespace, target),
             (Route::Buckets { namespace }, "POST") => {
                 buckets::create(storage, namespace, body, now)
@@ -412,7 +453,7 @@ impl Exchange<'_> {
                 objects::get(storage, bucket, name, (method, headers, target), &self.plan, now)
             }
             (Route::Object { bucket, name: Some(name) }, "DELETE") => {
-                objects::delete(storage, bucket, name, headers, now)
+                objects::delete(storage, bucket, name, (headers, target), now)
             }
             (Route::Uploads { bucket }, "POST") => {
                 uploads::create(storage, bucket, headers, body, now)
@@ -434,8 +475,10 @@ impl Exchange<'_> {
             (Route::Pars { bucket }, "GET") => pars::list(storage, bucket, target),
             (Route::Par { bucket, id }, "GET") => pars::get(storage, bucket, id),
             (Route::Par { bucket, id }, "DELETE") => pars::delete(storage, bucket, id),
-            (Route::WorkRequests, "GET") => Ok(works.list()),
-            (Route::WorkRequest { id, part }, method) => works.answer(method, id, part, now),
+            (Route::WorkRequests, "GET") => works.list(target),
+            (Route::WorkRequest { id, part }, method) => {
+                works.answer(method, (id, part), target, now)
+            }
             (Route::Unknown, _) => Err(ApiError::new(
                 StatusCode::NOT_FOUND,
                 "NotFound",
@@ -491,7 +534,7 @@ impl Exchange<'_> {
     }
 
     /// Reads a small body whole; it breaks off with its connection.
-    async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
+    pub(crate) async fn read_body(&mut self, most: u64) -> Result<Result<Bytes, ApiError>, Broken> {
         let length = self.body().size_hint().lower();
         if length > most {
             return Ok(Err(too_large(most)));

@@ -4,7 +4,7 @@
 //! lock, so that of two racing `if-none-match: *` exactly one wins and a rename is seen whole or
 //! not at all. Knows nothing of HTTP but header values that it keeps for their owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
@@ -54,8 +54,13 @@ struct Bucket {
     info: BucketInfo,
     objects: BTreeMap<String, Arc<Object>>,
     uploads: BTreeMap<String, Upload>,
+    /// The latest uploads that were committed.
+    completed: VecDeque<Completed>,
     pars: BTreeMap<String, Par>,
 }
+
+/// Most committed uploads of a bucket that are remembered.
+const MAX_COMPLETED: usize = 1000;
 
 /// An object; immutable, so that a reader keeps what it began to read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,9 +83,32 @@ pub(crate) struct Object<C = Content> {
     pub(crate) archived: Option<SystemTime>,
     /// Until when an archived object can be read.
     pub(crate) restored_until: Option<SystemTime>,
-    /// Content headers and `opc-meta-*`, as they came.
+    /// Content headers, `opc-meta-*` and those of S3 that are told again, as they came.
     #[serde(with = "header_list")]
     pub(crate) headers: Headers,
+    /// The parts of which it was made, in their order; none if it was put as a whole.
+    #[serde(default)]
+    pub(crate) parts: Vec<ObjectPart>,
+}
+
+/// What is known of a part of an object after the commit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ObjectPart {
+    pub(crate) number: u32,
+    pub(crate) size: u64,
+    pub(crate) md5: [u8; 16],
+    /// As [`Object::checksums`].
+    pub(crate) checksums: Checksums,
+}
+
+/// An upload that became an object, for who asks again: what the object is, whatever became of it since.
+#[derive(Clone, Debug)]
+pub(crate) struct Completed {
+    name: String,
+    pub(crate) upload: String,
+    pub(crate) s3_etag: String,
+    pub(crate) checksums: Checksums,
+    pub(crate) parts: Vec<ObjectPart>,
 }
 
 /// Headers that are kept for their owner.
@@ -106,6 +134,7 @@ impl<C> Object<C> {
             archived: self.archived,
             restored_until: self.restored_until,
             headers: self.headers.clone(),
+            parts: self.parts.clone(),
         }
     }
 
@@ -123,6 +152,14 @@ impl<C> Object<C> {
     /// Whether an `if-match` names it, by the ETag of either API.
     pub(crate) fn is_named_by(&self, wanted: &str) -> bool {
         matches(wanted, &self.etag) || matches(wanted, &self.s3_etag())
+    }
+
+    /// An `if-match`, if there is one.
+    pub(crate) fn check_if_match(&self, wanted: Option<&str>) -> Result<(), ApiError> {
+        match wanted {
+            Some(wanted) if !self.is_named_by(wanted) => Err(ApiError::if_match_failed()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it must be restored before it can be read.
@@ -329,12 +366,12 @@ impl Storage {
         &self,
         name: &BucketName,
         if_match: Option<&str>,
-        change: impl FnOnce(&mut BucketInfo),
+        change: impl FnOnce(&mut BucketInfo) -> Result<(), ApiError>,
     ) -> Result<BucketInfo, ApiError> {
         self.change_bucket(name, |bucket| {
             check_if_match(if_match, Some(&bucket.info.etag))?;
             let mut info = bucket.info.clone();
-            change(&mut info);
+            change(&mut info)?;
             Ok((Change::Bucket { info: info.clone() }, info))
         })
     }
@@ -392,17 +429,16 @@ impl Storage {
         })
     }
 
+    /// Deletes an object, if `judge` lets it.
     pub(crate) fn delete(
         &self,
         bucket: &BucketName,
         name: &str,
-        if_match: Option<&str>,
+        judge: impl FnOnce(&Object) -> Result<(), ApiError>,
     ) -> Result<Arc<Object>, ApiError> {
         self.change_bucket(bucket, |found| {
             let present = found.object(name)?.clone();
-            if if_match.is_some_and(|wanted| !present.is_named_by(wanted)) {
-                return Err(ApiError::if_match_failed());
-            }
+            judge(&present)?;
             let (bucket, name) = (bucket.name.clone(), name.to_owned());
             Ok((Change::Delete { bucket, name }, present))
         })
@@ -419,9 +455,7 @@ impl Storage {
     ) -> Result<Arc<Object>, ApiError> {
         self.change_bucket(bucket, |found| {
             let mut object = Object::clone(found.object(from)?);
-            if source.is_some_and(|wanted| !object.is_named_by(wanted)) {
-                return Err(ApiError::if_match_failed());
-            }
+            object.check_if_match(source)?;
             target.check(found.objects.get(to))?;
             renew(&mut object);
             let bucket = bucket.name.clone();
@@ -460,27 +494,31 @@ impl Storage {
         })
     }
 
+    /// Writes a part if its condition on the object holds.
     pub(crate) fn put_part(
         &self,
         bucket: &BucketName,
         (name, id): (&str, &str),
-        number: u32,
-        part: Arc<Part>,
+        (number, part): (u32, Arc<Part>),
+        condition: &Condition,
     ) -> Result<(), ApiError> {
         self.change_bucket(bucket, |found| {
             found.upload(name, id)?;
+            condition.check(found.objects.get(name))?;
             let (bucket, upload) = (bucket.name.clone(), id.to_owned());
             Ok((Change::Part { bucket, upload, number, part }, ()))
         })
     }
 
+    /// Ends an upload without an object, if `judge` lets it.
     pub(crate) fn abort_upload(
         &self,
         bucket: &BucketName,
         (name, id): (&str, &str),
+        judge: impl FnOnce(&Upload) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
         self.change_bucket(bucket, |found| {
-            found.upload(name, id)?;
+            judge(found.upload(name, id)?)?;
             Ok((Change::Abort { bucket: bucket.name.clone(), upload: id.to_owned() }, ()))
         })
     }
@@ -505,6 +543,18 @@ impl Storage {
             let (bucket, upload, name) = (bucket.name.clone(), id.to_owned(), name.to_owned());
             let object = Arc::new(object);
             Ok((Change::Commit { bucket, upload, name, object: object.clone() }, object))
+        })
+    }
+
+    /// An upload of an object that was committed, while it is remembered.
+    pub(crate) fn completed(
+        &self,
+        bucket: &BucketName,
+        (name, id): (&str, &str),
+    ) -> Result<Option<Completed>, ApiError> {
+        self.in_bucket(bucket, |found| {
+            let mut completed = found.completed.iter();
+            Ok(completed.find(|one| one.upload == id && one.name == name).cloned())
         })
     }
 
@@ -581,7 +631,13 @@ impl Drop for Storage {
 
 impl Bucket {
     fn new(info: BucketInfo) -> Bucket {
-        Bucket { info, objects: BTreeMap::new(), uploads: BTreeMap::new(), pars: BTreeMap::new() }
+        Bucket {
+            info,
+            objects: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            completed: VecDeque::new(),
+            pars: BTreeMap::new(),
+        }
     }
 
     fn object(&self, name: &str) -> Result<&Arc<Object>, ApiError> {
@@ -707,6 +763,14 @@ impl Bucket {
             }
             Change::Commit { upload, name, object, .. } => {
                 self.uploads.remove(&upload);
+                self.completed.truncate(MAX_COMPLETED - 1);
+                self.completed.push_front(Completed {
+                    name: name.clone(),
+                    upload,
+                    s3_etag: object.s3_etag(),
+                    checksums: object.checksums.clone(),
+                    parts: object.parts.clone(),
+                });
                 self.objects.insert(name, object);
             }
             Change::Par { par, .. } => {

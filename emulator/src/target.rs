@@ -49,8 +49,8 @@ pub(crate) enum Route {
     WorkRequests,
     /// `/workRequests/{id}`, `/workRequests/{id}/errors`, `/workRequests/{id}/logs`
     WorkRequest { id: String, part: String },
-    /// A path of the service that is not served.
-    NotServed,
+    /// A collection of the service that is not served, or one of what is in it.
+    NotServed { collection: &'static str, one: bool },
     /// Not a path of the service.
     Unknown,
 }
@@ -85,6 +85,11 @@ impl Target {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The names of the query's parameters and their values, as they came.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The comma-separated parts of all values of a parameter, which clients send as one csv or
     /// repeated.
     pub(crate) fn csv(&self, name: &str) -> impl Iterator<Item = &str> {
@@ -106,6 +111,9 @@ impl Route {
             return Route::NamespaceMetadata { namespace };
         };
         let (collection, rest) = segment(rest);
+        if collection == "pe" {
+            return Route::NotServed { collection: "pe", one: after_slash(rest).is_some() };
+        }
         if collection != "b" {
             return Route::Unknown;
         }
@@ -124,10 +132,11 @@ impl Route {
             ("p", Some(id)) => Route::Par { bucket, id: lossy(id) },
             ("objectversions", None) => Route::ObjectVersions { bucket },
             ("actions", Some(action)) => Route::Action { bucket, action: lossy(action) },
-            ("l" | "retentionRules" | "replicationPolicies" | "replicationSources", _) => {
-                Route::NotServed
+            (other, one) => {
+                let known = NOT_SERVED.into_iter().find(|known| *known == other);
+                let route = |collection| Route::NotServed { collection, one: one.is_some() };
+                known.map_or(Route::Unknown, route)
             }
-            _ => Route::Unknown,
         }
     }
 
@@ -140,6 +149,50 @@ impl Route {
         Route::WorkRequest { id: lossy(id), part: after_slash(part).unwrap_or_default().to_owned() }
     }
 
+    /// The operation that a method of this path is.
+    pub(crate) fn operation(&self, method: &str) -> Option<&'static str> {
+        Some(match (self, method) {
+            (Route::Namespace, "GET") => "GetNamespace",
+            (Route::NamespaceMetadata { .. }, "GET") => "GetNamespaceMetadata",
+            (Route::NamespaceMetadata { .. }, "PUT") => "UpdateNamespaceMetadata",
+            (Route::Buckets { .. }, "GET") => "ListBuckets",
+            (Route::Buckets { .. }, "POST") => "CreateBucket",
+            (Route::Bucket { .. }, "GET") => "GetBucket",
+            (Route::Bucket { .. }, "HEAD") => "HeadBucket",
+            (Route::Bucket { .. }, "POST") => "UpdateBucket",
+            (Route::Bucket { .. }, "DELETE") => "DeleteBucket",
+            (Route::Objects { .. }, "GET") => "ListObjects",
+            (Route::ObjectVersions { .. }, "GET") => "ListObjectVersions",
+            (Route::Object { .. }, "GET") => "GetObject",
+            (Route::Object { .. }, "HEAD") => "HeadObject",
+            (Route::Object { .. }, "PUT") => "PutObject",
+            (Route::Object { .. }, "DELETE") => "DeleteObject",
+            (Route::Uploads { .. }, "GET") => "ListMultipartUploads",
+            (Route::Uploads { .. }, "POST") => "CreateMultipartUpload",
+            (Route::Upload { .. }, "PUT") => "UploadPart",
+            (Route::Upload { .. }, "GET") => "ListMultipartUploadParts",
+            (Route::Upload { .. }, "POST") => "CommitMultipartUpload",
+            (Route::Upload { .. }, "DELETE") => "AbortMultipartUpload",
+            (Route::Action { action, .. }, "POST") => operation_of_action(action)?,
+            (Route::Pars { .. }, "GET") => "ListPreauthenticatedRequests",
+            (Route::Pars { .. }, "POST") => "CreatePreauthenticatedRequest",
+            (Route::Par { .. }, "GET") => "GetPreauthenticatedRequest",
+            (Route::Par { .. }, "DELETE") => "DeletePreauthenticatedRequest",
+            (Route::WorkRequests, "GET") => "ListWorkRequests",
+            (Route::WorkRequest { part, .. }, method) => match (method, part.as_str()) {
+                ("GET", "") => "GetWorkRequest",
+                ("DELETE", "") => "CancelWorkRequest",
+                ("GET", "errors") => "ListWorkRequestErrors",
+                ("GET", "logs") => "ListWorkRequestLogs",
+                _ => return None,
+            },
+            (Route::NotServed { collection, one }, method) => {
+                operation_not_served(collection, *one, method)?
+            }
+            _ => return None,
+        })
+    }
+
     /// What a request to this path must sign.
     pub(crate) fn rule(&self, method: &http::Method) -> Rule {
         match (self, method.as_str()) {
@@ -148,6 +201,47 @@ impl Route {
             _ => Rule::Generic,
         }
     }
+}
+
+/// Collections of a bucket that are not served.
+const NOT_SERVED: [&str; 4] = ["l", "retentionRules", "replicationPolicies", "replicationSources"];
+
+fn operation_of_action(action: &str) -> Option<&'static str> {
+    Some(match action {
+        "renameObject" => "RenameObject",
+        "copyObject" => "CopyObject",
+        "batchDeleteObjects" => "BatchDeleteObjects",
+        "updateObjectStorageTier" => "UpdateObjectStorageTier",
+        "restoreObjects" => "RestoreObjects",
+        "makeBucketWritable" => "MakeBucketWritable",
+        "reencrypt" => "ReencryptBucket",
+        other if other.starts_with("reencrypt/") => "ReencryptObject",
+        _ => return None,
+    })
+}
+
+fn operation_not_served(collection: &str, one: bool, method: &str) -> Option<&'static str> {
+    Some(match (collection, one, method) {
+        ("l", false, "GET") => "GetObjectLifecyclePolicy",
+        ("l", false, "PUT") => "PutObjectLifecyclePolicy",
+        ("l", false, "DELETE") => "DeleteObjectLifecyclePolicy",
+        ("retentionRules", false, "GET") => "ListRetentionRules",
+        ("retentionRules", false, "POST") => "CreateRetentionRule",
+        ("retentionRules", true, "GET") => "GetRetentionRule",
+        ("retentionRules", true, "PUT") => "UpdateRetentionRule",
+        ("retentionRules", true, "DELETE") => "DeleteRetentionRule",
+        ("replicationPolicies", false, "GET") => "ListReplicationPolicies",
+        ("replicationPolicies", false, "POST") => "CreateReplicationPolicy",
+        ("replicationPolicies", true, "GET") => "GetReplicationPolicy",
+        ("replicationPolicies", true, "DELETE") => "DeleteReplicationPolicy",
+        ("replicationSources", false, "GET") => "ListReplicationSources",
+        ("pe", false, "GET") => "ListPrivateEndpoints",
+        ("pe", false, "POST") => "CreatePrivateEndpoint",
+        ("pe", true, "GET") => "GetPrivateEndpoint",
+        ("pe", true, "POST") => "UpdatePrivateEndpoint",
+        ("pe", true, "DELETE") => "DeletePrivateEndpoint",
+        _ => return None,
+    })
 }
 
 /// What follows a slash, if anything does: a trailing slash is none.
@@ -160,7 +254,8 @@ fn segment(text: &str) -> (&str, &str) {
     text.split_at(text.find('/').unwrap_or(text.len()))
 }
 
-fn lossy(raw: &str) -> String {
+/// Text of a path: `+` is a plus sign.
+pub(crate) fn lossy(raw: &str) -> String {
     String::from_utf8_lossy(&decode(raw, false)).into_owned()
 }
 
@@ -168,6 +263,12 @@ fn lossy(raw: &str) -> String {
 #[cfg(feature = "s3")]
 pub(crate) fn form_text(raw: &str) -> Result<String, std::string::FromUtf8Error> {
     String::from_utf8(decode(raw, true))
+}
+
+/// The decoded pairs of a target's query, in their order.
+#[cfg(feature = "s3")]
+pub(crate) fn query_pairs(target: &str) -> Vec<(String, String)> {
+    parse_query(target.split_once('?').map_or("", |(_, query)| query))
 }
 
 fn parse_query(query: &str) -> Vec<(String, String)> {
@@ -267,7 +368,11 @@ mod tests {
                 "/n/ns/b/b%2Fk/actions/renameObject",
                 Route::Action { bucket, action: "renameObject".into() },
             ),
-            ("/n/ns/b/bk/retentionRules", Route::NotServed),
+            (
+                "/n/ns/b/bk/retentionRules",
+                Route::NotServed { collection: "retentionRules", one: false },
+            ),
+            ("/n/ns/pe/x", Route::NotServed { collection: "pe", one: true }),
             ("/workRequests", Route::WorkRequests),
             ("/workRequests/1", Route::WorkRequest { id: "1".into(), part: String::new() }),
             (

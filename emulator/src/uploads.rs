@@ -19,11 +19,11 @@ use crate::clock::rfc3339;
 use crate::content::Content;
 use crate::intake::{Algorithm, Received};
 use crate::objects::{
-    base64_crc, check_algorithm, check_name, check_received, check_tier, chosen, condition,
-    default_tier, limit, new_etag, new_object, written,
+    METADATA, base64_crc, check_algorithm, check_metadata, check_name, check_received, check_tier,
+    chosen, condition, default_tier, limit, new_etag, new_object, written,
 };
 use crate::reply::{ApiError, Reply};
-use crate::storage::{Object, Part, Storage, Upload};
+use crate::storage::{Object, ObjectPart, Part, Storage, Upload};
 use crate::target::{BucketName, Target};
 
 /// The greatest number of a part.
@@ -61,6 +61,12 @@ pub(crate) fn create(
         ("cache-control", details.cache_control),
     ];
     let content = content.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let kept = content
+        .chain(metadata_headers(details.metadata.unwrap_or_default()))
+        .filter_map(|(name, value)| Some((name, value?)))
+        .map(|(name, value)| header(&name, &value))
+        .collect::<Result<_, _>>()?;
+    check_metadata(&kept)?;
     let upload = Upload {
         id: new_upload_id(),
         name: details.object,
@@ -72,11 +78,7 @@ pub(crate) fn create(
         checksum: checksum.map(str::to_ascii_lowercase),
         checksum_of_whole: false,
         condition: condition(headers)?,
-        headers: content
-            .chain(metadata_headers(details.metadata.unwrap_or_default()))
-            .filter_map(|(name, value)| Some((name, value?)))
-            .map(|(name, value)| header(&name, &value))
-            .collect::<Result<_, _>>()?,
+        headers: kept,
         parts: BTreeMap::new(),
     };
     let told = described(bucket, &upload);
@@ -96,8 +98,8 @@ pub(crate) fn metadata_headers(
 ) -> impl Iterator<Item = (String, Option<String>)> {
     metadata.into_iter().map(|(name, value)| {
         let name = name.to_ascii_lowercase();
-        let name = name.strip_prefix("opc-meta-").unwrap_or(&name);
-        (format!("opc-meta-{name}"), value)
+        let name = name.strip_prefix(METADATA).unwrap_or(&name);
+        (format!("{METADATA}{name}"), value)
     })
 }
 
@@ -161,7 +163,8 @@ pub(crate) fn put_part(
         crc32c: received.crc32c,
         modified: now,
     });
-    storage.put_part(bucket, (name, id(target)?), part_number(target)?, part.clone())?;
+    let numbered = (part_number(target)?, part.clone());
+    storage.put_part(bucket, (name, id(target)?), numbered, &condition(headers)?)?;
     let mut reply = Reply::empty(StatusCode::OK)
         .with_text("etag", &part.etag)
         .with_text("opc-content-md5", &STANDARD.encode(part.md5))
@@ -313,7 +316,14 @@ pub(crate) fn assemble(
     let crc32c =
         parts().fold(0, |crc, part| crc32c::crc32c_combine(crc, part.crc32c, part.size as usize));
     let content = Content::joined(parts().map(|part| &part.content));
+    let told = chosen.iter().map(|(number, part)| ObjectPart {
+        number: *number,
+        size: part.size,
+        md5: part.md5,
+        checksums: part.checksums.clone(),
+    });
     Ok(Object {
+        parts: told.collect(),
         md5: format!("{}-{}", STANDARD.encode(md5), chosen.len()),
         crc32c,
         checksums: checksum(upload, chosen).into_iter().collect(),
@@ -323,7 +333,10 @@ pub(crate) fn assemble(
 
 /// The checksum of an object that was asked for when its upload began: of all bytes, or the
 /// checksum of the parts' checksums, `-` and their number. None if a part has none.
-fn checksum(upload: &Upload, chosen: &BTreeMap<u32, Arc<Part>>) -> Option<(String, String)> {
+pub(crate) fn checksum(
+    upload: &Upload,
+    chosen: &BTreeMap<u32, Arc<Part>>,
+) -> Option<(String, String)> {
     let name = upload.checksum.as_ref()?;
     let algorithm = Algorithm::named(name)?;
     let mut digests = Vec::new();
@@ -353,6 +366,6 @@ pub(crate) fn abort(
     name: &str,
     target: &Target,
 ) -> Result<Reply, ApiError> {
-    storage.abort_upload(bucket, (name, id(target)?))?;
+    storage.abort_upload(bucket, (name, id(target)?), |_| Ok(()))?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

@@ -6,16 +6,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::actions::Copy;
+use crate::buckets::page_name;
 use crate::clock::rfc3339;
 use crate::identity::{COMPARTMENT, REGION};
-use crate::objects::new_etag;
+use crate::objects::{limit, new_etag};
 use crate::reply::{ApiError, Reply};
 use crate::service::Server;
-use crate::target::BucketName;
+use crate::target::{BucketName, Target};
 
 /// Most work requests that have ended and are still told of; the oldest go first.
 const MOST_ENDED: usize = 10_000;
@@ -97,8 +100,8 @@ impl Works {
     pub(crate) fn answer(
         &self,
         method: &str,
-        id: &str,
-        part: &str,
+        (id, part): (&str, &str),
+        target: &Target,
         now: SystemTime,
     ) -> Result<Reply, ApiError> {
         let mut state = self.lock();
@@ -110,8 +113,8 @@ impl Works {
                 let reply = Reply::json(StatusCode::OK, &work.describe(id));
                 Ok(if work.end.is_none() { reply.with_text("retry-after", "1") } else { reply })
             }
-            ("GET", "errors") => Ok(Reply::json(StatusCode::OK, &work.errors())),
-            ("GET", "logs") => Ok(Reply::json(StatusCode::OK, &work.logs())),
+            ("GET", "errors") => paged(work.errors(), target),
+            ("GET", "logs") => paged(work.logs(), target),
             ("DELETE", "") if work.end.is_none() => {
                 work.end = Some((now, Err(None)));
                 work.copy.forget();
@@ -131,16 +134,38 @@ impl Works {
         }
     }
 
-    /// ListWorkRequests.
-    pub(crate) fn list(&self) -> Reply {
+    /// ListWorkRequests: all are of the one compartment that the S3 API and copies know.
+    pub(crate) fn list(&self, target: &Target) -> Result<Reply, ApiError> {
+        let compartment = target.query("compartmentId").ok_or_else(|| {
+            let why = "The query parameter compartmentId is missing";
+            ApiError::bad_request("MissingParameter", why)
+        })?;
         let state = self.lock();
-        let told: Vec<Value> = state.works.iter().map(|(id, work)| work.describe(id)).collect();
-        Reply::json(StatusCode::OK, &told)
+        let works = state.works.iter().filter(|_| compartment == COMPARTMENT);
+        paged(works.map(|(id, work)| work.describe(id)).collect(), target)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A page of a list, from the place that the one before it told.
+fn paged(mut told: Vec<Value>, target: &Target) -> Result<Reply, ApiError> {
+    let (limit, page) = (limit(target)?, target.query("page").map(page_name).transpose()?);
+    let start = match page.map(|page| page.parse::<usize>()) {
+        None => 0,
+        Some(Ok(start)) => start,
+        Some(Err(_)) => {
+            return Err(ApiError::bad_request("InvalidPage", "The page is not one of ours"));
+        }
+    };
+    told.drain(..start.min(told.len()));
+    let more = told.len() > limit;
+    told.truncate(limit);
+    let reply = Reply::json(StatusCode::OK, &told);
+    let next = URL_SAFE_NO_PAD.encode((start + limit).to_string());
+    Ok(if more { reply.with_text("opc-next-page", &next) } else { reply })
 }
 
 impl Work {

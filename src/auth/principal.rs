@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Principals that live in settings and a profile: an API key, a session token, and either on behalf of another.
 
-use crate::config::{Auth, Config, Profile, Source, expand_home};
+use crate::config::{Auth, Config, Dated, Profile, Source, expand_home};
 use crate::error::{Failure, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use storescope_sign::{KeyError, PrivateKey};
 use zeroize::Zeroizing;
@@ -63,7 +63,7 @@ pub(crate) fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Princip
     let principal: Box<dyn Principal> = if signs_by_token {
         Box::new(SessionToken::load(key.private, profile)?)
     } else {
-        Box::new(ApiKey::load(key, profile)?)
+        Box::new(ApiKey::load(key, profile, config)?)
     };
     Ok(match profile.get("delegation_token_file") {
         Some(_) => Box::new(Delegated::load(principal, profile)?),
@@ -71,18 +71,43 @@ pub(crate) fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Princip
     })
 }
 
-/// A user's API signing key.
+/// A user's API signing key. After a 401 it is looked for again: a profile or key file may have been corrected.
 #[derive(Debug)]
 struct ApiKey {
+    config: Config,
+    state: Mutex<KeyState>,
+}
+
+#[derive(Debug)]
+struct KeyState {
     identity: Arc<Identity>,
     advice: String,
+    /// The files that it was read from.
+    files: Vec<Dated>,
 }
 
 impl ApiKey {
-    fn load(key: Key, profile: &Profile) -> Result<ApiKey> {
+    fn load(key: Key, profile: &Profile, config: &Config) -> Result<ApiKey> {
+        let state = Mutex::new(KeyState::load(key, profile)?);
+        Ok(ApiKey { config: config.clone(), state })
+    }
+
+    fn state(&self) -> MutexGuard<'_, KeyState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the files say now.
+    fn again(&self) -> Result<KeyState> {
+        let profile = Profile::load(&self.config)?;
+        KeyState::load(Key::load(&profile)?, &profile)
+    }
+}
+
+impl KeyState {
+    fn load(key: Key, profile: &Profile) -> Result<KeyState> {
         let (tenancy, user) = (profile.require("tenancy")?, profile.require("user")?);
         let fingerprint = profile.require("fingerprint")?;
-        let Key { private: key, name, setting } = key;
+        let Key { private: key, name, setting, file } = key;
         let actual = key.public_key().fingerprint();
         let mut advice = format!(
             "the request was signed as user {user} of tenancy {tenancy} with the key {name} ({}); check that this key is uploaded for the user",
@@ -97,25 +122,49 @@ impl ApiKey {
             warn_once(&advice);
         }
         let key_id = Zeroizing::new(format!("{tenancy}/{user}/{fingerprint}"));
-        Ok(ApiKey { identity: Arc::new(Identity { key_id, key, delegation: None }), advice })
+        let identity = Arc::new(Identity { key_id, key, delegation: None });
+        let files = file.into_iter().chain([profile.file().clone()]).collect();
+        Ok(KeyState { identity, advice, files })
+    }
+
+    fn has_changed(&self) -> bool {
+        self.files.iter().any(Dated::has_changed)
+    }
+
+    /// Whether requests are signed by this as by another.
+    fn signs_as(&self, other: &KeyState) -> bool {
+        let (own, others) = (&self.identity, &other.identity);
+        *own.key_id == *others.key_id
+            && own.key.public_key().fingerprint() == others.key.public_key().fingerprint()
     }
 }
 
 impl Principal for ApiKey {
     fn current(&self) -> Option<Arc<Identity>> {
-        Some(Arc::clone(&self.identity))
+        Some(Arc::clone(&self.state().identity))
     }
 
     fn identity(&self) -> Identified<'_> {
-        Box::pin(std::future::ready(Ok(Arc::clone(&self.identity))))
+        Box::pin(std::future::ready(Ok(Arc::clone(&self.state().identity))))
     }
 
     fn refresh(&self) -> bool {
-        false
+        let mut state = self.state();
+        if !state.has_changed() {
+            return false;
+        }
+        // What cannot be read is half-written, perhaps: looked at again after the next 401.
+        let Ok(now) = self.again() else { return false };
+        let renewed = !now.signs_as(&state);
+        *state = now;
+        if renewed {
+            tracing::debug!("API key read again");
+        }
+        renewed
     }
 
     fn advice(&self) -> String {
-        self.advice.clone()
+        self.state().advice.clone()
     }
 }
 
@@ -345,6 +394,8 @@ struct Key {
     name: String,
     /// The setting it comes from.
     setting: &'static str,
+    /// The file it was read from.
+    file: Option<Dated>,
 }
 
 impl Key {
@@ -355,10 +406,11 @@ impl Key {
         let in_content = content.is_some() && (file.is_none() || content <= file);
         let setting = if in_content { "key_content" } else { "key_file" };
         let value = profile.require(setting)?;
-        let (pem, name) = if in_content {
-            (value.as_bytes().to_vec(), setting.to_owned())
+        let (pem, name, file) = if in_content {
+            (value.as_bytes().to_vec(), setting.to_owned(), None)
         } else {
             let file = expand_home(value);
+            let dated = Dated::now(&file);
             let pem = std::fs::read(&file).map_err(|e| {
                 let file = file.display();
                 let what = format!(
@@ -367,12 +419,12 @@ impl Key {
                 profile.error(setting, &what)
             })?;
             warn_if_open(&file);
-            (pem, file.display().to_string())
+            (pem, file.display().to_string(), Some(dated))
         };
         let passphrase = profile.get("pass_phrase").or_else(|| profile.get("passphrase"));
         let private = PrivateKey::from_pem(&Zeroizing::new(pem), passphrase.map(str::as_bytes))
             .map_err(|e| profile.error(setting, &unusable(&name, &e)))?;
-        Ok(Key { private, name, setting })
+        Ok(Key { private, name, setting, file })
     }
 }
 
@@ -464,6 +516,32 @@ mod tests {
             advice.contains("00:11") && advice.contains(main["fingerprint"].as_str().unwrap()),
             "{advice}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_corrected_is_read_again_after_a_401() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = &vectors()["keys"];
+        let key = |name: &str| keys[name]["private_pkcs1_pem"].as_str().unwrap().to_owned();
+        let principal = profile(dir.path(), &key("main"), "").unwrap();
+        let first = principal.current().unwrap();
+        assert!(!principal.refresh() && Arc::ptr_eq(&first, &principal.current().unwrap()));
+        renew(&dir.path().join("key.pem"), &key("leaf"), 5);
+        assert!(Arc::ptr_eq(&first, &principal.current().unwrap()), "only after a 401");
+        assert!(principal.refresh());
+        let second = principal.current().unwrap();
+        assert_eq!(second.key_id, first.key_id);
+        let config = dir.path().join("config");
+        let text = std::fs::read_to_string(&config).unwrap();
+        renew(&config, "[DEFAULT]\nuser=", 9);
+        assert!(!principal.refresh(), "half-written");
+        renew(&config, &text.replace("ocid1.user.oc1..u", "ocid1.user.oc1..v"), 12);
+        assert!(principal.refresh() && !principal.refresh());
+        assert_eq!(
+            *principal.current().unwrap().key_id,
+            "ocid1.tenancy.oc1..t/ocid1.user.oc1..v/00:11"
+        );
+        assert!(principal.advice().contains("fingerprint is 00:11"), "{}", principal.advice());
     }
 
     #[tokio::test(start_paused = true)]

@@ -210,6 +210,9 @@ impl Signer {
             self.offset.fetch_add(skew, Relaxed);
             return self.mended();
         }
+        if self.principal.refresh() {
+            return self.mended();
+        }
         if presented.reused && self.reuse.swap(false, Relaxed) {
             tracing::warn!(
                 "{} refused a signature that it had accepted before: signing each request from now on (signature_reuse)",
@@ -217,9 +220,8 @@ impl Signer {
             );
             return self.mended();
         }
-        if self.principal.refresh() {
-            return self.mended();
-        }
+        // What was refused is not for reuse either.
+        *self.reads() = Reads::default();
         Again::No(self.principal.advice())
     }
 
@@ -441,6 +443,16 @@ mod tests {
         let fresh = sign(&signer, "GET", "/k").await.presented;
         let again = signer.after_unauthorized(&fresh, now);
         assert!(matches!(again, Again::No(advice) if advice == "advice"));
+    }
+
+    #[tokio::test]
+    async fn a_signature_that_was_never_accepted_is_not_reused() {
+        let signer = signer(&Config::default());
+        let refused = sign(&signer, "GET", "/k").await.presented;
+        let now = Some(SystemTime::now());
+        assert!(matches!(signer.after_unauthorized(&refused, now), Again::No(_)));
+        assert!(!sign(&signer, "GET", "/k").await.presented.reused);
+        assert!(sign(&signer, "GET", "/k").await.presented.reused, "reuse is still on");
     }
 
     #[tokio::test]

@@ -6,16 +6,35 @@ use super::{Config, expand_home};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 /// The values of one profile, those it inherits from `DEFAULT` included, overlaid by the settings.
 #[derive(Clone)]
 pub(crate) struct Profile {
     name: String,
-    file: PathBuf,
+    file: Dated,
     /// Why there is no such file, where it may be missing.
     missing: Option<String>,
     values: BTreeMap<String, (Zeroizing<String>, Source)>,
+}
+
+/// A file, there or not, and its date before it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Dated {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+}
+
+impl Dated {
+    pub(crate) fn now(path: &Path) -> Dated {
+        let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        Dated { path: path.to_owned(), modified }
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        Dated::now(&self.path).modified != self.modified
+    }
 }
 
 /// Where a value comes from. The earlier ones go first.
@@ -32,6 +51,7 @@ impl Profile {
     pub(crate) fn load(config: &Config) -> Result<Profile> {
         let name = config.profile.clone().unwrap_or_else(|| "DEFAULT".to_owned());
         let file = config.config_file.clone().unwrap_or_else(default_file);
+        let dated = Dated::now(&file);
         let named = config.config_file.is_some() || config.profile.is_some();
         let (found, missing) = match std::fs::read_to_string(&file) {
             Ok(text) => match Profile::parse(&Zeroizing::new(text), &file, &name) {
@@ -46,8 +66,12 @@ impl Profile {
                 (BTreeMap::new(), Some(absent))
             }
             Err(e) => {
+                // What the caller set goes before the variable.
+                let by_caller =
+                    config.config_file.is_some() && config.variable_of("config_file").is_none();
+                let variable = if by_caller { "" } else { " (STORESCOPE_CONFIG_FILE)" };
                 let unreadable = format!(
-                    "the OCI configuration file {} cannot be read: {e}; create it with `oci setup config`, or name another with config_file (STORESCOPE_CONFIG_FILE)",
+                    "the OCI configuration file {} cannot be read: {e}; create it with `oci setup config`, or name another with config_file{variable}",
                     file.display()
                 );
                 if !config.identifies() {
@@ -66,7 +90,7 @@ impl Profile {
             };
             values.insert(key.to_owned(), (value, source));
         }
-        Ok(Profile { name, file, missing, values })
+        Ok(Profile { name, file: dated, missing, values })
     }
 
     /// Nothing of the file stays in memory but the values, which are zeroised.
@@ -95,6 +119,10 @@ impl Profile {
         self.values.get(key).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    pub(crate) fn file(&self) -> &Dated {
+        &self.file
+    }
+
     /// Where a value comes from, if there is one.
     pub(crate) fn source(&self, key: &str) -> Option<&Source> {
         self.get(key).and(self.values.get(key)).map(|(_, source)| source)
@@ -121,7 +149,7 @@ impl Profile {
 
     /// `profile [NAME] of FILE`, for other modules' errors.
     fn describe(&self) -> String {
-        format!("profile [{}] of {}", self.name, self.file.display())
+        format!("profile [{}] of {}", self.name, self.file.path.display())
     }
 
     /// Where the values of some keys come from, each place once.
@@ -145,13 +173,13 @@ impl std::fmt::Debug for Profile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Profile")
             .field("name", &self.name)
-            .field("file", &self.file)
+            .field("file", &self.file.path)
             .field("keys", &self.values.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
-fn default_file() -> PathBuf {
+pub(super) fn default_file() -> PathBuf {
     let usual = expand_home("~/.oci/config");
     let old = expand_home("~/.oraclebmc/config");
     if !usual.exists() && old.exists() { old } else { usual }

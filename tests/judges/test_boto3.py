@@ -155,9 +155,11 @@ def test_parts_by_hand(s3):
     with pytest.raises(ClientError) as gone:
         s3.upload_part(Bucket=s3.bucket, Key="left", UploadId=left, PartNumber=1, Body=b"")
     assert code(gone) == (404, "NoSuchUpload")
-    with pytest.raises(ClientError) as twice:
-        s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
-    assert code(twice) == (404, "NoSuchUpload")
+    again = s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+    assert again["ETag"] == s3.head_object(Bucket=s3.bucket, Key="parts")["ETag"]
+    with pytest.raises(ClientError) as other:
+        s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts[:1]})
+    assert code(other) == (404, "NoSuchUpload")
 
 
 def test_a_key_has_1024_bytes(s3):

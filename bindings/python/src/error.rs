@@ -2,6 +2,7 @@
 //! Errors of the crate as Python's own (`storescope._errors`).
 
 use crate::ending::Inside;
+use crate::surroundings;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -12,6 +13,7 @@ use storescope::timing::Operation;
 
 /// The exception for an error: its class by the kind, its attributes, and what lies beneath as notes.
 pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    surroundings::note(error);
     build(py, error).unwrap_or_else(|failed| failed)
 }
 

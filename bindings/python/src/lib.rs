@@ -29,6 +29,7 @@ mod process;
 mod reader;
 mod scope;
 mod store;
+mod surroundings;
 mod writer;
 
 #[pyo3::pymodule]
@@ -46,9 +47,11 @@ mod _storescope {
     #[pymodule_export]
     use crate::reader::{RangesRead, Reader};
     #[pymodule_export]
-    use crate::scope::{Scope, Snapshot};
+    use crate::scope::{_unrecorded, Scope, Snapshot};
     #[pymodule_export]
-    use crate::store::{Store, create_bucket, delete_bucket, list_buckets};
+    use crate::store::{_redacted, Store, create_bucket, delete_bucket, list_buckets};
+    #[pymodule_export]
+    use crate::surroundings::_surroundings;
     #[pymodule_export]
     use crate::writer::Writer;
 

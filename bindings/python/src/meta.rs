@@ -50,6 +50,24 @@ impl ObjectMeta {
         self.0.content_encoding.as_deref()
     }
 
+    /// The language of the content.
+    #[getter]
+    fn content_language(&self) -> Option<&str> {
+        self.0.content_language.as_deref()
+    }
+
+    /// How a browser is to present it.
+    #[getter]
+    fn content_disposition(&self) -> Option<&str> {
+        self.0.content_disposition.as_deref()
+    }
+
+    /// How long caches may keep it.
+    #[getter]
+    fn cache_control(&self) -> Option<&str> {
+        self.0.cache_control.as_deref()
+    }
+
     /// The CRC32C of the whole object, where the store told it.
     #[getter]
     fn crc32c(&self) -> Option<u32> {
@@ -90,6 +108,9 @@ impl ObjectMeta {
             "last_modified",
             "content_type",
             "content_encoding",
+            "content_language",
+            "content_disposition",
+            "cache_control",
             "crc32c",
             "md5",
             "version",

@@ -5,8 +5,8 @@ use crate::ending::Inside;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
-use storescope::StoreOptions;
 use storescope::config::{SETTINGS, Setting};
+use storescope::{Config, StoreOptions};
 
 /// Names and their texts, in the order of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,8 +35,16 @@ impl Options {
         Ok((Options(client), Options(store)))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, text)| (*name, text.as_str()))
+    }
+
+    /// These over the settings of a configuration.
+    pub(crate) fn over(&self, mut config: Config) -> storescope::Result<Config> {
+        for (name, text) in self.iter() {
+            config.set(name, text)?;
+        }
+        Ok(config)
     }
 
     pub(crate) fn of_store(&self) -> StoreOptions {

@@ -9,11 +9,11 @@ use crate::ending::{self, Call, Inside, refuse};
 use crate::error::raised;
 use crate::log;
 use crate::options::Options;
+use crate::surroundings::Surroundings;
 use crate::writer::OpenWriter;
 use futures_util::future::join_all;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::SeqCst};
@@ -42,7 +42,7 @@ static CURRENT: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
 pub(crate) struct Process {
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
-    clients: Mutex<HashMap<Options, Client>>,
+    clients: Mutex<Vec<(Config, Surroundings, Client)>>,
     dispatcher: OnceLock<Dispatcher>,
     /// Writers that may be open still.
     writers: Mutex<Vec<Weak<OpenWriter>>>,
@@ -87,26 +87,30 @@ impl Process {
         })
     }
 
-    /// The client with these settings; without any, the one of the environment.
-    pub(crate) fn client(&self, py: Python<'_>, options: &Options) -> PyResult<Client> {
-        let known = locked(&self.clients).get(options).cloned();
-        if let Some(client) = known {
-            return Ok(client);
-        }
-        let client = self.build(options).map_err(|error| raised(py, &error))?;
-        Ok(locked(&self.clients).entry(options.clone()).or_insert(client).clone())
+    /// The client with these options over the environment as it is now, and the settings for its stores. Stores whose
+    /// settings of level *client* are the same have the same client.
+    pub(crate) fn client(&self, py: Python<'_>, options: &Options) -> PyResult<(Client, Config)> {
+        let made = || {
+            let config = options.over(Config::from_env()?)?;
+            Ok((self.client_of(&config)?, config))
+        };
+        made().map_err(|error| raised(py, &error))
     }
 
-    fn build(&self, options: &Options) -> storescope::Result<Client> {
-        let mut config = Config::from_env()?;
-        for (name, text) in options.iter() {
-            config.set(name, text)?;
+    fn client_of(&self, config: &Config) -> storescope::Result<Client> {
+        let (own, around) = (config.of_client(), Surroundings::of_client(config));
+        let mut clients = locked(&self.clients);
+        let mut known = clients.iter();
+        if let Some((.., client)) = known.find(|known| (&known.0, known.1) == (&own, around)) {
+            return Ok(client.clone());
         }
-        let builder = Client::builder().config(config).runtime(self.handle.clone());
-        builder.face(Face::Python).build()
+        let builder = Client::builder().config(own.clone()).runtime(self.handle.clone());
+        let client = builder.face(Face::Python).build()?;
+        clients.push((own, around, client.clone()));
+        Ok(client)
     }
 
-    /// Aborts a writer at the interpreter's end, if it is open then.
+    /// Aborts a writer at the interpreter's end, if it is open then, and logs that.
     pub(crate) fn watch(&self, writer: &Arc<OpenWriter>) {
         let mut writers = locked(&self.writers);
         writers.retain(|writer| writer.strong_count() > 0);
@@ -137,9 +141,10 @@ impl Process {
         let writers: Vec<_> = writers.iter().filter_map(Weak::upgrade).collect();
         let is_written = writers.iter().any(|writer| writer.is_busy());
         py.detach(ending::wait_for_calls);
-        let aborts: Vec<_> = writers.iter().filter_map(|writer| writer.take()).collect();
+        let aborts: Vec<_> = writers.iter().filter_map(|writer| writer.give_up()).collect();
         let aborts = join_all(aborts.into_iter().map(Writer::abort));
-        let clients: Vec<Client> = locked(&self.clients).values().cloned().collect();
+        let clients: Vec<Client> =
+            locked(&self.clients).iter().map(|(.., client)| client.clone()).collect();
         let runtime = locked(&self.runtime).take();
         py.detach(|| {
             // An abort that fails is logged.

@@ -82,30 +82,32 @@ impl Reader {
             closed: Arc::default(),
             state: Mutex::default(),
         };
-        reader.reader(store.py())?;
+        reader.by_itself(store.py())?;
         Ok(reader)
     }
 
     /// The crate's reader, of this process, recorded in the scope of the context that runs here.
     fn reader(&self, py: Python<'_>) -> PyResult<storescope::Reader> {
-        if self.closed.load(SeqCst) {
-            return Err(closed(&self.url));
-        }
-        let scope = scope::current(py)?;
-        let known = locked(&self.state).reader.as_ref().and_then(Native::get).cloned();
-        let reader = if let Some(reader) = known {
-            reader
-        } else {
-            let store = self.store.get().in_scope(py)?;
-            let reader = store.reader(&self.key, self.options.clone());
-            locked(&self.state).reader = Some(Native::new(reader.clone()));
-            reader
-        };
-        // A reader may be older than the profile it is used in.
-        Ok(match scope {
+        let reader = self.by_itself(py)?;
+        // A reader may be older than the profile it is used in, and younger than one that has ended.
+        Ok(match scope::current(py)? {
             Some(scope) => reader.with_scope(&scope),
             None => reader,
         })
+    }
+
+    /// The crate's reader, of this process, recorded in the store's own scope.
+    fn by_itself(&self, py: Python<'_>) -> PyResult<storescope::Reader> {
+        if self.closed.load(SeqCst) {
+            return Err(closed(&self.url));
+        }
+        let known = locked(&self.state).reader.as_ref().and_then(Native::get).cloned();
+        if let Some(reader) = known {
+            return Ok(reader);
+        }
+        let reader = self.store.get().by_itself(py)?.reader(&self.key, self.options.clone());
+        locked(&self.state).reader = Some(Native::new(reader.clone()));
+        Ok(reader)
     }
 }
 
@@ -126,21 +128,26 @@ impl Reader {
     /// The object's size in bytes: as it was told, else as the first answer says; before that it is asked for.
     #[getter]
     fn size(&self, py: Python<'_>) -> PyResult<u64> {
-        let reader = self.reader(py)?;
-        match self.size {
-            Some(size) => Ok(size),
-            None => wait_for(py, async { reader.meta().await.map(|meta| meta.size) }),
+        let reader = self.by_itself(py)?;
+        if let Some(size) = self.size.or_else(|| reader.known().map(|meta| meta.size)) {
+            return Ok(size);
         }
+        let reader = self.reader(py)?;
+        wait_for(py, async { reader.meta().await.map(|meta| meta.size) })
     }
 
     /// The object's ETag, told or asked for as the size is.
     #[getter]
     fn etag(&self, py: Python<'_>) -> PyResult<Option<String>> {
-        let reader = self.reader(py)?;
-        match &self.etag {
-            Some(etag) => Ok(Some(etag.clone())),
-            None => wait_for(py, async { reader.meta().await.map(|meta| meta.etag.clone()) }),
+        let reader = self.by_itself(py)?;
+        if self.etag.is_some() {
+            return Ok(self.etag.clone());
         }
+        if let Some(meta) = reader.known() {
+            return Ok(meta.etag.clone());
+        }
+        let reader = self.reader(py)?;
+        wait_for(py, async { reader.meta().await.map(|meta| meta.etag.clone()) })
     }
 
     /// Whether it was closed.

@@ -5,8 +5,9 @@ use crate::ending::{self, Inside};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyInt, PyList};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use storescope::timing::{self, Distribution, Key, Level, Operation, Outcome, Phase};
 
 /// What requests are recorded in: `storescope.profile()` makes one, `open_store(scope=…)` takes one.
@@ -38,19 +39,35 @@ impl Scope {
     }
 }
 
-/// The scope of the context that runs here, for a call that begins.
+/// Calls that were made where no profile is active.
+static UNRECORDED: AtomicU64 = AtomicU64::new(0);
+
+/// The scope of the context that runs here, else the one that records what all threads do. Asked once for each call that
+/// begins: one that finds neither is counted.
 pub(crate) fn current(py: Python<'_>) -> PyResult<Option<timing::Scope>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static OF_ALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if ending::has_begun() {
         // The call will be refused.
         return Ok(None);
     }
     let _inside = Inside::enter(py)?;
-    let current = CURRENT.import(py, "storescope._profile", "_CURRENT")?.call_method0("get")?;
+    let mut current = CURRENT.import(py, "storescope._profile", "_CURRENT")?.call_method0("get")?;
     if current.is_none() {
-        return Ok(None);
+        let of_all = OF_ALL.import(py, "storescope._profile", "_OF_ALL_THREADS")?;
+        let Some(last) = of_all.cast::<PyList>()?.iter().last() else {
+            UNRECORDED.fetch_add(1, Relaxed);
+            return Ok(None);
+        };
+        current = last;
     }
     Ok(Some(current.cast::<Scope>()?.get().0.clone()))
+}
+
+/// How many calls of this process were made where no profile was active.
+#[pyfunction]
+pub(crate) fn _unrecorded() -> u64 {
+    UNRECORDED.load(Relaxed)
 }
 
 /// All that a scope had recorded at one moment: histograms by key, such as `attempt/get/ttfb/ok/le64K/reused`. Snapshots add
@@ -190,6 +207,13 @@ impl Snapshot {
         let mut sum = self.0.clone();
         sum.merge(&other.get().0);
         Snapshot(sum)
+    }
+
+    /// `sum` begins with 0.
+    fn __radd__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> Py<PyAny> {
+        let is_zero = other.is_exact_instance_of::<PyInt>()
+            && other.extract::<u64>().is_ok_and(|number| number == 0);
+        if is_zero { slf.clone().into_any().unbind() } else { slf.py().NotImplemented() }
     }
 
     fn __len__(&self) -> usize {

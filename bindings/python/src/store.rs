@@ -11,18 +11,21 @@ use crate::options::{Options, seconds};
 use crate::process::{Native, Process, locked, wait, wait_for};
 use crate::reader::Reader;
 use crate::scope::{self, Scope};
+use crate::surroundings::{self, Surroundings};
 use crate::writer::Writer;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use storescope::{
     CopyOptions, DeleteOptions, GetOptions, GetRange, ListEntry, ListOptions, PutMode, PutOptions,
-    ReadOptions, RenameOptions, Result, StoreUrl, timing,
+    ReadOptions, RenameOptions, Result, StoreOptions, StoreUrl, timing,
 };
 
 /// One bucket, and the part of it below a prefix. Made by `storescope.open_store`; no I/O before the first call.
@@ -37,31 +40,58 @@ pub(crate) struct Store {
     client_options: Options,
     options: Options,
     scope: Option<timing::Scope>,
-    opened: Mutex<Option<Native<storescope::Store>>>,
+    opened: Mutex<Option<Native<Opened>>>,
+}
+
+/// The crate's store, and when it was opened.
+#[derive(Clone)]
+struct Opened {
+    store: storescope::Store,
+    surroundings: Surroundings,
+    /// How many calls of the process had failed by then in a way that other surroundings may mend.
+    failures: u64,
 }
 
 impl Store {
     /// The crate's store, of this process, recorded in the scope of the context that runs here.
     pub(crate) fn in_scope(&self, py: Python<'_>) -> PyResult<storescope::Store> {
+        match scope::current(py)? {
+            Some(scope) => Ok(self.opened(py)?.with_scope(&scope)),
+            None => self.by_itself(py),
+        }
+    }
+
+    /// The crate's store, of this process, recorded in the store's own scope.
+    pub(crate) fn by_itself(&self, py: Python<'_>) -> PyResult<storescope::Store> {
         let store = self.opened(py)?;
-        Ok(match scope::current(py)? {
-            Some(scope) => store.with_scope(&scope),
-            None => match &self.scope {
-                Some(scope) => store.with_scope(scope),
-                None => store,
-            },
+        Ok(match &self.scope {
+            Some(scope) => store.with_scope(scope),
+            None => store,
         })
     }
 
+    /// The crate's store, of this process. After a failure that other settings may mend, it is opened anew if the
+    /// environment or a file of settings has changed since it was opened: what an error advises must help.
     fn opened(&self, py: Python<'_>) -> PyResult<storescope::Store> {
+        let failures = surroundings::failures();
         let known = locked(&self.opened).as_ref().and_then(Native::get).cloned();
-        if let Some(store) = known {
-            return Ok(store);
+        if let Some(known) = &known
+            && known.failures == failures
+        {
+            return Ok(known.store.clone());
         }
-        let client = Process::current(py)?.client(py, &self.client_options)?;
-        let store = client.store(&self.url, self.options.of_store());
-        let store = store.map_err(|error| raised(py, &error))?;
-        *locked(&self.opened) = Some(Native::new(store.clone()));
+        let (client, config) = Process::current(py)?.client(py, &self.client_options)?;
+        let all = self.options.over(config.clone()).map_err(|error| raised(py, &error))?;
+        let surroundings = Surroundings::now(&all);
+        let store = match known {
+            Some(known) if known.surroundings == surroundings => known.store,
+            _ => {
+                let store = client.store(&self.url, self.options.of_store().config(config));
+                store.map_err(|error| raised(py, &error))?
+            }
+        };
+        let opened = Opened { store: store.clone(), surroundings, failures };
+        *locked(&self.opened) = Some(Native::new(opened));
         Ok(store)
     }
 
@@ -242,6 +272,25 @@ impl Store {
         awaitable_of(py, async move { store.head(&key).await }, meta)
     }
 
+    /// Whether an object is there. Only "it is not there" is `False`: a refusal, a missing bucket or a store that does not
+    /// answer is raised. `key in store` asks the same.
+    fn exists(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
+        let store = self.in_scope(py)?;
+        wait_for(py, exists(store, key.to_owned()))
+    }
+
+    /// `exists`, awaited.
+    fn exists_async<'py>(&self, py: Python<'py>, key: String) -> PyResult<Bound<'py, PyAny>> {
+        let store = self.in_scope(py)?;
+        awaitable_of(py, exists(store, key), |py, is_there| {
+            Ok(is_there.into_pyobject(py)?.to_owned().into_any().unbind())
+        })
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &str) -> PyResult<bool> {
+        self.exists(py, key)
+    }
+
     /// The objects whose names begin with `prefix`, in byte order of their names: an iterator of `ObjectMeta`. With
     /// `delimiter`, what lies below the next `/` is rolled up into its prefix, a `str` that ends with `/`. `start_after`:
     /// only names after this one. `limit`: so many entries at most.
@@ -275,42 +324,83 @@ impl Store {
         })
     }
 
-    /// Writes an object by one request; what it is then. `data`: anything with a buffer; `bytes` and `Buffer` are sent
-    /// as they are, of others a copy is made, since their owner may change them meanwhile.
+    /// Writes an object; what it is then. `data`: anything with a buffer, by one request; `bytes` and `Buffer` are sent as they
+    /// are, of others a copy is made, since their owner may change them meanwhile. Or an `os.PathLike`, or a binary file that
+    /// is open for reading: its bytes are sent piece by piece, by parts where they are many. A path whose file changes
+    /// meanwhile, and a file that fails, leave the object as it was.
     ///
     /// `mode`: `"overwrite"`, `"create"` (`FileExistsError` where it exists), or `{"update": etag}` (only if it still has
-    /// this ETag). `metadata`: names and values of user metadata.
-    #[pyo3(signature = (key, data, *, mode=None, content_type=None, metadata=None, deadline=None))]
-    fn put(
-        &self,
-        py: Python<'_>,
+    /// this ETag). `content_type` and so on: the headers of these names, told to readers as they are. `metadata`: names and
+    /// values of user metadata.
+    #[pyo3(signature = (
+        key, data, *, mode=None, content_type=None, content_encoding=None, content_language=None,
+        content_disposition=None, cache_control=None, metadata=None, deadline=None
+    ))]
+    fn put<'py>(
+        slf: &Bound<'py, Self>,
         key: &str,
-        data: &Bound<'_, PyAny>,
-        mode: Option<&Bound<'_, PyAny>>,
+        data: &Bound<'py, PyAny>,
+        mode: Option<&Bound<'py, PyAny>>,
         content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        content_language: Option<&str>,
+        content_disposition: Option<&str>,
+        cache_control: Option<&str>,
         metadata: Option<HashMap<String, String>>,
         deadline: Option<f64>,
-    ) -> PyResult<ObjectMeta> {
-        let options = writing(mode, content_type, metadata, deadline)?;
-        let (store, data) = (self.in_scope(py)?, bytes_of(data)?);
-        wait_for(py, store.put(key, data, options)).map(ObjectMeta)
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let headers =
+            [content_type, content_encoding, content_language, content_disposition, cache_control];
+        let options = writing(mode, headers, metadata, deadline)?;
+        let (py, store) = (slf.py(), slf.get().in_scope(slf.py())?);
+        let written = match Source::of(data)? {
+            Source::Bytes(bytes) => wait_for(py, store.put(key, bytes, options)),
+            Source::Path(path) => wait_for(py, store.put_file(key, path, options)),
+            Source::File(file) => {
+                let _inside = Inside::enter(py)?;
+                let writer = Writer::new(py, store.writer(key, options), slf.get().url_of(key))?;
+                return py.import("storescope._file")?.call_method1("_write_from", (writer, file));
+            }
+        };
+        Ok(Bound::new(py, ObjectMeta(written?))?.into_any())
     }
 
     /// `put`, awaited.
-    #[pyo3(signature = (key, data, *, mode=None, content_type=None, metadata=None, deadline=None))]
+    #[pyo3(signature = (
+        key, data, *, mode=None, content_type=None, content_encoding=None, content_language=None,
+        content_disposition=None, cache_control=None, metadata=None, deadline=None
+    ))]
     fn put_async<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         key: String,
         data: &Bound<'py, PyAny>,
         mode: Option<&Bound<'py, PyAny>>,
         content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        content_language: Option<&str>,
+        content_disposition: Option<&str>,
+        cache_control: Option<&str>,
         metadata: Option<HashMap<String, String>>,
         deadline: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let options = writing(mode, content_type, metadata, deadline)?;
-        let (store, data) = (self.in_scope(py)?, bytes_of(data)?);
-        awaitable_of(py, async move { store.put(&key, data, options).await }, meta)
+        let headers =
+            [content_type, content_encoding, content_language, content_disposition, cache_control];
+        let options = writing(mode, headers, metadata, deadline)?;
+        let (py, store) = (slf.py(), slf.get().in_scope(slf.py())?);
+        match Source::of(data)? {
+            Source::Bytes(bytes) => {
+                awaitable_of(py, async move { store.put(&key, bytes, options).await }, meta)
+            }
+            Source::Path(path) => {
+                awaitable_of(py, async move { store.put_file(&key, path, options).await }, meta)
+            }
+            Source::File(file) => {
+                let _inside = Inside::enter(py)?;
+                let writer = Writer::new(py, store.writer(&key, options), slf.get().url_of(&key))?;
+                let write = py.import("storescope._file")?.getattr("_write_from")?;
+                py.import("asyncio")?.call_method1("to_thread", (write, writer, file))
+            }
+        }
     }
 
     /// Removes an object. One that is not there is `FileNotFoundError`; S3 does not tell.
@@ -436,17 +526,26 @@ impl Store {
 
     /// An object to be written piece by piece: one request where the pieces are few, parts where they are many. It is
     /// there once `close` has returned; in a `with` that ends by an exception nothing is left.
-    #[pyo3(signature = (key, *, mode=None, content_type=None, metadata=None, size=None))]
+    #[pyo3(signature = (
+        key, *, mode=None, content_type=None, content_encoding=None, content_language=None, content_disposition=None,
+        cache_control=None, metadata=None, size=None
+    ))]
     fn writer(
         &self,
         py: Python<'_>,
         key: &str,
         mode: Option<&Bound<'_, PyAny>>,
         content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        content_language: Option<&str>,
+        content_disposition: Option<&str>,
+        cache_control: Option<&str>,
         metadata: Option<HashMap<String, String>>,
         size: Option<u64>,
     ) -> PyResult<Writer> {
-        let mut options = writing(mode, content_type, metadata, None)?;
+        let headers =
+            [content_type, content_encoding, content_language, content_disposition, cache_control];
+        let mut options = writing(mode, headers, metadata, None)?;
         if let Some(size) = size {
             options = options.size(size);
         }
@@ -496,6 +595,50 @@ impl Store {
         self.url == other.url
             && self.client_options == other.client_options
             && self.options == other.options
+    }
+}
+
+/// What an object is written of.
+enum Source<'py> {
+    Bytes(Bytes),
+    Path(PathBuf),
+    /// A file of Python's, to be read by its method.
+    File(Bound<'py, PyAny>),
+}
+
+impl<'py> Source<'py> {
+    fn of(data: &Bound<'py, PyAny>) -> PyResult<Source<'py>> {
+        let py = data.py();
+        if data.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err(
+                "data: expected a bytes-like object, an os.PathLike or a binary file, not str: encode a text, name a file by pathlib.Path",
+            ));
+        }
+        let _inside = Inside::enter(py)?;
+        if data.hasattr(intern!(py, "__fspath__"))? {
+            return Ok(Source::Path(data.extract()?));
+        }
+        match bytes_of(data) {
+            Ok(bytes) => Ok(Source::Bytes(bytes)),
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => {
+                if data.hasattr(intern!(py, "read"))? {
+                    return Ok(Source::File(data.clone()));
+                }
+                let kind = data.get_type().name()?;
+                Err(PyTypeError::new_err(format!(
+                    "data: expected a bytes-like object, an os.PathLike or a binary file, not {kind}"
+                )))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn exists(store: storescope::Store, key: String) -> Result<bool> {
+    match store.head(&key).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -572,15 +715,25 @@ fn deleting(if_match: Option<&str>) -> DeleteOptions {
     if_match.map_or_else(DeleteOptions::new, |etag| DeleteOptions::new().if_match(etag))
 }
 
+/// `headers`: content type, encoding, language and disposition, and how long caches may keep it.
 fn writing(
     mode: Option<&Bound<'_, PyAny>>,
-    content_type: Option<&str>,
+    headers: [Option<&str>; 5],
     metadata: Option<HashMap<String, String>>,
     deadline: Option<f64>,
 ) -> PyResult<PutOptions> {
     let mut options = PutOptions::new().mode(mode_of(mode)?);
-    if let Some(content_type) = content_type {
-        options = options.content_type(content_type);
+    let set: [fn(PutOptions, &str) -> PutOptions; 5] = [
+        |options, value| options.content_type(value),
+        |options, value| options.content_encoding(value),
+        |options, value| options.content_language(value),
+        |options, value| options.content_disposition(value),
+        |options, value| options.cache_control(value),
+    ];
+    for (set, value) in set.iter().zip(headers) {
+        if let Some(value) = value {
+            options = set(options, value);
+        }
     }
     for (name, value) in metadata.into_iter().flatten() {
         options = options.metadata(name, value);
@@ -633,7 +786,7 @@ pub(crate) fn create_bucket(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let (client, url, of_store) = service(py, url, options)?;
-    wait_for(py, client.create_bucket(&url, of_store.of_store()))
+    wait_for(py, client.create_bucket(&url, of_store))
 }
 
 /// Removes the bucket that the URL names. It must be empty.
@@ -645,7 +798,7 @@ pub(crate) fn delete_bucket(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let (client, url, of_store) = service(py, url, options)?;
-    wait_for(py, client.delete_bucket(&url, of_store.of_store()))
+    wait_for(py, client.delete_bucket(&url, of_store))
 }
 
 /// The names of a service's buckets (`oci://@namespace`, `s3://`).
@@ -657,16 +810,27 @@ pub(crate) fn list_buckets(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Vec<String>> {
     let (client, url, of_store) = service(py, url, options)?;
-    let buckets = client.buckets(&url, of_store.of_store());
+    let buckets = client.buckets(&url, of_store);
     wait_for(py, buckets.map_ok(|bucket| bucket.name).try_collect())
+}
+
+/// A URL as messages show it: without what is secret in it.
+#[pyfunction]
+pub(crate) fn _redacted(url: &str) -> String {
+    StoreUrl::redacted(url)
 }
 
 fn service(
     py: Python<'_>,
     url: &str,
     options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<(storescope::Client, StoreUrl, Options)> {
+) -> PyResult<(storescope::Client, StoreUrl, StoreOptions)> {
     let (of_client, of_store) = Options::split(options)?;
     let url = url.parse().map_err(|error| raised(py, &error))?;
-    Ok((Process::current(py)?.client(py, &of_client)?, url, of_store))
+    let (client, config) = Process::current(py)?.client(py, &of_client)?;
+    let mut of_store = of_store.of_store().config(config);
+    if let Some(scope) = scope::current(py)? {
+        of_store = of_store.scope(&scope);
+    }
+    Ok((client, url, of_store))
 }

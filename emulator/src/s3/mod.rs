@@ -3,21 +3,26 @@
 //! checks SigV4 (header, presigned, chunked) and reads and writes XML; what is done is here.
 //!
 //! ```text
-//!  Exchange ─► s3s: signature ─► check: region, clock, dialect, faults ─► operation ─► Reply
-//!      ▲                                                                      │
-//!      └── body, counted, shared so that what is not read can be drained      └─ bytes as Payload
+//!  Exchange ─► signature ─► s3s ─► check: region, dialect, faults ─► operation ─► Reply ─► documents
+//!      ▲                                                                │
+//!      └── body, counted, shared so that what is not read can be drained └─ bytes as Payload
 //! ```
 //!
 //! An ETag is the MD5 in hex, with `-N` of an object made of N parts; both APIs' conditions know
-//! both kinds of ETag. Time is the emulator's clock alone: `s3s` is configured, and presigned
-//! requests are changed, so that it judges none. User metadata is `x-amz-meta-*` here and `opc-meta-*` there, text as
-//! RFC 2047 has it.
+//! both kinds of ETag. Time is the emulator's clock alone: signatures are judged before `s3s` sees
+//! them, and it is configured and requests are changed so that it judges no time. User metadata is
+//! `x-amz-meta-*` here and `opc-meta-*` there, text as RFC 2047 has it.
 #![allow(clippy::wildcard_imports, reason = "one input and one output an operation")]
 
+mod attributes;
+mod checksums;
+mod documents;
+mod gate;
 mod lists;
 mod metadata;
 mod objects;
-mod presigned;
+mod signature;
+mod tags;
 mod uploads;
 
 use std::collections::HashMap;
@@ -30,7 +35,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -49,13 +55,20 @@ use crate::buckets;
 use crate::connection::Connection;
 use crate::content::Payload;
 use crate::fault::Plan;
-use crate::identity::{COMPARTMENT, REGION, USER};
+use crate::identity::{COMPARTMENT, REGION};
 use crate::objects::text;
 use crate::reply::{ApiError, Reply};
-use crate::service::{Broken, Exchange, Server, raw_target, too_many_requests};
+use crate::service::{Broken, Exchange, Ids, Server, raw_target, too_many_requests};
 use crate::storage::Storage;
-use crate::target::{BucketName as Name, Target};
+use crate::target::BucketName as Name;
 
+use self::documents::{detailed, invalid_argument};
+use self::signature::Claim;
+
+/// The account that owns all buckets.
+const ACCOUNT: &str = "000000000000";
+/// Most bytes of a document.
+const MAX_DOCUMENT: u64 = 20 << 20;
 /// How far a request's date may be from the emulator's clock.
 const SKEW: Duration = Duration::from_mins(15);
 
@@ -113,8 +126,8 @@ impl Service {
         config.presigned_url_max_skew_time_secs = u32::MAX;
         let mut builder = S3ServiceBuilder::new(Api(api.clone()));
         builder.set_auth(keys.clone());
-        builder.set_access(Api(api));
-        builder.set_validation(Names);
+        builder.set_access(Api(api.clone()));
+        builder.set_validation(Names(api));
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Some(Service { s3s: builder.build(), keys: Arc::new(keys) })
     }
@@ -131,13 +144,22 @@ impl Service {
     }
 }
 
-/// Bucket names by OCI's rules: both APIs name the same buckets.
-struct Names;
+/// Names of buckets by S3's rules; one that was made by the native API keeps its name.
+struct Names(Arc<Shared>);
 
 impl NameValidation for Names {
     fn validate_bucket_name(&self, name: &str) -> bool {
-        buckets::is_legal_name(name)
+        is_legal_name(name) || self.0.storage().bucket(&self.0.name(name)).is_ok()
     }
+}
+
+/// The rules of the name of a general purpose bucket.
+fn is_legal_name(name: &str) -> bool {
+    let reserved_start = ["xn--", "sthree-", "amzn-s3-demo-"];
+    let reserved_end = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+    s3s::path::check_bucket_name(name)
+        && !reserved_start.iter().any(|start| name.starts_with(start))
+        && !reserved_end.iter().any(|end| name.ends_with(end))
 }
 
 struct Api(Arc<Shared>);
@@ -158,6 +180,10 @@ struct TicketState {
     reused: bool,
     throttled: bool,
     plan: Mutex<Plan>,
+    /// The request's body, if it is a document.
+    document: Option<Bytes>,
+    /// It is an operation that the service knows.
+    known: AtomicBool,
     /// The request's body broke off.
     broken: AtomicBool,
 }
@@ -212,11 +238,26 @@ impl Exchange<'_> {
         &mut self,
         s3: &Service,
     ) -> Result<Result<Reply, ApiError>, Broken> {
+        let mut parts = match signature::judged(self.parts, &s3.keys, self.server.clock.wall()) {
+            Ok(parts) => parts,
+            Err(error) => return self.refuse_by_s3(error).await,
+        };
+        gate::take_headers_from_query(&mut parts);
+        let document = if gate::has_document(&parts) {
+            match self.read_body(MAX_DOCUMENT).await? {
+                Ok(document) => Some(document),
+                Err(failed) => return self.refuse_by_s3(error(failed)).await,
+            }
+        } else {
+            None
+        };
         let ticket = Ticket(Arc::new(TicketState {
             target: raw_target(self.parts).to_owned(),
             reused: self.reused,
             throttled: self.throttled,
             plan: Mutex::default(),
+            document: document.clone(),
+            known: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         }));
         let body = Tap {
@@ -225,10 +266,9 @@ impl Exchange<'_> {
             id: self.id,
             ticket: ticket.clone(),
         };
-        let mut parts = self.parts.clone();
-        presigned::without_expiry(&mut parts, &s3.keys);
         parts.extensions.insert(ticket.clone());
-        let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
+        let body = document.map_or_else(|| s3s::Body::http_body_unsync(body), s3s::Body::from);
+        let request = http::Request::from_parts(parts, body);
         let answered = s3.s3s.call(request).await;
         if ticket.0.broken.load(Ordering::Relaxed) {
             return Err(Broken("the request broke off"));
@@ -241,30 +281,48 @@ impl Exchange<'_> {
         let Ok(response) = answered else {
             return Err(Broken("the S3 service failed"));
         };
-        let reply = reply(response, &self.parts.method).await?;
+        let is_known = ticket.0.known.load(Ordering::Relaxed);
+        if response.status() == StatusCode::NOT_IMPLEMENTED && !is_known {
+            return self.refuse_by_s3(gate::unknown(self.parts)).await;
+        }
+        let reply = reply(response, self.parts, &self.ids).await?;
+        self.refuse(reply).await.map(Ok)
+    }
+
+    /// Answers a request that the service does not get.
+    async fn refuse_by_s3(&mut self, error: S3Error) -> Result<Result<Reply, ApiError>, Broken> {
+        let response =
+            error.to_http_response().map_err(|_| Broken("an answer cannot be written"))?;
+        let reply = reply(response, self.parts, &self.ids).await?;
         self.refuse(reply).await.map(Ok)
     }
 }
 
 /// An answer of the service as one of ours.
-async fn reply(response: s3s::HttpResponse, method: &Method) -> Result<Reply, Broken> {
+async fn reply(response: s3s::HttpResponse, asked: &Parts, ids: &Ids) -> Result<Reply, Broken> {
     let (mut parts, body) = response.into_parts();
     let mut reply = Reply::empty(parts.status);
-    let is_empty = method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
-    if !is_empty {
-        reply.body = match parts.extensions.remove::<Payload>() {
+    let is_head = asked.method == Method::HEAD;
+    if parts.status != StatusCode::NOT_MODIFIED {
+        let payload = match parts.extensions.remove::<Payload>() {
             Some(payload) => payload,
             None => {
                 let collected = body.collect().await;
-                collected.map_err(|_| Broken("an answer cannot be written"))?.to_bytes().into()
+                let body = collected.map_err(|_| Broken("an answer cannot be written"))?;
+                documents::document(body.to_bytes(), &mut parts.headers, asked, ids).into()
             }
         };
+        reply.body = if is_head { Payload::default() } else { payload };
     }
     // Of a HEAD the length is told; of a body hyper counts it.
-    if !(method == Method::HEAD && parts.status.is_success()) {
+    if !(is_head && parts.status.is_success()) {
         parts.headers.remove(CONTENT_LENGTH);
     }
     parts.headers.remove(TRANSFER_ENCODING);
+    // HeadObject knows no other status.
+    if parts.status == StatusCode::OK && parts.headers.contains_key(CONTENT_RANGE) {
+        reply.status = StatusCode::PARTIAL_CONTENT;
+    }
     reply.headers = parts.headers;
     Ok(reply)
 }
@@ -275,18 +333,35 @@ impl S3Access for Api {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let bucket = cx.s3_path().get_bucket_name().map(str::to_owned);
         let operation = cx.s3_op().name().to_owned();
-        if cx.credentials().is_none() {
-            self.0.check_public(bucket.as_deref(), &operation)?;
-        } else {
-            self.0.check_date(cx.headers())?;
-            if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
-                presigned::check_time(&ticket.0.target, self.0.now())?;
-            }
-            self.0.check_region(bucket.as_deref(), &operation, cx.headers(), cx.uri())?;
+        if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
+            ticket.0.known.store(true, Ordering::Relaxed);
+        }
+        // A form has its signature in its fields.
+        let is_signed = cx.credentials().is_some();
+        match cx.extensions_mut().get::<Claim>() {
+            Some(claim) => self.0.check_region(bucket.as_deref(), &operation, claim)?,
+            None if is_signed => {}
+            None => self.0.check_public(bucket.as_deref(), &operation)?,
+        }
+        let has_nul = cx.s3_path().get_object_key().is_some_and(|key| key.contains('\0'));
+        if has_nul {
+            return Err(invalid_argument("Key", None, lists::NO_NULL.to_owned()));
+        }
+        if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
+            lists::check(&operation, &ticket.0.target)?;
         }
         let method = cx.method().as_str().to_owned();
         if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
             self.0.check_faults(ticket, &method)?;
+        }
+        let ticket = cx.extensions_mut().get::<Ticket>().cloned();
+        let target = ticket.as_ref().map_or("", |ticket| &ticket.0.target);
+        gate::check(&operation, cx.headers(), target)?;
+        if !is_signed {
+            gate::check_unsigned(target)?;
+        }
+        if let Some(document) = ticket.as_ref().and_then(|ticket| ticket.0.document.as_ref()) {
+            gate::check_document(&operation, cx.headers(), document)?;
         }
         self.0.check_dialect(&operation, cx.headers())
     }
@@ -313,56 +388,31 @@ impl Shared {
         match settings.get("publicAccessType").and_then(Value::as_str) {
             Some("ObjectRead") if reads || lists => Ok(()),
             Some("ObjectReadWithoutList") if reads => Ok(()),
-            _ => Err(S3Error::with_message(S3ErrorCode::AccessDenied, "A signature is required")),
+            _ => Err(S3ErrorCode::AccessDenied.into()),
         }
-    }
-
-    fn check_date(&self, headers: &HeaderMap) -> S3Result<()> {
-        // A presigned request has its date in the query.
-        let Some(date) = text(headers, "x-amz-date") else { return Ok(()) };
-        let (date, now) = (parse_date(date)?, self.now());
-        let off = now.duration_since(date).or_else(|_| date.duration_since(now));
-        if off.unwrap_or_default() > SKEW {
-            return Err(S3Error::with_message(
-                S3ErrorCode::RequestTimeTooSkewed,
-                "The difference between the request time and the current time is too large.",
-            ));
-        }
-        Ok(())
     }
 
     /// A request must be signed for the region of its bucket.
-    fn check_region(
-        &self,
-        bucket: Option<&str>,
-        operation: &str,
-        headers: &HeaderMap,
-        uri: &http::Uri,
-    ) -> S3Result<()> {
-        let elsewhere = bucket.and_then(|bucket| self.regions.get(bucket)).map(String::as_str);
-        let region = elsewhere.unwrap_or(REGION);
-        let signed = signed_region(headers, uri);
-        if signed.as_deref() == Some(region) || operation == "GetBucketLocation" {
+    fn check_region(&self, bucket: Option<&str>, operation: &str, claim: &Claim) -> S3Result<()> {
+        let elsewhere = bucket.and_then(|bucket| self.regions.get_key_value(bucket));
+        let region = elsewhere.map_or(REGION, |(_, region)| region.as_str());
+        if claim.region() == region || operation == "GetBucketLocation" {
             return Ok(());
         }
         let mut error = match elsewhere {
-            Some(region) => S3Error::with_message(
-                S3ErrorCode::PermanentRedirect,
-                format!("The bucket is in the region {region}: sign for it"),
-            ),
-            None => S3Error::with_message(
-                S3ErrorCode::AuthorizationHeaderMalformed,
-                format!(
-                    "The authorization header is malformed; the region '{}' is wrong; expecting \
-                     '{region}'",
-                    signed.unwrap_or_default()
+            Some((bucket, _)) => detailed(
+                S3Error::with_message(
+                    S3ErrorCode::PermanentRedirect,
+                    "The bucket you are attempting to access must be addressed using the \
+                     specified endpoint. Please send all future requests to this endpoint.",
                 ),
+                &[("Bucket", bucket)],
             ),
+            None => claim.wrong_region(region),
         };
-        let mut told = HeaderMap::new();
+        let mut told = error.headers().cloned().unwrap_or_default();
         let value = HeaderValue::try_from(region).map_err(S3Error::internal_error)?;
         told.insert("x-amz-bucket-region", value);
-        told.insert("content-type", HeaderValue::from_static("application/xml"));
         error.set_headers(told);
         Err(error)
     }
@@ -377,7 +427,9 @@ impl Shared {
         }
         if let Some(answer) = answer {
             let status = StatusCode::from_u16(answer.status).unwrap_or_default();
+            let message = answer.message.clone();
             let mut error = error(ApiError::new(status, &answer.code, answer.message));
+            error.set_message(message);
             if let Some(seconds) = answer.retry_after {
                 let retry_after = [("retry-after", seconds.to_string())];
                 error.set_headers(header_map(&retry_after)?);
@@ -416,46 +468,51 @@ impl Shared {
     }
 }
 
-/// `20260101T000000Z`
-fn parse_date(text: &str) -> S3Result<SystemTime> {
-    let date = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", text)
-        .and_then(|date| date.to_datetime())
-        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC));
-    date.map(|date| date.timestamp().into())
-        .map_err(|_| S3Error::with_message(S3ErrorCode::AccessDenied, "x-amz-date is no date"))
-}
-
-/// The region for which a request is signed, in its header or its query.
-fn signed_region(headers: &HeaderMap, uri: &http::Uri) -> Option<String> {
-    let target = Target::parse(uri.path_and_query().map_or("", |target| target.as_str()));
-    let credential = match text(headers, AUTHORIZATION.as_str()) {
-        Some(header) => header.split("Credential=").nth(1)?.split(',').next()?,
-        None => target.query("X-Amz-Credential")?,
-    };
-    credential.split('/').nth(2).map(str::to_owned)
-}
-
-/// An error of the store as this API tells it.
+/// An error of the store as this API tells it, in the words of this API where it has a code of its own.
 fn error(error: ApiError) -> S3Error {
-    let (code, status) = match error.code.as_str() {
-        "BucketNotFound" => ("NoSuchBucket", error.status),
-        "ObjectNotFound" => ("NoSuchKey", error.status),
-        "UploadNotFound" => ("NoSuchUpload", error.status),
-        "IfMatchFailed" | "IfNoneMatchFailed" => ("PreconditionFailed", error.status),
-        "BucketAlreadyExists" => ("BucketAlreadyOwnedByYou", error.status),
-        "InvalidUploadPart" => ("InvalidPart", error.status),
-        "InvalidObjectName" => ("KeyTooLongError", error.status),
-        "NotRestored" => ("InvalidObjectState", StatusCode::FORBIDDEN),
-        "PreauthenticatedRequestStillExists" => ("BucketNotEmpty", error.status),
-        "TooManyRequests" => ("SlowDown", StatusCode::SERVICE_UNAVAILABLE),
-        "InternalServerError" => ("InternalError", error.status),
-        "NotAuthenticated" => ("AccessDenied", error.status),
-        other => (other, error.status),
+    let own = |code: S3ErrorCode| S3Error::new(code);
+    let condition = |name| detailed(own(S3ErrorCode::PreconditionFailed), &[("Condition", name)]);
+    let mut told = match error.code.as_str() {
+        "BucketNotFound" => own(S3ErrorCode::NoSuchBucket),
+        "ObjectNotFound" => own(S3ErrorCode::NoSuchKey),
+        "UploadNotFound" => own(S3ErrorCode::NoSuchUpload),
+        "IfMatchFailed" => condition("If-Match"),
+        "IfNoneMatchFailed" => condition("If-None-Match"),
+        "BucketAlreadyExists" => own(S3ErrorCode::BucketAlreadyOwnedByYou),
+        "BucketNotEmpty" | "PreauthenticatedRequestStillExists" => own(S3ErrorCode::BucketNotEmpty),
+        "InvalidUploadPart" => own(S3ErrorCode::InvalidPart),
+        "InvalidBucketName" => own(S3ErrorCode::InvalidBucketName),
+        "NotRestored" => own(S3ErrorCode::InvalidObjectState),
+        other => {
+            let code = match other {
+                "TooManyRequests" => "SlowDown",
+                "InternalServerError" => "InternalError",
+                "NotAuthenticated" => "AccessDenied",
+                other => other,
+            };
+            let code = S3ErrorCode::from_bytes(code.as_bytes());
+            S3Error::with_message(code.unwrap_or(S3ErrorCode::InternalError), error.message)
+        }
     };
-    let code = S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(S3ErrorCode::InternalError);
-    let mut told = S3Error::with_message(code, error.message);
-    told.set_status_code(status);
+    told.set_status_code(match error.code.as_str() {
+        "NotRestored" => StatusCode::FORBIDDEN,
+        "TooManyRequests" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => error.status,
+    });
     told
+}
+
+/// A bucket is made where the endpoint is: an unspecified constraint is that.
+fn check_location(asked: Option<BucketLocationConstraint>, region: &str) -> S3Result<()> {
+    let Some(asked) = asked.filter(|asked| asked.as_str() != region) else { return Ok(()) };
+    Err(S3Error::with_message(
+        S3ErrorCode::IllegalLocationConstraintException,
+        format!(
+            "The {} location constraint is incompatible for the region specific endpoint this \
+             request was sent to.",
+            asked.as_str()
+        ),
+    ))
 }
 
 fn header_map(headers: &[(&'static str, String)]) -> S3Result<HeaderMap> {
@@ -495,18 +552,11 @@ type Answer<T> = S3Result<S3Response<T>>;
 
 #[async_trait::async_trait]
 impl S3 for Api {
-    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
-        let buckets = self.0.storage().buckets(None).into_iter().map(|info| Bucket {
-            creation_date: Some(info.created.into()),
-            name: Some(info.name),
-            bucket_region: Some(REGION.to_owned()),
-        });
-        let owner = Owner { display_name: Some(USER.to_owned()), id: Some(USER.to_owned()) };
-        Ok(S3Response::new(ListBucketsOutput {
-            buckets: Some(buckets.collect()),
-            owner: Some(owner),
-            ..Default::default()
-        }))
+    async fn list_buckets(
+        &self,
+        request: S3Request<ListBucketsInput>,
+    ) -> Answer<ListBucketsOutput> {
+        lists::list_buckets(&self.0, request)
     }
 
     async fn create_bucket(
@@ -514,6 +564,9 @@ impl S3 for Api {
         request: S3Request<CreateBucketInput>,
     ) -> Answer<CreateBucketOutput> {
         let name = request.input.bucket;
+        let named = request.input.create_bucket_configuration;
+        let region = self.0.regions.get(&name).map_or(REGION, String::as_str);
+        check_location(named.and_then(|named| named.location_constraint), region)?;
         buckets::new_bucket(&name, COMPARTMENT, &Map::new(), self.0.now())
             .and_then(|bucket| self.0.storage().create_bucket(bucket))
             .map_err(error)?;
@@ -567,12 +620,40 @@ impl S3 for Api {
         objects::head(&self.0, request)
     }
 
+    async fn get_object_attributes(
+        &self,
+        request: S3Request<GetObjectAttributesInput>,
+    ) -> Answer<GetObjectAttributesOutput> {
+        attributes::get(&self.0, &request)
+    }
+
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
         objects::put(&self.0, request).await
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        objects::copy(&self.0, request)
+        objects::copy(&self.0, request).await
+    }
+
+    async fn get_object_tagging(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> Answer<GetObjectTaggingOutput> {
+        tags::get(&self.0, request)
+    }
+
+    async fn put_object_tagging(
+        &self,
+        request: S3Request<PutObjectTaggingInput>,
+    ) -> Answer<PutObjectTaggingOutput> {
+        tags::put(&self.0, request)
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        request: S3Request<DeleteObjectTaggingInput>,
+    ) -> Answer<DeleteObjectTaggingOutput> {
+        tags::delete(&self.0, request)
     }
 
     async fn delete_object(
@@ -601,6 +682,13 @@ impl S3 for Api {
         request: S3Request<ListObjectsV2Input>,
     ) -> Answer<ListObjectsV2Output> {
         lists::list_v2(&self.0, request)
+    }
+
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> Answer<ListObjectVersionsOutput> {
+        lists::list_versions(&self.0, request)
     }
 
     async fn create_multipart_upload(

@@ -45,11 +45,11 @@ fn buckets_are_made_listed_changed_and_deleted() {
     let a = format!("{buckets}/a");
     let etag = client.get(&a).header("etag").unwrap().to_owned();
     assert_eq!(client.request("GET", &a, &[("if-none-match", &etag)], b"").status, 304);
-    let change = br#"{"versioning":"Enabled"}"#;
+    let change = br#"{"publicAccessType":"ObjectRead"}"#;
     let stale = client.request("POST", &a, &[("if-match", "other")], change);
     assert_eq!(stale.code(), refused(412, "IfMatchFailed"));
     assert_eq!(client.request("POST", &a, &[("if-match", &etag)], change).status, 200);
-    assert_eq!(client.get(&a).json()["versioning"], "Enabled");
+    assert_eq!(client.get(&a).json()["publicAccessType"], "ObjectRead");
     assert_eq!(client.request("HEAD", &a, &[], b"").status, 200);
     assert_eq!(client.request("DELETE", &a, &[], b"").status, 204);
     assert_eq!(client.request("HEAD", &a, &[], b"").status, 404);

@@ -146,8 +146,8 @@ fn the_journal_does_not_grow_for_ever() {
     let length = || std::fs::metadata(data.path().join("journal")).unwrap().len();
     let (mut longest, mut written) = (0, 0);
     for number in 0..50 {
-        let metadata = json!({"number": number.to_string(), "long": "x".repeat(900_000)});
-        let body = json!({"metadata": metadata}).to_string();
+        let tags = json!({"number": number.to_string(), "long": "x".repeat(900_000)});
+        let body = json!({"freeformTags": tags}).to_string();
         assert_eq!(client.request("POST", BUCKET, &[], body.as_bytes()).status, 200);
         written += body.len() as u64;
         longest = longest.max(length());
@@ -156,7 +156,7 @@ fn the_journal_does_not_grow_for_ever() {
     assert!(written > 40_000_000 && longest < 18_000_000, "{longest} of {written}");
     emulator.stop();
     let (_emulator, mut client) = start(data.path());
-    assert_eq!(client.get(BUCKET).json()["metadata"]["number"], "49");
+    assert_eq!(client.get(BUCKET).json()["freeformTags"]["number"], "49");
     assert_eq!(client.get(&object("a")).text(), "hello");
 }
 

@@ -15,5 +15,13 @@ mod memory;
 mod records;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+mod s3_errors;
+#[cfg(feature = "s3")]
+mod s3_lists;
+#[cfg(feature = "s3")]
+mod s3_signatures;
+#[cfg(feature = "s3")]
+mod s3_uploads;
 mod signatures;
 mod uploads;

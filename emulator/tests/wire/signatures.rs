@@ -23,8 +23,35 @@ fn keys_and_tokens() {
             assert_refused(&response);
         }
     }
-    let statuses: Vec<_> = emulator.record().iter().map(|line| line.status).collect();
+    // In the order in which they came: those of other connections may end in another.
+    let mut lines = emulator.record();
+    lines.sort_by_key(|line| line.id);
+    let statuses: Vec<_> = lines.iter().map(|line| line.status).collect();
     assert_eq!(statuses, [Some(200), Some(200), Some(401), Some(401)]);
+}
+
+#[test]
+fn every_profile_is_whole_by_itself() {
+    let (emulator, _client) = start();
+    let config = std::fs::read_to_string(&emulator.ready().oci.config_file).unwrap();
+    let profiles: Vec<_> =
+        config.split('[').skip(1).map(|section| section.split_once(']').unwrap()).collect();
+    let names: Vec<_> = profiles.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["DEFAULT", "WRONG", "SESSION", "EXPIRED", "DELEGATED"]);
+    for (name, section) in profiles {
+        let lines = section.lines().filter_map(|line| line.split_once(" = "));
+        let mut keys: Vec<_> = lines.map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        let (user, token) = match name {
+            "SESSION" | "EXPIRED" => (None, Some("security_token_file")),
+            "DELEGATED" => (Some("user"), Some("delegation_token_file")),
+            _ => (Some("user"), None),
+        };
+        let mut expected = vec!["fingerprint", "key_file", "region", "tenancy"];
+        expected.extend(user.into_iter().chain(token));
+        expected.sort_unstable();
+        assert_eq!(keys, expected, "{name}");
+    }
 }
 
 #[test]

@@ -3,17 +3,28 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+import functools
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._storescope import Scope, Snapshot
+from ._storescope import Scope, Snapshot, _unrecorded
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from matplotlib.axes import Axes
+    from typing_extensions import ParamSpec
+
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
 
 _CURRENT: ContextVar[Scope | None] = ContextVar("storescope.profile", default=None)
+# The scopes to return to.
+_OUTER: ContextVar[tuple[Scope | None, ...]] = ContextVar("storescope.profile.outer", default=())
+# Of the profiles that are open with `threads=True`. The last records what is in no context with a profile.
+_OF_ALL_THREADS: list[Scope] = []
 
 # The phases of a request, in the order in which they pass.
 _PHASES = ("queue", "prepare", "sign", "pool", "dns", "connect", "tls", "send", "ttfb", "body", "paused", "total")
@@ -22,25 +33,76 @@ _PHASES = ("queue", "prepare", "sign", "pool", "dns", "connect", "tls", "send", 
 class Profile:
     """What was recorded inside a `with storescope.profile()`.
 
-    It applies to this thread and to what inherits its context (tasks of asyncio, fsspec's loop); stores and readers may be
-    older than it. Two at once in two threads do not mix; one inside another records in both. It pickles with what it has
-    so far, and profiles of many workers add up: `sum(profiles, start=storescope.Profile())`.
+    It applies to this thread and to what inherits its context: tasks of asyncio, `asyncio.to_thread`, fsspec's loop. Other
+    threads, such as those of a `ThreadPoolExecutor`, have contexts of their own: `wrap` takes a profile there, and
+    `threads=True` records all threads. Calls that are in no profile are counted in `unrecorded`, and the table names them.
+
+    Stores and readers may be older than a profile. Two at once in two threads do not mix; one inside another records in
+    both. It pickles with what it has so far, and profiles of many workers add up: `sum(profiles)`.
     """
 
-    def __init__(self, name: str = "profile", recorded: Snapshot | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "profile",
+        recorded: Snapshot | None = None,
+        *,
+        threads: bool = False,
+        unrecorded: int = 0,
+    ) -> None:
         self.name = name
+        self.threads = threads
         self._recorded = recorded or Snapshot()
         self._scope: Scope | None = None
-        self._entered: list[Token[Scope | None]] = []
+        self._lock = threading.Lock()
+        # How often it is entered now, and the process's unrecorded calls when it was first.
+        self._entered = 0
+        self._began = 0
+        self._unrecorded = unrecorded
 
     def __enter__(self) -> Profile:
-        if self._scope is None:
-            self._scope = Scope(self.name, _CURRENT.get())
-        self._entered.append(_CURRENT.set(self._scope))
+        with self._lock:
+            if self._scope is None:
+                outer = _CURRENT.get() or (_OF_ALL_THREADS[-1] if _OF_ALL_THREADS else None)
+                self._scope = Scope(self.name, outer)
+            if self._entered == 0:
+                self._began = _unrecorded()
+                if self.threads:
+                    _OF_ALL_THREADS.append(self._scope)
+            self._entered += 1
+        _OUTER.set((*_OUTER.get(), _CURRENT.get()))
+        _CURRENT.set(self._scope)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _CURRENT.reset(self._entered.pop())
+        *outer, last = _OUTER.get()
+        _OUTER.set(tuple(outer))
+        _CURRENT.set(last)
+        with self._lock:
+            self._entered -= 1
+            if self._entered == 0:
+                self._unrecorded += _unrecorded() - self._began
+                if self.threads and self._scope is not None:
+                    _OF_ALL_THREADS.remove(self._scope)
+
+    def wrap(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """The same function, recorded in this profile whichever thread calls it.
+
+        >>> with storescope.profile() as p, ThreadPoolExecutor() as pool:      # doctest: +SKIP
+        ...     list(pool.map(p.wrap(store.get), keys))
+        """
+
+        @functools.wraps(function)
+        def recorded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            with self:
+                return function(*args, **kwargs)
+
+        return recorded
+
+    @property
+    def unrecorded(self) -> int:
+        """Calls to stores that this process made meanwhile where no profile was active, such as in threads of a pool."""
+        with self._lock:
+            return self._unrecorded + (_unrecorded() - self._began if self._entered else 0)
 
     def snapshot(self) -> Snapshot:
         """All that was recorded so far; it may be taken while requests run."""
@@ -88,7 +150,7 @@ class Profile:
     def report(self, path: str | os.PathLike[str]) -> None:
         """Write it as an HTML page: curves of percentiles, the share of each phase, a table; no scripts."""
         with open(path, "w", encoding="utf-8") as file:
-            file.write(self.snapshot().to_html(self.name))
+            file.write(self.snapshot().to_html(self.name).replace("</body>", f"{self._note_html()}</body>"))
 
     def plot(self, ax: Axes | None = None, operation: str = "get") -> Axes:
         """Draw the percentiles of an operation's requests by matplotlib (extra `notebook`): milliseconds over nines.
@@ -118,23 +180,51 @@ class Profile:
         with open(path, encoding="utf-8") as file:
             return cls(str(path), Snapshot(file.read()))
 
-    def __add__(self, other: Profile) -> Profile:
-        if not isinstance(other, Profile):
-            return NotImplemented
-        return Profile(self.name, self.snapshot() + other.snapshot())
+    def __add__(self, other: Profile | Snapshot) -> Profile:
+        if isinstance(other, Snapshot):
+            return Profile(self.name, self.snapshot() + other, unrecorded=self.unrecorded)
+        if isinstance(other, Profile):
+            unrecorded = self.unrecorded + other.unrecorded
+            return Profile(self.name, self.snapshot() + other.snapshot(), unrecorded=unrecorded)
+        return NotImplemented
+
+    def __radd__(self, other: Snapshot | int) -> Profile:
+        if isinstance(other, Snapshot):
+            return self + other
+        # `sum` begins with 0.
+        return self + Snapshot() if type(other) is int and other == 0 else NotImplemented
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Profile, (self.name, self.snapshot())
+        return _restored, (self.name, self.snapshot(), self.unrecorded)
+
+    def _note(self) -> str:
+        """What the profile did not see."""
+        count = self.unrecorded
+        if count == 0:
+            return ""
+        return (
+            f"not recorded: {count} {'call' if count == 1 else 'calls'} made meanwhile by other threads or tasks, in no "
+            "profile; profile(threads=True) records them"
+        )
+
+    def _note_html(self) -> str:
+        note = self._note()
+        return f"<p>{note}</p>" if note else ""
 
     def _repr_html_(self) -> str:
-        return self.snapshot().to_html_fragment(self.name)
+        return self.snapshot().to_html_fragment(self.name) + self._note_html()
 
     def __repr__(self) -> str:
         seen = self.snapshot()
+        note = f", {self.unrecorded} calls not recorded" if self.unrecorded else ""
         return (
             f"<storescope.Profile {self.name!r}: {seen.requests} requests, {_bytes(seen.bytes_received)} received, "
-            f"{seen.caller_wait:.3f} s waited>"
+            f"{seen.caller_wait:.3f} s waited{note}>"
         )
+
+
+def _restored(name: str, recorded: Snapshot, unrecorded: int) -> Profile:
+    return Profile(name, recorded, unrecorded=unrecorded)
 
 
 class Table(list[dict[str, Any]]):
@@ -147,10 +237,11 @@ class Table(list[dict[str, Any]]):
             f"{_bytes(seen.bytes_received)} received, {_bytes(seen.bytes_wasted)} wasted, "
             f"{seen.caller_wait:.3f} s waited by callers"
         )
+        self._note = profile._note()
         super().__init__(_rows(seen))
 
     def __str__(self) -> str:
-        lines = [self._about, ""]
+        lines = [self._about, *([self._note] if self._note else []), ""]
         lines.append(f"{'operation':<13} {'phase':<8} {'count':>7} {'p50':>10} {'p90':>10} {'p99':>10} {'max':>10}   ms")
         lines += [
             f"{row['operation']:<13} {row['phase']:<8} {row['count']:>7} "
@@ -190,11 +281,14 @@ def _bytes(count: int) -> str:
     return f"{value:.2f} GiB"
 
 
-def profile(name: str = "profile") -> Profile:
+def profile(name: str = "profile", *, threads: bool = False) -> Profile:
     """Record the requests that are made inside a `with`.
+
+    `threads`: record those of all threads and tasks, too, that are in no other profile: of a `ThreadPoolExecutor`, of
+    dask's threads, of `run_in_executor`. Without it they are counted and not recorded (`Profile.unrecorded`).
 
     >>> with storescope.profile("open") as p:                      # doctest: +SKIP
     ...     tree = uproot.open("oci://lake@ns/events.root:Events")
     >>> print(p.table())                                           # doctest: +SKIP
     """
-    return Profile(name)
+    return Profile(name, threads=threads)
