@@ -297,7 +297,8 @@ def test_ranges_and_parts(bucket):
         assert (only["ContentLength"], only["ContentRange"], status(only)) == (10, "bytes 0-9/10", 206)
         assert "PartsCount" not in only
         for key, number in (("whole", 2), ("parts", 3)):
-            refused(416, code, call, Key=key, PartNumber=number)
+            error = refused(416, code, call, Key=key, PartNumber=number)
+            assert code == "416" or error["ActualPartCount"] == str(number - 1)
     assert bucket.get_object(Key="parts", PartNumber=1)["Body"].read() == whole[:PART]
     assert bucket.get_object(Key="parts", PartNumber=2)["Body"].read() == b"the end"
     assert bucket.get_object(Key="whole", PartNumber=1)["Body"].read() == b"0123456789"
