@@ -164,7 +164,7 @@ class OciModel:
             for key, value in zip(told.keys, told.values) if told else ():
                 asked = [node.value for node in ast.walk(value) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
                 positional = [node.id for node in ast.walk(value) if isinstance(node, ast.Name) and node.id != "missing"]
-                named = [text for text in asked if text.isidentifier()] + [name for name in positional if name not in ("kwargs", "self")]
+                named = [text for text in asked if text.isidentifier() and text not in ("csv", "multi")] + [name for name in positional if name not in ("kwargs", "self")]
                 name = key.value if place == "query" else key.value.lower()
                 yield Member(operation, place, name, tuple(named[:1]))
         if "opc_meta" in ast.dump(self.methods[operation]):

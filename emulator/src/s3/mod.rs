@@ -336,8 +336,11 @@ impl S3Access for Api {
         if let Some(ticket) = cx.extensions_mut().get::<Ticket>() {
             ticket.0.known.store(true, Ordering::Relaxed);
         }
+        // A form has its signature in its fields.
+        let is_signed = cx.credentials().is_some();
         match cx.extensions_mut().get::<Claim>() {
             Some(claim) => self.0.check_region(bucket.as_deref(), &operation, claim)?,
+            None if is_signed => {}
             None => self.0.check_public(bucket.as_deref(), &operation)?,
         }
         let has_nul = cx.s3_path().get_object_key().is_some_and(|key| key.contains('\0'));
@@ -354,7 +357,7 @@ impl S3Access for Api {
         let ticket = cx.extensions_mut().get::<Ticket>().cloned();
         let target = ticket.as_ref().map_or("", |ticket| &ticket.0.target);
         gate::check(&operation, cx.headers(), target)?;
-        if cx.credentials().is_none() {
+        if !is_signed {
             gate::check_unsigned(target)?;
         }
         if let Some(document) = ticket.as_ref().and_then(|ticket| ticket.0.document.as_ref()) {

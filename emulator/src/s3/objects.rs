@@ -235,7 +235,8 @@ fn part_of(stored: &Stored, number: i32) -> S3Result<(Option<Bytes<u64>>, Option
     let code = S3ErrorCode::Custom("InvalidPartNumber".into());
     let mut error = S3Error::with_message(code, "The requested partnumber is not satisfiable");
     error.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE);
-    Err(error)
+    let (asked, count) = (number.to_string(), stored.parts.len().max(1).to_string());
+    Err(detailed(error, &[("PartNumberRequested", &asked), ("ActualPartCount", &count)]))
 }
 
 fn out_of_range(size: u64) -> S3Error {
