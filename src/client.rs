@@ -414,6 +414,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_store_takes_other_settings_than_its_clients_where_it_is_given_them() {
+        let client = Config::default().profile("A".to_owned()).connect_timeout(Duration::ZERO);
+        let store = Config::default().profile("B".to_owned()).region("r".to_owned());
+        assert_ne!(client, store);
+        assert_eq!(store.of_client(), Config::default());
+        assert_eq!(
+            client.of_client(),
+            Config::default().connect_timeout(Duration::ZERO),
+            "a setting of the client stays"
+        );
+        let applied = StoreOptions::new().config(store).set("region", "s").apply(&client).unwrap();
+        assert_eq!((applied.profile.as_deref(), applied.region.as_deref()), (Some("B"), Some("s")));
+    }
+
+    #[test]
     fn what_a_store_is_given_goes_before_what_its_client_says_of_a_protocol() {
         let base = Config::default().s3_endpoint("s".to_owned()).oci_region("r".to_owned());
         let of = |options: StoreOptions| {

@@ -654,6 +654,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_files_that_settings_read() {
+        let files = Config::default().files();
+        assert!(files.iter().any(|file| file.ends_with(".oci/config")), "{files:?}");
+        let named = ["config_file", "key_file", "security_token_file", "ca_bundle"];
+        let mut config = Config::default();
+        for name in named {
+            config.set(name, &format!("/{name}")).unwrap();
+        }
+        let files = config.files();
+        for name in named {
+            assert!(files.contains(&PathBuf::from(format!("/{name}"))), "{files:?}");
+        }
+        assert!(!files.iter().any(|file| file.ends_with(".oci/config")), "{files:?}");
+        assert!(config.certificate_files().contains(&PathBuf::from("/ca_bundle")));
+    }
+
+    #[test]
     fn our_variable_goes_before_the_fields_own() {
         let env = |name: &str| match name {
             "STORESCOPE_REGION" => Some("eu-frankfurt-1".to_owned()),

@@ -446,6 +446,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_signature_that_was_never_accepted_is_not_reused() {
+        let signer = signer(&Config::default());
+        let refused = sign(&signer, "GET", "/k").await.presented;
+        let now = Some(SystemTime::now());
+        assert!(matches!(signer.after_unauthorized(&refused, now), Again::No(_)));
+        assert!(!sign(&signer, "GET", "/k").await.presented.reused);
+        assert!(sign(&signer, "GET", "/k").await.presented.reused, "reuse is still on");
+    }
+
+    #[tokio::test]
     async fn a_clock_that_is_off_is_made_up_for_or_told() {
         let server = SystemTime::now() - Duration::from_mins(6);
         let adjusting = signer(&Config::default());

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Calls as awaitables of asyncio.
 
+use crate::dispatch::{Call, Dispatcher, Held};
+use crate::ending::{self, Inside};
 use crate::error::raised;
 use crate::log;
 use crate::process::Process;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use tokio::task::AbortHandle;
@@ -16,17 +17,37 @@ pub(crate) fn awaitable<T: Send + 'static>(
     value: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 ) -> PyResult<Bound<'_, PyAny>> {
     static GET_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static CANCELLING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if ending::has_begun() {
+        return refused(py);
+    }
+    let _inside = Inside::enter(py)?;
+    REFUSED.import(py, "storescope._calls", "REFUSED")?;
     let process = Process::current(py)?;
     log::refresh(py)?;
+    let dispatcher = process.dispatcher(py)?;
     let event_loop = GET_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
     let future = event_loop.call_method0("create_future")?;
-    let told = Waiter { event_loop: event_loop.unbind(), future: future.clone().unbind() };
+    let waiter = (event_loop, &future).into_pyobject(py)?.into_any().unbind();
+    let waiter = Waiter { dispatcher, waits: Some(Held::new(waiter, dispatcher)) };
     let task = process.handle().spawn(async move {
         let ended = call.await;
-        process.dispatcher().run(move |py| told.tell(py, value(py, ended)));
+        waiter.tell(move |py| value(py, ended));
     });
-    future.call_method1("add_done_callback", (Cancel(task.abort_handle()),))?;
+    let cancelling = CANCELLING.import(py, "storescope._calls", "cancelling")?;
+    let cancel = cancelling.call1((Task(task.abort_handle()),))?;
+    future.call_method1("add_done_callback", (cancel,))?;
     Ok(future)
+}
+
+/// What is awaited instead, once the interpreter ends.
+static REFUSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn refused(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    match REFUSED.get(py) {
+        Some(refused) if !ending::is_ended_here() => Ok(refused.clone_ref(py).into_bound(py)),
+        _ => Err(ending::refusal(py)),
+    }
 }
 
 /// The same for a call of the crate, whose error becomes Python's.
@@ -41,55 +62,51 @@ pub(crate) fn awaitable_of<T: Send + 'static>(
     })
 }
 
-/// Who awaits a call.
+/// Who waits for a call: its loop and its future.
 struct Waiter {
-    event_loop: Py<PyAny>,
-    future: Py<PyAny>,
+    dispatcher: &'static Dispatcher,
+    waits: Option<Held>,
 }
 
 impl Waiter {
-    fn tell(&self, py: Python<'_>, ended: PyResult<Py<PyAny>>) {
-        static SETTLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let told = SETTLE
-            .get_or_try_init(py, || {
-                Ok::<_, PyErr>(wrap_pyfunction!(settle, py)?.into_any().unbind())
-            })
-            .and_then(|settle| {
-                let (value, raised) = match ended {
-                    Ok(value) => (value, false),
-                    Err(error) => (error.into_value(py).into_any(), true),
-                };
-                let arguments = (settle, &self.future, value, raised);
-                self.event_loop.bind(py).call_method1("call_soon_threadsafe", arguments)
-            });
-        match told {
-            // The loop was closed: nobody awaits any more.
-            Err(error) if error.is_instance_of::<PyRuntimeError>(py) => {}
-            Err(error) => error.write_unraisable(py, Some(self.future.bind(py))),
-            Ok(_) => {}
+    fn tell(mut self, ended: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static) {
+        let Some(waits) = self.waits.take() else { return };
+        self.dispatcher.run(move |py| match ended(py) {
+            Ok(value) => told(py, waits, value, false),
+            Err(_) if ending::has_begun() => dropped(py, waits),
+            Err(error) => told(py, waits, error.into_value(py).into_any(), true),
+        });
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(waits) = self.waits.take() {
+            self.dispatcher.run(move |py| dropped(py, waits));
         }
     }
 }
 
-/// Ends a future, on its loop's thread.
-#[pyfunction]
-fn settle(future: &Bound<'_, PyAny>, value: Bound<'_, PyAny>, raised: bool) -> PyResult<()> {
-    if !future.call_method0("done")?.is_truthy()? {
-        future.call_method1(if raised { "set_exception" } else { "set_result" }, (value,))?;
-    }
-    Ok(())
+fn told(py: Python<'_>, waits: Held, value: Py<PyAny>, failed: bool) -> PyResult<Option<Call>> {
+    static TELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let tell = TELL.import(py, "storescope._calls", "tell")?.clone().unbind();
+    Ok(Some((tell, (waits.take(), value, failed).into_pyobject(py)?.unbind())))
 }
 
-/// Drops the call when its future was cancelled.
+fn dropped(py: Python<'_>, waits: Held) -> PyResult<Option<Call>> {
+    static GIVE_UP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let give_up = GIVE_UP.import(py, "storescope._calls", "give_up")?.clone().unbind();
+    let arguments = (waits.take(), ending::has_begun());
+    Ok(Some((give_up, arguments.into_pyobject(py)?.unbind())))
+}
+
+/// A call under way, whose future may be cancelled.
 #[pyclass(frozen)]
-struct Cancel(AbortHandle);
+struct Task(AbortHandle);
 
 #[pymethods]
-impl Cancel {
-    fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        if future.call_method0("cancelled")?.is_truthy()? {
-            self.0.abort();
-        }
-        Ok(())
+impl Task {
+    fn cancel(&self) {
+        self.0.abort();
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bytes between Rust and Python, without a copy where that can be.
 
+use crate::ending::Inside;
 use bytes::Bytes;
 use memchr::memmem;
 use pyo3::basic::CompareOp;
@@ -175,6 +176,8 @@ impl Buffer {
         encoding: &str,
         errors: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
+        // A codec may be Python code.
+        let _inside = Inside::enter(slf.py())?;
         slf.py().import("builtins")?.call_method1("str", (slf, encoding, errors))
     }
 
@@ -192,7 +195,7 @@ impl Buffer {
     }
 
     /// The parts between `sep`, or between white space; at most `maxsplit` cuts, from the front.
-    #[pyo3(signature = (sep=None, maxsplit=-1))]
+    #[pyo3(signature = (sep=None, maxsplit=-1), text_signature = "($self, sep=None, maxsplit=-1)")]
     fn split<'py>(
         &self,
         py: Python<'py>,
@@ -203,7 +206,7 @@ impl Buffer {
     }
 
     /// The parts between `sep`, or between white space; at most `maxsplit` cuts, from the end.
-    #[pyo3(signature = (sep=None, maxsplit=-1))]
+    #[pyo3(signature = (sep=None, maxsplit=-1), text_signature = "($self, sep=None, maxsplit=-1)")]
     fn rsplit<'py>(
         &self,
         py: Python<'py>,
@@ -347,6 +350,7 @@ impl Buffer {
 
 /// The buffer as Python's own view of it.
 fn view<'py>(buffer: &Bound<'py, Buffer>) -> PyResult<Bound<'py, PyAny>> {
+    let _inside = Inside::enter(buffer.py())?;
     buffer.py().import("builtins")?.call_method1("memoryview", (buffer,))
 }
 
@@ -393,6 +397,7 @@ pub(crate) fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if data.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("a bytes-like object is required, not 'str': encode it"));
     }
+    let _inside = Inside::enter(data.py())?;
     let builtins = data.py().import("builtins")?;
     let view = builtins.call_method1("memoryview", (data,))?;
     let copy = builtins.call_method1("bytes", (view,))?.cast_into::<PyBytes>()?;

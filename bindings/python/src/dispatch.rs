@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The one thread that calls Python for what ends in the background.
+//!
+//! It is a thread of Python's own, which runs `_calls.run`: what it calls has no Rust frame beneath it, so that Python can
+//! end the thread there (`ending.rs`).
 
+use crate::ending::{self, Inside};
+use crate::process::locked;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What is done by one taking of the GIL at most, before other threads get their turn.
-const BATCH: usize = 256;
+/// What is called, and with what.
+pub(crate) type Call = (Py<PyAny>, Py<PyTuple>);
 
-type Job = Box<dyn FnOnce(Python<'_>) + Send>;
+/// Makes a call, with the GIL held; `None` where there is nothing to call any more.
+type Job = Box<dyn FnOnce(Python<'_>) -> PyResult<Option<Call>> + Send>;
 
 enum Order {
     Run(Job),
@@ -22,16 +29,22 @@ enum Order {
 pub(crate) struct Dispatcher(Sender<Order>);
 
 impl Dispatcher {
-    pub(crate) fn start() -> std::io::Result<(Dispatcher, JoinHandle<()>)> {
+    /// Fails where Python starts no thread any more (3.12, once `atexit` runs).
+    pub(crate) fn start(py: Python<'_>) -> PyResult<Dispatcher> {
+        let _inside = Inside::enter(py)?;
         let (sender, orders) = channel();
-        let thread = thread::Builder::new()
-            .name("storescope-calls".to_owned())
-            .spawn(move || work(&orders))?;
-        Ok((Dispatcher(sender), thread))
+        // It is never dropped, nor what may be left in it: that would run Python code where nobody expects it.
+        let calls = Calls(Box::leak(Box::new(Mutex::new(orders))));
+        let run = py.import("storescope._calls")?.getattr("run")?;
+        py.import("_thread")?.call_method1("start_new_thread", (run, (calls,)))?;
+        Ok(Dispatcher(sender))
     }
 
-    /// Runs `job` with the GIL, after those before it.
-    pub(crate) fn run(&self, job: impl FnOnce(Python<'_>) + Send + 'static) {
+    /// Makes the call of `job`, after those before it.
+    pub(crate) fn run(
+        &self,
+        job: impl FnOnce(Python<'_>) -> PyResult<Option<Call>> + Send + 'static,
+    ) {
         // After the interpreter's end there is nobody to tell.
         let _ = self.0.send(Order::Run(Box::new(job)));
     }
@@ -45,29 +58,78 @@ impl Dispatcher {
     }
 }
 
-fn work(orders: &Receiver<Order>) {
-    while let Ok(order) = orders.recv() {
-        let first = match order {
-            Order::Run(job) => job,
-            Order::Stop(told) => return tell(&told),
-        };
-        let stop = Python::attach(|py| {
-            first(py);
-            for order in orders.try_iter().take(BATCH) {
-                match order {
-                    Order::Run(job) => job(py),
-                    Order::Stop(told) => return Some(told),
+/// The calls to be made, as they arrive.
+#[pyclass(frozen)]
+struct Calls(&'static Mutex<Receiver<Order>>);
+
+#[pymethods]
+impl Calls {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Option<Call> {
+        loop {
+            match self.next(py)? {
+                Order::Run(job) => {
+                    let _inside = Inside::enter(py).ok()?;
+                    match job(py) {
+                        Ok(Some(call)) => return Some(call),
+                        Ok(None) => {}
+                        Err(error) => error.write_unraisable(py, None),
+                    }
+                }
+                Order::Stop(told) => {
+                    // Who asked may have waited long enough.
+                    let _ = told.send(());
+                    return None;
                 }
             }
-            None
-        });
-        if let Some(told) = stop {
-            return tell(&told);
+        }
+    }
+
+    /// Reports what a call raised.
+    fn failed(&self, py: Python<'_>, error: Bound<'_, PyAny>, called: &Bound<'_, PyAny>) {
+        if let Ok(_inside) = Inside::enter(py) {
+            PyErr::from_value(error).write_unraisable(py, Some(called));
         }
     }
 }
 
-fn tell(stopped: &Sender<()>) {
-    // Who asked may have waited long enough.
-    let _ = stopped.send(());
+impl Calls {
+    fn next(&self, py: Python<'_>) -> Option<Order> {
+        let at_once = locked(self.0).try_recv();
+        at_once.or_else(|_| ending::detached(py, || locked(self.0).recv())).ok()
+    }
+}
+
+/// A Python object that threads without the GIL may drop. Its end may run Python code, and not on any thread.
+pub(crate) struct Held {
+    object: Option<Py<PyAny>>,
+    dispatcher: Dispatcher,
+}
+
+impl Held {
+    pub(crate) fn new(object: Py<PyAny>, dispatcher: &Dispatcher) -> Held {
+        Held { object: Some(object), dispatcher: dispatcher.clone() }
+    }
+
+    pub(crate) fn get(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.object.as_ref().map(|object| object.clone_ref(py))
+    }
+
+    pub(crate) fn take(mut self) -> Option<Py<PyAny>> {
+        self.object.take()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            self.dispatcher.run(move |_| {
+                drop(object);
+                Ok(None)
+            });
+        }
+    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Errors of the crate as Python's own (`storescope._errors`).
 
+use crate::ending::Inside;
 use crate::surroundings;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
@@ -49,6 +50,7 @@ fn made(
     beneath: Vec<String>,
 ) -> PyResult<PyErr> {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let _inside = Inside::enter(py)?;
     let make = MAKE.import(py, "storescope._errors", "_make")?;
     Ok(PyErr::from_value(make.call1((kind, message, about, beneath))?))
 }

@@ -8,16 +8,18 @@
 //!                                 the crate `storescope`
 //!                                    │ what ends in the background: parts of read_ranges, awaitables, log records
 //!                                    ▼
-//!  Python callbacks ◀── dispatch.rs  one thread that takes the GIL for all that has arrived
+//!  Python callbacks ◀── _calls.py ◀── dispatch.rs  one thread of Python's that calls for all that has arrived
 //! ```
 //!
 //! It promises: no wait holds the GIL; a blocking call ends within a tenth of a second of Ctrl-C; every callback is
 //! called exactly once; bytes are handed over without a copy ([`buffer`]); no lock of this crate is held while the GIL is
-//! free, so that a child made by fork finds none taken.
+//! free, so that a child made by fork finds none taken; no thread meets the interpreter's end in a frame of this crate
+//! ([`ending`] has the rules, which what calls Python must keep).
 
 mod awaitable;
 mod buffer;
 mod dispatch;
+mod ending;
 mod error;
 mod listing;
 mod log;

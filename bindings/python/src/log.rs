@@ -4,6 +4,8 @@
 //! Threads of the runtime hand a record to the dispatcher and go on; the GIL is not theirs to take. Whether debug records
 //! are wanted is asked of the logger by those who hold the GIL anyway, when a call begins.
 
+use crate::dispatch::Call;
+use crate::ending::Inside;
 use crate::process::Process;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -29,6 +31,7 @@ pub(crate) fn install() {
 
 /// Looks whether debug records are wanted. It fails where a signal's handler raises meanwhile.
 pub(crate) fn refresh(py: Python<'_>) -> PyResult<()> {
+    let _inside = Inside::enter(py)?;
     let wanted = logger(py)?.call_method1("isEnabledFor", (10,))?.is_truthy()?;
     DEBUG.store(wanted, Relaxed);
     Ok(())
@@ -59,7 +62,7 @@ impl Subscriber for Logging {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let Some(process) = Process::running() else { return };
+        let Some(dispatcher) = Process::running().and_then(Process::has_dispatcher) else { return };
         if PENDING.fetch_add(1, Relaxed) >= WAITING {
             PENDING.fetch_sub(1, Relaxed);
             LOST.fetch_add(1, Relaxed);
@@ -68,11 +71,9 @@ impl Subscriber for Logging {
         let mut text = Text::default();
         event.record(&mut text);
         let level = level_of(*event.metadata().level());
-        process.dispatcher().run(move |py| {
+        dispatcher.run(move |py| {
             PENDING.fetch_sub(1, Relaxed);
-            if let Err(error) = tell(py, level, &text.whole()) {
-                error.write_unraisable(py, None);
-            }
+            telling(py, level, &text.whole()).map(Some)
         });
     }
 
@@ -104,14 +105,15 @@ fn level_of(level: Level) -> u8 {
     }
 }
 
-fn tell(py: Python<'_>, level: u8, text: &str) -> PyResult<()> {
+fn telling(py: Python<'_>, level: u8, text: &str) -> PyResult<Call> {
     let lost = LOST.swap(0, Relaxed);
     let text = if lost > 0 {
         format!("{text} ({lost} records before it were lost)")
     } else {
         text.to_owned()
     };
-    logger(py)?.call_method1("log", (level, "%s", text)).map(drop)
+    let log = logger(py)?.getattr("log")?.unbind();
+    Ok((log, (level, "%s", text).into_pyobject(py)?.unbind()))
 }
 
 /// An event as one line: its message, then its fields.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Options by the names of docs/CONFIG.md: those of a store, and those that make another client.
 
+use crate::ending::Inside;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
@@ -65,6 +66,7 @@ fn text(setting: &Setting, value: &Bound<'_, PyAny>) -> PyResult<String> {
         let seconds = setting.kind.starts_with("time");
         return Ok(if seconds { format!("{number}s") } else { number });
     }
+    let _inside = Inside::enter(value.py())?;
     let path = value.py().import("os")?.call_method1("fspath", (value,));
     path.and_then(|path| path.extract::<String>()).map_err(|error| {
         if !error.is_instance_of::<PyTypeError>(value.py()) {

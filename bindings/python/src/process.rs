@@ -2,44 +2,38 @@
 //! What one process has once: a runtime, clients by their settings, the thread that calls Python.
 //!
 //! A child made by fork begins anew: what its parent had is forgotten, neither used nor dropped ([`Native`]), since
-//! threads that are not there may hold its locks. Where the interpreter ends, what is under way ends first, and threads
-//! that wait here never come back: they could not take the GIL any more.
+//! threads that are not there may hold its locks. Where the interpreter ends, what is under way ends first (`ending.rs`).
 
 use crate::dispatch::Dispatcher;
+use crate::ending::{self, Call, Inside, refuse};
 use crate::error::raised;
 use crate::log;
 use crate::options::Options;
 use crate::surroundings::Surroundings;
 use crate::writer::OpenWriter;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use futures_util::future::join_all;
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use std::pin::{Pin, pin};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
-use storescope::{Client, Config, Face};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+use storescope::{Client, Config, Face, Writer};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How long a wait goes on before it looks for signals.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// How long the interpreter's end waits for each of the things that must end before it.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long the interpreter's end waits for the runtime, and for the callbacks that are left.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long it waits until the writes that are open are aborted: their parts would stay in the store, and cost.
+const ABORTS: Duration = Duration::from_secs(5);
 
 /// How many forks this process is away from the first.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
-
-/// The interpreter is ending.
-static ENDING: AtomicBool = AtomicBool::new(false);
-
-/// The thread that ends it.
-static ENDED_BY: PyOnceLock<ThreadId> = PyOnceLock::new();
-
-/// Threads that wait without the GIL and will take it again.
-static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// Null, or this process's own, which is leaked. No lock: threads of the runtime look at it, and a child made by fork could
 /// find their lock taken.
@@ -49,7 +43,7 @@ pub(crate) struct Process {
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
     clients: Mutex<Vec<(Config, Surroundings, Client)>>,
-    dispatcher: Dispatcher,
+    dispatcher: OnceLock<Dispatcher>,
     /// Writers that may be open still.
     writers: Mutex<Vec<Weak<OpenWriter>>>,
 }
@@ -57,22 +51,16 @@ pub(crate) struct Process {
 impl Process {
     /// This process's own, made when first asked for.
     pub(crate) fn current(py: Python<'_>) -> PyResult<&'static Process> {
-        if let Some(ending) = ENDED_BY.get(py)
-            && ENDING.load(SeqCst)
-        {
-            if *ending != thread::current().id() {
-                // A daemon thread: Python would stop it here, too.
-                py.detach(sleep_for_ever);
-            }
-            return Err(PyRuntimeError::new_err("storescope: the interpreter is ending"));
-        }
         if let Some(process) = Process::running() {
             return Ok(process);
         }
+        refuse(py)?;
         // Nobody else makes one meanwhile: the GIL is held until it stands there.
         let process = Box::leak(Box::new(Process::start()?));
         CURRENT.store(process, SeqCst);
         log::install();
+        // Records alone go without it, where Python starts no thread any more.
+        let _ = process.dispatcher(py);
         Ok(process)
     }
 
@@ -90,13 +78,12 @@ impl Process {
             .thread_name("storescope")
             .enable_all()
             .build()?;
-        let (dispatcher, _) = Dispatcher::start()?;
         Ok(Process {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             clients: Mutex::default(),
             writers: Mutex::default(),
-            dispatcher,
+            dispatcher: OnceLock::new(),
         })
     }
 
@@ -130,12 +117,53 @@ impl Process {
         writers.push(Arc::downgrade(writer));
     }
 
-    pub(crate) fn dispatcher(&self) -> &Dispatcher {
-        &self.dispatcher
+    /// The thread that calls Python, started when first asked for.
+    pub(crate) fn dispatcher(&self, py: Python<'_>) -> PyResult<&Dispatcher> {
+        if let Some(dispatcher) = self.dispatcher.get() {
+            return Ok(dispatcher);
+        }
+        let started = Dispatcher::start(py)?;
+        // Where another thread was first, this one ends.
+        Ok(self.dispatcher.get_or_init(|| started))
+    }
+
+    /// The same, if it was started.
+    pub(crate) fn has_dispatcher(&self) -> Option<&Dispatcher> {
+        self.dispatcher.get()
     }
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    fn end(&self, py: Python<'_>) {
+        let writers = std::mem::take(&mut *locked(&self.writers));
+        let writers: Vec<_> = writers.iter().filter_map(Weak::upgrade).collect();
+        let is_written = writers.iter().any(|writer| writer.is_busy());
+        py.detach(ending::wait_for_calls);
+        let aborts: Vec<_> = writers.iter().filter_map(|writer| writer.give_up()).collect();
+        let aborts = join_all(aborts.into_iter().map(Writer::abort));
+        let clients: Vec<Client> =
+            locked(&self.clients).iter().map(|(.., client)| client.clone()).collect();
+        let runtime = locked(&self.runtime).take();
+        py.detach(|| {
+            // An abort that fails is logged.
+            let aborted = async {
+                aborts.await;
+                if is_written {
+                    // What a thread was writing was dropped with its call, which began the abort.
+                    join_all(clients.iter().map(|client| client.shutdown(ABORTS))).await;
+                }
+            };
+            let _ = self.handle.block_on(async { tokio::time::timeout(ABORTS, aborted).await });
+            if let Some(runtime) = runtime {
+                // What was under way is dropped, and tells whoever waits for it.
+                runtime.shutdown_timeout(GRACE);
+            }
+            if let Some(dispatcher) = self.dispatcher.get() {
+                dispatcher.stop(GRACE);
+            }
+        });
     }
 
     /// Polls the call on this thread for a slice of time.
@@ -144,9 +172,12 @@ impl Process {
     }
 }
 
-/// Waits for a call without the GIL. A signal whose handler raises (Ctrl-C) drops the call.
+/// Waits for a call without the GIL. A signal whose handler raises (Ctrl-C) drops the call, and so does the interpreter's
+/// end.
 pub(crate) fn wait<T: Send>(py: Python<'_>, call: impl Future<Output = T> + Send) -> PyResult<T> {
     let process = Process::current(py)?;
+    // Until the call is dropped: the end waits for what that begins.
+    let _call = Call::begin(py)?;
     if Handle::try_current().is_ok() {
         return Err(PyOSError::new_err(
             "storescope: a blocking call on a thread of its own runtime",
@@ -155,20 +186,12 @@ pub(crate) fn wait<T: Send>(py: Python<'_>, call: impl Future<Output = T> + Send
     log::refresh(py)?;
     let mut call = pin!(call);
     loop {
-        WAITING.fetch_add(1, SeqCst);
-        let ended = py.detach(|| {
-            let ended = process.wait_a_slice(call.as_mut());
-            if ended.is_none() && ENDING.load(SeqCst) {
-                WAITING.fetch_sub(1, SeqCst);
-                sleep_for_ever();
-            }
-            ended
-        });
-        WAITING.fetch_sub(1, SeqCst);
-        match ended {
-            Some(ended) => return Ok(ended),
-            None => py.check_signals()?,
+        if let Some(ended) = ending::detached(py, || process.wait_a_slice(call.as_mut())) {
+            return Ok(ended);
         }
+        refuse(py)?;
+        let _inside = Inside::enter(py)?;
+        py.check_signals()?;
     }
 }
 
@@ -178,12 +201,6 @@ pub(crate) fn wait_for<T: Send>(
     call: impl Future<Output = storescope::Result<T>> + Send,
 ) -> PyResult<T> {
     wait(py, call)?.map_err(|error| raised(py, &error))
-}
-
-fn sleep_for_ever() {
-    loop {
-        thread::park();
-    }
 }
 
 /// A lock that is taken with the GIL held, and never kept while it is free, nor while Python code runs.
@@ -228,7 +245,7 @@ impl<T> Drop for Native<T> {
 #[pyfunction]
 pub(crate) fn _after_fork() {
     GENERATION.fetch_add(1, SeqCst);
-    WAITING.store(0, SeqCst);
+    ending::forked();
     CURRENT.store(ptr::null_mut(), SeqCst);
     Client::forked();
 }
@@ -236,24 +253,9 @@ pub(crate) fn _after_fork() {
 /// Ends what is under way: called when the interpreter ends.
 #[pyfunction]
 pub(crate) fn _at_exit(py: Python<'_>) {
-    ENDED_BY.get_or_init(py, || thread::current().id());
-    ENDING.store(true, SeqCst);
-    let Some(process) = Process::running() else { return };
-    let runtime = locked(&process.runtime).take();
-    let writers = std::mem::take(&mut *locked(&process.writers));
-    let aborts = writers.iter().filter_map(|writer| Some(writer.upgrade()?.give_up()?.abort()));
-    let aborts = futures_util::future::join_all(aborts);
-    py.detach(|| {
-        let begun = Instant::now();
-        while WAITING.load(SeqCst) > 0 && begun.elapsed() < GRACE {
-            thread::sleep(Duration::from_millis(2));
-        }
-        // An abort that fails is logged.
-        let _ = process.handle.block_on(async { tokio::time::timeout(GRACE, aborts).await });
-        if let Some(runtime) = runtime {
-            // What was under way is dropped, and tells whoever waits for it.
-            runtime.shutdown_timeout(GRACE);
-        }
-        process.dispatcher.stop(GRACE);
-    });
+    ending::begin(py);
+    if let Some(process) = Process::running() {
+        process.end(py);
+    }
+    py.detach(ending::close);
 }

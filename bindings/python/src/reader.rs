@@ -3,6 +3,8 @@
 
 use crate::awaitable::{awaitable, awaitable_of};
 use crate::buffer::{Buffer, shared};
+use crate::dispatch::{Dispatcher, Held};
+use crate::ending::{self, Inside};
 use crate::error::{closed, plain, raised};
 use crate::log;
 use crate::options::seconds;
@@ -176,6 +178,8 @@ impl Reader {
     /// object ends, 0 at or past its end.
     fn read_into(&self, py: Python<'_>, offset: u64, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let reader = self.reader(py)?;
+        // The buffer's owner may be Python code, when it gives it out and when it gets it back.
+        let _inside = Inside::enter(py)?;
         let view = PyUntypedBuffer::get(buffer)?;
         if view.readonly() || !view.is_c_contiguous() {
             return Err(PyBufferError::new_err("a writable buffer in one piece is needed"));
@@ -201,11 +205,13 @@ impl Reader {
         ranges: Vec<(u64, u64)>,
         on_part: Py<PyAny>,
     ) -> PyResult<RangesRead> {
+        ending::refuse(py)?;
         let (reader, process) = (self.reader(py)?, Process::current(py)?);
         log::refresh(py)?;
+        let dispatcher = process.dispatcher(py)?;
         let mut parts = Parts {
-            process,
-            on_part: Arc::new(on_part),
+            dispatcher,
+            on_part: Arc::new(Held::new(on_part, dispatcher)),
             told: vec![false; ranges.len()],
             url: self.url.clone(),
             closed: Arc::clone(&self.closed),
@@ -269,6 +275,7 @@ impl Reader {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let (py, this) = (slf.py(), slf.get());
+        let _inside = Inside::enter(py)?;
         let open = py.import("storescope._pickle")?.getattr("_open_reader")?;
         let about = (&this.store, &this.key, this.size, &this.etag, &this.policy, this.deadline);
         (open, about).into_pyobject(py)
@@ -294,8 +301,8 @@ impl RangesRead {
 
 /// Who is told of each range: once, however the read ends. What was not told when it is dropped is told then.
 struct Parts {
-    process: &'static Process,
-    on_part: Arc<Py<PyAny>>,
+    dispatcher: &'static Dispatcher,
+    on_part: Arc<Held>,
     told: Vec<bool>,
     url: String,
     closed: Arc<AtomicBool>,
@@ -306,6 +313,10 @@ struct Parts {
 impl Parts {
     fn tell(&mut self, number: usize, result: storescope::Result<Bytes>) {
         if let Err(error) = &result {
+            if ending::has_begun() {
+                // It is told that it was cancelled, when this is dropped.
+                return;
+            }
             self.failed = Some(error.clone());
         }
         if !std::mem::replace(&mut self.told[number], true) {
@@ -322,11 +333,9 @@ impl Parts {
         result: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send + 'static,
     ) {
         let on_part = Arc::clone(&self.on_part);
-        self.process.dispatcher().run(move |py| {
-            let told = result(py).and_then(|result| on_part.call1(py, (number, result)));
-            if let Err(error) = told {
-                error.write_unraisable(py, Some(on_part.bind(py)));
-            }
+        self.dispatcher.run(move |py| {
+            let arguments = (number, result(py)?).into_pyobject(py)?.unbind();
+            Ok(on_part.get(py).map(|on_part| (on_part, arguments)))
         });
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Scopes and their snapshots: where the time went.
 
+use crate::ending::{self, Inside};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -41,11 +42,16 @@ impl Scope {
 /// Calls that were made where no profile is active.
 static UNRECORDED: AtomicU64 = AtomicU64::new(0);
 
-/// The scope of the context that runs here, else the one that records what all threads do. Asked once for each call: a call
-/// that finds neither is counted.
+/// The scope of the context that runs here, else the one that records what all threads do. Asked once for each call that
+/// begins: one that finds neither is counted.
 pub(crate) fn current(py: Python<'_>) -> PyResult<Option<timing::Scope>> {
     static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static OF_ALL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if ending::has_begun() {
+        // The call will be refused.
+        return Ok(None);
+    }
+    let _inside = Inside::enter(py)?;
     let mut current = CURRENT.import(py, "storescope._profile", "_CURRENT")?.call_method0("get")?;
     if current.is_none() {
         let of_all = OF_ALL.import(py, "storescope._profile", "_OF_ALL_THREADS")?;

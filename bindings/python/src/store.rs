@@ -3,6 +3,7 @@
 
 use crate::awaitable::{awaitable, awaitable_of};
 use crate::buffer::{Buffer, bytes_of, shared};
+use crate::ending::Inside;
 use crate::error::raised;
 use crate::listing::{Entries, Listing, entry_of};
 use crate::meta::ObjectMeta;
@@ -356,6 +357,7 @@ impl Store {
             Source::Bytes(bytes) => wait_for(py, store.put(key, bytes, options)),
             Source::Path(path) => wait_for(py, store.put_file(key, path, options)),
             Source::File(file) => {
+                let _inside = Inside::enter(py)?;
                 let writer = Writer::new(py, store.writer(key, options), slf.get().url_of(key))?;
                 return py.import("storescope._file")?.call_method1("_write_from", (writer, file));
             }
@@ -393,6 +395,7 @@ impl Store {
                 awaitable_of(py, async move { store.put_file(&key, path, options).await }, meta)
             }
             Source::File(file) => {
+                let _inside = Inside::enter(py)?;
                 let writer = Writer::new(py, store.writer(&key, options), slf.get().url_of(&key))?;
                 let write = py.import("storescope._file")?.getattr("_write_from")?;
                 py.import("asyncio")?.call_method1("to_thread", (write, writer, file))
@@ -558,12 +561,14 @@ impl Store {
         mode: &str,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = Inside::enter(slf.py())?;
         let file = slf.py().import("storescope._file")?;
         file.call_method("_open", (slf, key, mode), options)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let (py, this) = (slf.py(), slf.get());
+        let _inside = Inside::enter(py)?;
         let open = py.import("storescope._pickle")?.getattr("_open_store")?;
         let given = this.given.as_ref().map(|given| given.clone_ref(py));
         (open, (this.url(), given)).into_pyobject(py)
@@ -609,6 +614,7 @@ impl<'py> Source<'py> {
                 "data: expected a bytes-like object, an os.PathLike or a binary file, not str: encode a text, name a file by pathlib.Path",
             ));
         }
+        let _inside = Inside::enter(py)?;
         if data.hasattr(intern!(py, "__fspath__"))? {
             return Ok(Source::Path(data.extract()?));
         }

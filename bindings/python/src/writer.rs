@@ -2,6 +2,7 @@
 //! An object written piece by piece.
 
 use crate::buffer::bytes_of;
+use crate::ending::Inside;
 use crate::error::{closed, plain, raised};
 use crate::meta::ObjectMeta;
 use crate::process::{Native, Process, locked, wait, wait_for};
@@ -39,6 +40,11 @@ enum State {
 }
 
 impl OpenWriter {
+    /// Whether a thread waits with it.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(*locked(&self.state), State::Busy)
+    }
+
     /// Takes a writer that was never closed, and logs that.
     pub(crate) fn give_up(&self) -> Option<storescope::Writer> {
         let mut state = locked(&self.state);
@@ -112,12 +118,14 @@ impl Writer {
 
 /// The exception that is being handled on this thread.
 fn handled(py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    let _inside = Inside::enter(py)?;
     let exception = py.import("sys")?.call_method0("exception")?;
     Ok((!exception.is_none()).then(|| exception.unbind()))
 }
 
 /// Whether some object is being finalised on this thread: a `__del__` runs.
 fn finalizing(py: Python<'_>) -> PyResult<bool> {
+    let _inside = Inside::enter(py)?;
     // No frame at all: a thread that was not made by Python.
     let Ok(mut frame) = py.import("sys")?.call_method0("_getframe") else { return Ok(false) };
     while !frame.is_none() {
@@ -169,7 +177,7 @@ impl Writer {
     /// again: wrappers that know nothing but `close` end a `with` so. `commit` makes the object nevertheless. Where a
     /// `__del__` calls it, nobody closed the writer: the object is not made.
     fn close(&self, py: Python<'_>) -> PyResult<Option<ObjectMeta>> {
-        if self._closing(py)? { self.commit(py) } else { Ok(None) }
+        if self.closes(py)? { self.commit(py) } else { Ok(None) }
     }
 
     /// Makes the object of what was written, whatever exception is being handled.
@@ -182,12 +190,13 @@ impl Writer {
     }
 
     /// Whether a `close` makes the object: what it does before.
-    fn _closing(&self, py: Python<'_>) -> PyResult<bool> {
+    #[pyo3(name = "_closing")]
+    fn closes(&self, py: Python<'_>) -> PyResult<bool> {
         if matches!(*locked(&self.open.state), State::Closed) {
             return Ok(false);
         }
         if finalizing(py)? {
-            self._give_up();
+            self.give_up();
             return Ok(false);
         }
         let Some(exception) = handled(py)? else { return Ok(true) };
@@ -197,13 +206,21 @@ impl Writer {
         self.abort(py)?;
         let exception = exception.into_bound(py);
         let note = format!("{} was not written: it was closed while this was handled", self.url());
+        let _inside = Inside::enter(py)?;
         exception.call_method1("add_note", (note,))?;
         Err(PyErr::from_value(exception))
     }
 
     /// Ends a writer that was never closed.
-    fn _give_up(&self) {
+    #[pyo3(name = "_give_up")]
+    fn give_up(&self) {
         drop(self.open.give_up());
+    }
+
+    /// Called by the wrappers of `io` that nobody closed, before they close what is beneath them.
+    fn _dealloc_warn(&self, source: Py<PyAny>) {
+        let _ = source;
+        self.give_up();
     }
 
     /// Discards what was written, and waits until the store has, too.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a `Buffer` has of `bytes`: each of its methods is offered and gives what `bytes` gives, or its absence says what to
-write instead."""
+"""What a `Buffer` has of `bytes`: each of its methods is offered and gives what `bytes` gives, or its absence says what
+to write instead."""
 
 from __future__ import annotations
 
@@ -78,8 +78,10 @@ def test_what_is_offered_gives_what_bytes_gives(name):
 
 def test_keywords_are_those_of_bytes():
     buffer = Buffer(b"a,b,c")
-    assert buffer.split(sep=b",", maxsplit=1) == [b"a", b"b,c"] and buffer.rsplit(sep=b",", maxsplit=1) == [b"a,b", b"c"]
-    assert buffer.decode(encoding="ascii", errors="strict") == "a,b,c" and buffer.hex(sep=":", bytes_per_sep=1)[:2] == "61"
+    assert buffer.split(sep=b",", maxsplit=1) == [b"a", b"b,c"]
+    assert buffer.rsplit(sep=b",", maxsplit=1) == [b"a,b", b"c"]
+    assert buffer.decode(encoding="ascii", errors="strict") == "a,b,c"
+    assert buffer.hex(sep=":", bytes_per_sep=1) == "61:2c:62:2c:63"
     assert buffer.splitlines(keepends=True) == [b"a,b,c"]
 
 

@@ -305,3 +305,22 @@ def test_buckets_are_recorded(server, service, options):
         storescope.list_buckets(url, **options)
     assert (profile.requests, profile.unrecorded) == (1, 0)
     assert [row["operation"] for row in profile.table()][:1] == ["list_buckets"]
+
+
+@pytest.mark.parametrize("by", ["handler", "fsspec"])
+def test_what_uproot_reads_is_recorded(store, service, options, seen, tmp_path, by):
+    import uproot
+    import uproot_files
+
+    import storescope.uproot
+
+    uproot_files.write_tree(tmp_path / "t.root", baskets=4, entries=1_000)
+    store.put("t.root", (tmp_path / "t.root").read_bytes())
+    chosen = {"handler": storescope.uproot.Source} if by == "handler" else {}
+    url = f"storescope{store.url}t.root"
+    before = len(seen())
+    with storescope.profile() as profile:
+        with uproot.open({url: "Events"}, **options, **chosen) as tree:
+            assert sum(len(step) for step in tree.iterate(["met", "Muon_pt"], step_size=500)) == 4_000
+        assert len(list(uproot.iterate(f"storescope{store.url}*.root:Events", ["met"], **options, **chosen))) == 1
+    assert (profile.requests, profile.unrecorded) == (len(seen()) - before, 0)

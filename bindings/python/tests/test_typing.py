@@ -29,7 +29,7 @@ def allowed(folder):
         r"storescope\._storescope\.Buffer\.__buffer__",
         # fsspec tells no types, its metaclass among them.
         r"storescope\.fsspec\.(Store|Oci|S3)FileSystem",
-        r"storescope\.fsspec\.AsyncFileSystem.*",
+        r"storescope\.fsspec\.(AsyncFileSystem|FSMap).*",
     ]
     file = folder / "allowed"
     file.write_text("\n".join(names) + "\n")

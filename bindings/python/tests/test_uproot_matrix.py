@@ -9,6 +9,7 @@ import coffea.nanoevents
 import coffea.processor
 import dask
 import distributed
+import joblib
 import pytest
 import uproot
 import uproot_files
@@ -138,3 +139,62 @@ def test_runner_which_always_passes_a_timeout(folder, chosen, executor):
     nano = uproot.open(uproot_files.real(NANO))["Events"]
     assert found == {"events": 1_000, "muons": int(nano["nMuon"].array(library="np").sum())}
     assert metrics["bytesread"] > 0
+
+
+# Without a handler: what was installed is inherited by workers of each kind.
+
+
+@pytest.fixture
+def installed(options, monkeypatch):
+    """uproot reads by storescope, and workers take the settings from the environment."""
+    for name, value in options.items():
+        monkeypatch.setenv(f"STORESCOPE_{name.upper()}", str(value))
+    storescope.uproot.install()
+    yield
+    storescope.uproot.uninstall()
+
+
+@pytest.mark.parametrize("compute", ["processes", "cluster", "joblib"])
+def test_workers_inherit_what_is_installed(folder, installed, compute):
+    url = f"{folder}tree0.root"
+    if compute == "processes":
+        (found,) = dask.compute(dask.delayed(reader_of)(url), scheduler="processes", num_workers=1)
+    elif compute == "joblib":
+        found, _ = joblib.Parallel(2)(joblib.delayed(reader_of)(url) for _ in range(2))
+        # It keeps its workers for the next call.
+        joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    else:
+        with (
+            distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            found = client.submit(reader_of, url).result()
+    assert found == ("storescope.uproot", "storescope.fsspec", 20_000)
+
+
+def reader_of(url):
+    import fsspec
+
+    with uproot.open({url: "Events"}) as tree, fsspec.open(url) as file:
+        return type(tree.file.source).__module__, type(file.fs).__module__, tree.num_entries
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [coffea.processor.IterativeExecutor(), coffea.processor.FuturesExecutor(workers=2)],
+    ids=["iterative", "futures"],
+)
+def test_runner_by_what_is_installed(folder, installed, executor):
+    run = coffea.processor.Runner(
+        executor=executor, schema=coffea.nanoevents.BaseSchema, chunksize=300, savemetrics=True
+    )
+    found, metrics = run({"data": {"files": {folder + NANO: "Events"}}}, Counts())
+    nano = uproot.open(uproot_files.real(NANO))["Events"]
+    assert found == {"events": 1_000, "muons": int(nano["nMuon"].array(library="np").sum())}
+    assert metrics["bytesread"] > 0
+
+
+def test_dask_by_what_is_installed(folder, made, installed):
+    array = uproot.dask({f"{folder}tree*.root": "Events"}, filter_name=["met"], steps_per_file=2)
+    (met,) = dask.compute(array.met, scheduler="processes", num_workers=2)
+    uproot_files.assert_same(met, uproot.concatenate([{path: "Events"} for path in sorted(made.iterdir())], ["met"]).met)

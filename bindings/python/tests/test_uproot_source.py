@@ -171,6 +171,16 @@ def test_bytes_that_are_no_header_tell_nothing(head):
     assert storescope.uproot._list_of_keys(head) is None
 
 
+def test_a_directory_is_said_to_be_one(store):
+    (store.folder / "d").mkdir()
+    (store.folder / "d" / "x").write_bytes(bytes(500))
+    for name in ("d", "d/"):
+        with pytest.raises(IsADirectoryError, match="this is a directory, and no object"):
+            Source(URL + name).chunk(0, 403)
+    with pytest.raises(FileNotFoundError):
+        Source(URL + "none").chunk(0, 403)
+
+
 def test_no_secret_of_a_url_is_shown(store):
     for url in ("oci://user:secret@host", "https://user:secret@host/", "s3://user:secret@bucket"):
         with pytest.raises(ValueError, match="names no object") as told:
@@ -597,10 +607,11 @@ def registered(monkeypatch):
 
 def test_install_and_uninstall(store, tree, registered):
     before = uproot._util.file_path_to_source_class
+    storescope.uproot.install("oci")
+    assert registered == ["oci"] and "s3" not in storescope.uproot._schemes
     storescope.uproot.install()
-    storescope.uproot.install("s3")
-    assert registered == ["oci", "s3"]
-    for scheme in ("oci", "s3", "storescope+oci", "storescope+s3"):
+    assert registered == ["oci", "oci", "s3"]
+    for scheme in ("oci", "s3", "storescopeoci", "storescopes3", "storescope+oci", "storescope+s3"):
         with uproot.open({f"{scheme}://bucket@namespace/{tree}": "Events"}) as ours:
             assert isinstance(ours.file.source, Source)
     with local(store, tree) as theirs:

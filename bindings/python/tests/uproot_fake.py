@@ -29,6 +29,10 @@ class FakeStore:
         self.readers.append(reader)
         return reader
 
+    def list(self, prefix: str, *, limit: int) -> list[str]:
+        names = [path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()]
+        return [name for name in names if name.startswith(prefix)][:limit]
+
     @property
     def last(self) -> FakeReader:
         return self.readers[-1]
@@ -98,7 +102,7 @@ class FakeReader:
     @functools.cached_property
     def data(self) -> bytes:
         path = self.store.folder / self.key
-        if not path.exists():
+        if not path.is_file():
             raise FileNotFoundError(2, "no such object", self.url)
         return path.read_bytes()
 

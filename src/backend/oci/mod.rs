@@ -458,8 +458,15 @@ async fn concluded(
         Ok(response) => answer::refusal(response).await,
         Err(failure) => failure,
     };
-    if failure.kind == ErrorKind::Unauthenticated {
-        failure.presented = presented;
+    match failure.kind {
+        ErrorKind::Unauthenticated => failure.presented = presented,
+        ErrorKind::BucketNotFound if presented.is_none() => {
+            failure.hint = Some(
+                "the request was not signed (auth=none): check bucket, namespace and region, and that the bucket is public"
+                    .to_owned(),
+            );
+        }
+        _ => {}
     }
     failure.client_request_id = Some(id.to_string());
     Err(failure)

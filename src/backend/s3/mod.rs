@@ -172,6 +172,13 @@ impl S3 {
         {
             failure.kind = ErrorKind::Unauthenticated;
         }
+        let unsigned = self.service.get().is_some_and(|service| service.signer.is_none());
+        if unsigned && failure.kind == ErrorKind::PermissionDenied {
+            failure.hint.get_or_insert_with(|| {
+                "the request was not signed (auth=none): the bucket must allow it to everybody"
+                    .to_owned()
+            });
+        }
     }
 
     /// Learns the form in which the server writes its tags.

@@ -78,11 +78,12 @@ def open_store(url: str, *, scope: Scope | None = None, **options: Any) -> Store
     url:
         Everything after the first `/` behind the authority is a literal prefix of keys.
     scope:
-        What to record requests in, beside the profile that is active where they are made.
+        What to record requests in where no profile is active.
     options:
         `endpoint`, `region`, `config_file`, `profile`, `auth` and all others that `settings()` lists (docs/CONFIG.md):
         text, numbers, paths or bools. Times are seconds, or text such as `"250ms"`; sizes bytes, or text such as
-        `"8MiB"`. What is not given is taken from the environment.
+        `"8MiB"`. What is not given is taken from the environment, as it is when the store is opened; after a failure that
+        settings may mend, as it is then.
 
     Raises
     ------
@@ -95,7 +96,8 @@ def open_store(url: str, *, scope: Scope | None = None, **options: Any) -> Store
 
 
 def register(*protocols: str, clobber: bool = True) -> None:
-    """Make fsspec open these protocols (`"oci"`, `"s3"`) by `storescope.fsspec.StoreFileSystem`.
+    """Make fsspec open these protocols (`"oci"`, `"s3"`) by `storescope.fsspec.StoreFileSystem`, in this process and those
+    that it starts by multiprocessing.
 
     See `storescope.fsspec.register`.
     """

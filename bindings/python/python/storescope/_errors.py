@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 from typing import Any
 
 
@@ -93,6 +94,8 @@ def _make(kind: str, message: str, about: dict[str, Any], beneath: list[str]) ->
     error.__dict__.update(about)
     for cause in beneath:
         error.add_note(f"beneath: {cause}")
+    # Python sets this for what is raised by `raise` alone.
+    error.__context__ = sys.exc_info()[1]
     return error
 
 

@@ -112,7 +112,7 @@ class ObjectReader(io.RawIOBase):
         return self.reader.read_into(self._place, buffer)
 
     def _goes_on(self, size: int) -> bool:
-        """Whether a read is cut from a larger piece: one of small ones in a row, as a TextIOWrapper's, or of a small file."""
+        """Whether a read is cut from a larger piece: one of small ones in a row (a TextIOWrapper's), or of a small file."""
         if not 0 < size < _LINES:
             return False
         return self._place == self._after or self._holds(self._place) or self.reader.size <= _LINES
@@ -182,7 +182,7 @@ class ObjectWriter(io.RawIOBase):
         """
         if not self.closed:
             try:
-                if self.writer._closing():
+                if not self._discards and self.writer._closing():
                     self._end()
             finally:
                 super().close()
@@ -279,6 +279,8 @@ class CompressedWriter(io.BufferedIOBase):
 
     def __del__(self) -> None:
         self._dealloc_warn(self)
+        with contextlib.suppress(Exception):
+            self.compressor.close()
 
     def _dealloc_warn(self, source: Any) -> None:
         self.beneath._dealloc_warn(source)

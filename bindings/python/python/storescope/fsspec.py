@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores as fsspec filesystems: `storescope+oci://bucket@namespace/key`, `storescope+s3://bucket/key`.
+"""Stores as fsspec filesystems: `storescopeoci://bucket@namespace/key`, `storescopes3://bucket/key`.
 
-The two protocols are there once the package is installed. `register("oci", "s3")` takes over the short names, too, for
-libraries that take a path only. It lasts for the process; another that unpickles such a path must call it as well.
+The two protocols are there once the package is installed, in every process, and every library takes them for URLs; the
+same with a `+` (`storescope+oci://`, `storescope+s3://`) is not in all libraries' patterns. `register("oci", "s3")` takes
+over the short names, too. It lasts for the process, and those that it starts by multiprocessing from then on: of
+concurrent.futures, joblib, loky, dask's local workers. Workers that are started otherwise must call it themselves.
 
 `oci` belongs to the package ocifs in fsspec's own table, and ocifs registers itself when it is imported: without more,
 that import would fail once we have the name, or would take it back. `register` sees to both: whoever imports ocifs
@@ -40,14 +42,15 @@ from fsspec.core import get_compression  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike, other_paths, stringify_path  # type: ignore[import-untyped]
 
-from ._errors import BucketNotFoundError, InvalidError, NotFoundError
+from ._errors import BucketNotFoundError, InvalidError, NotFoundError, PreconditionError
 from ._file import CompressedWriter, ObjectReader, ObjectWriter, TextWriter
+from ._inherited import INHERITED
 from ._local import arriving, rolled_back, write_all
-from ._storescope import ObjectMeta, Store, create_bucket, delete_bucket, list_buckets, settings
+from ._storescope import ObjectMeta, Store, _surroundings, create_bucket, delete_bucket, list_buckets, settings
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -66,8 +69,23 @@ if TYPE_CHECKING:
         def open(self, path: str, mode: str, **options: Any) -> Any: ...
         def to_dict(self, *, include_password: bool = True) -> dict[str, Any]: ...
 
+    class FSMap(MutableMapping[str, Any]):
+        root: str
+        fs: Any
+        missing_exceptions: tuple[type[Exception], ...]
+
+        def __init__(self, root: str, fs: Any, check: bool = False, create: bool = False, missing_exceptions: Any = None): ...
+        def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]: ...
+        def __getitem__(self, key: str) -> Any: ...
+        def __setitem__(self, key: str, value: Any) -> None: ...
+        def __delitem__(self, key: str) -> None: ...
+        def __iter__(self) -> Iterator[str]: ...
+        def __len__(self) -> int: ...
+        def _key_to_str(self, key: str) -> str: ...
+
 else:
     from fsspec.asyn import AsyncFileSystem
+    from fsspec.mapping import FSMap
 
 _log = logging.getLogger("storescope")
 
@@ -76,6 +94,7 @@ __all__ = [
     "S3FileSystem",
     "StoreFile",
     "StoreFileSystem",
+    "StoreMap",
     "StoreUpdateFile",
     "StoreWriteFile",
     "register",
@@ -88,6 +107,13 @@ _PIECE = 8 << 20
 _SETTINGS = frozenset(row["name"] for row in settings())
 _SECRETS = frozenset(row["name"] for row in settings() if row["secret"])
 _warned: set[str] = set()
+
+
+class _Surroundings:
+    """A class attribute: a number for the environment and the files of settings, as they are when it is asked for."""
+
+    def __get__(self, instance: object, owner: type) -> int:
+        return _surroundings()
 
 
 class StoreFileSystem(AsyncFileSystem):
@@ -103,8 +129,12 @@ class StoreFileSystem(AsyncFileSystem):
     """
 
     scheme: ClassVar[str]
-    protocol: ClassVar[tuple[str, ...]]
+    protocol: ClassVar[tuple[str, ...]] = ()
     cachable = True
+    # fsspec keeps instances by their options and these attributes. What is not among the options comes from the
+    # environment: where that has changed, another instance is made.
+    surroundings: ClassVar[Any] = _Surroundings()
+    _extra_tokenize_attributes = ("surroundings",)
     sep = "/"
     root_marker = ""
 
@@ -169,6 +199,14 @@ class StoreFileSystem(AsyncFileSystem):
             store = self._stores[bucket] = Store(self._bucket_url(bucket), **self.store_options)
         return store
 
+    def unstrip_protocol(self, name: str) -> str:
+        """A path as a URL: by the short name where it is ours (`register`), else by one that every library takes."""
+        if name.startswith(tuple(f"{protocol}://" for protocol in self.protocol)):
+            return name
+        registered = _registry.get(self.scheme)
+        ours = isinstance(registered, type) and issubclass(registered, StoreFileSystem)
+        return f"{self.scheme if ours else self.protocol[0]}://{name}"
+
     def split(self, path: str) -> tuple[str, str]:
         """Bucket and key of a path."""
         bucket, _, key = self._strip_protocol(path).partition("/")
@@ -178,8 +216,8 @@ class StoreFileSystem(AsyncFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
-        """The path without its protocol, and without the slash at its end that says "directory"; one that ends in two is the
-        directory of an empty name, and keeps them.
+        """The path without its protocol, and without the slash at its end that says "directory". One that ends in two is
+        the directory of an empty name, and keeps them.
         """
         if isinstance(path, list):
             return [cls._strip_protocol(one) for one in path]
@@ -422,6 +460,10 @@ class StoreFileSystem(AsyncFileSystem):
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> Any:
+        if on_error == "omit":
+            # What is not there is left out. What could not be looked for is raised.
+            found = await self._cat(path, recursive, "return", batch_size, maxdepth, **kwargs)
+            return _present(found) if isinstance(found, dict) else found
         if not recursive and maxdepth is None:
             given = stringify_path(path)
             return await super()._cat(given, on_error=on_error, batch_size=batch_size, **kwargs)
@@ -432,6 +474,9 @@ class StoreFileSystem(AsyncFileSystem):
         if not files:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return await super()._cat(list(files), on_error=on_error, batch_size=batch_size, **kwargs)
+
+    def get_mapper(self, root: str = "", **kwargs: Any) -> StoreMap:
+        return StoreMap(root, self, **kwargs)
 
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         _take_no_other(kwargs)
@@ -572,7 +617,7 @@ class StoreFileSystem(AsyncFileSystem):
         return await super()._put(stringify_path(lpath), stringify_path(rpath), recursive=recursive, **kwargs)
 
     async def _touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
-        """Make an empty object. `truncate=False`: only where there is none; what is there cannot be given a new time."""
+        """Make an empty object. `truncate=False`: only where there is none; an object cannot be given a new time."""
         is_new = not truncate or not await self._exists(path)
         try:
             await self._pipe_file(path, b"", mode="overwrite" if truncate else "create", **kwargs)
@@ -624,8 +669,8 @@ class StoreFileSystem(AsyncFileSystem):
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Move objects, and directories with `recursive`. Names are paired as by `copy`; a directory that is empty but for
-        its mark goes, too.
+        """Move objects, and directories with `recursive`. Names are paired as by `copy`; a directory that is empty but
+        for its mark goes, too.
         """
         _take_no_other(kwargs)
         moves = {source: target for source, target in await self._moves(path1, path2, recursive, maxdepth)}
@@ -667,12 +712,17 @@ class StoreFileSystem(AsyncFileSystem):
         single = len(names) == 1
         # As fsspec pairs the names of a copy.
         exists = single if by_pattern else into and not path.endswith("/")
-        paired = zip(names, other_paths(list(names), target, exists=exists), strict=True)
-        return [(name, other) for name, other in paired if roots.get(name, _A_FILE)["type"] == "file"]
+        moves = []
+        for name, other in zip(names, other_paths(list(names), target, exists=exists), strict=True):
+            if roots.get(name, _A_FILE)["type"] == "file":
+                moves.append((name, other))
+            elif other.startswith(_below(name)):
+                raise ValueError(f"{name} would be moved into itself, to {other}: nothing was moved")
+        return moves
 
     async def _meant(self, path: str, recursive: bool) -> tuple[dict[str, dict[str, Any]], bool]:
-        """What is to be moved or removed: names with what is known of them, and whether a pattern was meant. Where there is
-        an object or directory of exactly this name, no pattern is.
+        """What is to be moved or removed: names with what is known of them, and whether a pattern was meant. Where there
+        is an object or directory of exactly this name, no pattern is.
         """
         name = self._strip_protocol(path)
         try:
@@ -683,7 +733,8 @@ class StoreFileSystem(AsyncFileSystem):
             info = None
         if info is not None:
             if info["type"] == "directory" and not recursive:
-                raise IsADirectoryError(errno.EISDIR, "this is a directory: recursive=True takes all of it", name)
+                what = "directory" if "/" in name else "bucket"
+                raise IsADirectoryError(errno.EISDIR, f"this is a {what}: recursive=True takes all of it", name)
             return {name: info}, False
         found: dict[str, dict[str, Any]] = await self._glob(path, detail=True)
         meant = {name: info for name, info in found.items() if recursive or info["type"] == "file"}
@@ -693,7 +744,7 @@ class StoreFileSystem(AsyncFileSystem):
         return meant, True
 
     async def _all_below(self, path: str, maxdepth: int | None = None) -> list[str]:
-        """The names of all objects below a directory, those that stand for directories included: they end in a slash."""
+        """The names of all objects below a directory. Those that stand for directories are among them, with a slash."""
         store, key = self._at(path)
         bucket, below = self.split(path)[0], _below(key)
         keys = [entry.key for entry in await store.list_async(below) if isinstance(entry, ObjectMeta)]
@@ -718,9 +769,9 @@ class StoreFileSystem(AsyncFileSystem):
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Remove objects, and directories with `recursive`. A name that an object or directory has is no pattern; without
-        `recursive` a pattern means objects alone. Nothing is removed where a path or a pattern means nothing; names in a
-        list are not looked for first, and S3 does not tell which were not there.
+        """Remove objects, and directories with `recursive`. A name that an object or directory has is no pattern;
+        without `recursive` a pattern means objects alone. Nothing is removed where a path or a pattern means nothing;
+        names in a list are not looked for first, and S3 does not tell which were not there.
         """
         _take_no_other(kwargs)
         if maxdepth is not None and maxdepth < 1:
@@ -755,6 +806,9 @@ class StoreFileSystem(AsyncFileSystem):
             await asyncio.to_thread(create_bucket, self._bucket_url(bucket), **self.store_options)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
+        # `fsspec.open` asks for this before each write: who may write into a bucket need not be allowed to make one.
+        if self.split(path)[1] or (exist_ok and await self._exists(path)):
+            return
         try:
             await self._mkdir(path)
         except FileExistsError:
@@ -786,7 +840,9 @@ class StoreFileSystem(AsyncFileSystem):
         """As fsspec has it. What compresses or encodes what is written closes the object beneath it, or aborts it where
         its `with` ends by an exception.
         """
-        if "r" in mode or ("b" in mode and compression is None):
+        if "+" in mode and compression is not None:
+            raise ValueError(f"{mode!r}: what is compressed is not changed in place")
+        if mode in ("rb", "r", "rt") or ("b" in mode and compression is None):
             return super().open(
                 path, mode, block_size=block_size, cache_options=cache_options, compression=compression, **kwargs
             )
@@ -836,7 +892,7 @@ class StoreFileSystem(AsyncFileSystem):
             return file
         if mode in ("r+b", "rb+"):
             _take_no_other(kwargs)
-            return StoreUpdateFile(self, path, block_size)
+            return StoreUpdateFile(self, path, _opened(store, key, path), block_size)
         if mode not in ("wb", "xb", "ab"):
             raise ValueError(f"mode: expected rb, r+b, wb, xb or ab, not {mode!r}")
         about = _about(key, kwargs)
@@ -861,7 +917,7 @@ class OciFileSystem(StoreFileSystem):
     tenancy's own.
     """
 
-    protocol: ClassVar[tuple[str, ...]] = ("storescope+oci", "oci")
+    protocol: ClassVar[tuple[str, ...]] = ("storescopeoci", "storescope+oci", "oci")
     scheme = "oci"
     _signs = "a pre-authenticated request is what OCI has for that, as `oci os preauth-request create` makes it"
 
@@ -910,7 +966,7 @@ class OciFileSystem(StoreFileSystem):
 class S3FileSystem(StoreFileSystem):
     """S3, and what speaks it: `bucket/key`."""
 
-    protocol: ClassVar[tuple[str, ...]] = ("storescope+s3", "s3", "s3a")
+    protocol: ClassVar[tuple[str, ...]] = ("storescopes3", "storescope+s3", "s3", "s3a")
     scheme = "s3"
     _signs = "boto3's `generate_presigned_url` does, with the same credentials"
 
@@ -1195,32 +1251,32 @@ class StoreWriteFile(_OfFileSystem, ObjectWriter):
             super()._end()
 
 
-class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
-    """An object of a filesystem as a file that is read and written in place: a local copy, which is the object once `close`
-    has returned. Where the `with` ends by an exception, or nobody closes the file, the object stays as it was; one that
-    this filesystem made empty before is removed then, since nothing was to come of it but this file.
+class StoreUpdateFile(StoreWriteFile):
+    """An object of a filesystem as a file that is read and written in place: a local copy, of which the object is made
+    as that of any file that is written. Where it is not, one that this filesystem made empty before is removed: nothing
+    was to come of it but this file.
     """
 
-    def __init__(self, fs: StoreFileSystem, path: str, block_size: int | None = None) -> None:
-        super().__init__()
-        self.fs = fs
-        self.path = path
+    def __init__(self, fs: StoreFileSystem, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
+        store, key = fs._object(path)
+        condition: Any = {"update": head.etag}
+        super().__init__(fs, path, store.writer(key, mode=condition, **_headers(head)))
         self._is_of("r+b", block_size, {})
-        self._store, self._key = fs._object(path)
-        self._head = _opened(self._store, self._key, path)
-        self.name = self.full_name
-        # Whether the object is to be removed where nothing is written.
-        self._is_made = self._head.size == 0 and path in fs._made_empty
         self._changed = False
+        # What is to be removed where nothing is made.
+        self._made = (store, key, head.etag) if head.size == 0 and path in fs._made_empty else None
         self._copy = tempfile.TemporaryFile()
         _being_updated.add(self)
-        self._fetch()
+        try:
+            self._fetch(store.reader(key, size=head.size, etag=head.etag, policy="sequential"))
+        except BaseException:
+            self.abort()
+            raise
 
-    def _fetch(self) -> None:
-        size, etag = self._head.size, self._head.etag
-        with self._store.reader(self._key, size=size, etag=etag, policy="sequential") as reader:
-            for place in range(0, size, _PIECE):
-                self._copy.write(reader.read_at(place, min(place + _PIECE, size)))
+    def _fetch(self, reader: Any) -> None:
+        with reader:
+            for place in range(0, reader.size, _PIECE):
+                self._copy.write(reader.read_at(place, min(place + _PIECE, reader.size)))
         self._copy.seek(0)
 
     @property
@@ -1244,6 +1300,8 @@ class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
         return self._copy.readline(-1 if size is None else size)
 
     def write(self, data: Any, /) -> int:
+        if self._discards:
+            return memoryview(data).nbytes
         self._changed = True
         return self._copy.write(data)
 
@@ -1252,57 +1310,52 @@ class StoreUpdateFile(_OfFileSystem, io.RawIOBase):
         return self._copy.truncate(size)
 
     def close(self) -> None:
-        if self.closed:
-            return
         try:
-            if self._changed:
-                self._publish()
-        except BaseException:
-            self.abort()
-            raise
-        self._copy.close()
-        super().close()
+            super().close()
+        finally:
+            self._forget()
 
-    commit = close
+    def _finish(self) -> None:
+        try:
+            super()._finish()
+        finally:
+            self._forget()
 
-    def _publish(self) -> None:
-        size = self._copy.seek(0, os.SEEK_END)
+    def _end(self) -> None:
+        if not self._changed:
+            self.writer.abort()
+            return
         self._copy.seek(0)
-        mode: Any = {"update": self._head.etag}
-        writer = self._store.writer(self._key, mode=mode, size=size, **_headers(self._head))
-        _write(writer, iter(lambda: self._copy.read(_PIECE), b""), DEFAULT_CALLBACK)
+        for piece in iter(lambda: self._copy.read(_PIECE), b""):
+            self.writer.write(piece)
+        self.writer.commit()
+        self._made = None
 
-    def abort(self) -> None:
-        """Discard what was written."""
-        if self.closed:
-            return
-        self._copy.close()
-        super().close()
-        if self._is_made:
-            self._store.delete(self._key, if_match=self._head.etag)
+    def _discard(self) -> None:
+        super()._discard()
+        self._forget()
 
-    discard = abort
-
-    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
-        if kind is None:
-            self.close()
+    def _dealloc_warn(self, source: Any) -> None:
+        self._discards = True
+        if self._changed or self._made:
+            self.writer._give_up()
         else:
-            self.abort()
+            self.writer.abort()
+        self._forget()
 
-    def __del__(self) -> None:
-        # io.IOBase would close it: an object of half its changes.
-        self._left_open()
-
-    def _left_open(self) -> None:
-        """Ends a file that nobody has closed."""
-        if "_copy" not in self.__dict__ or self.closed:
-            return
-        if self._changed or self._is_made:
-            _log.error("%s was not closed: what was written to it is lost", self.name)
-        try:
-            self.abort()
-        except OSError as error:
-            _log.error("%s was made empty and could not be removed: %s", self.name, error)
+    def _forget(self) -> None:
+        """Drop the local copy, and the object that was made for it."""
+        self._copy.close()
+        made, self._made = self._made, None
+        if made:
+            store, key, etag = made
+            try:
+                store.delete(key, if_match=etag)
+            except (PreconditionError, FileNotFoundError):
+                # Another has written it since, or removed it.
+                pass
+            except OSError as error:
+                _log.error("%s was made empty and could not be removed: %s", self.name, error)
 
 
 _being_updated: weakref.WeakSet[StoreUpdateFile] = weakref.WeakSet()
@@ -1310,8 +1363,42 @@ _being_updated: weakref.WeakSet[StoreUpdateFile] = weakref.WeakSet()
 
 @atexit.register
 def _end_updates() -> None:
-    for file in list(_being_updated):
-        file._left_open()
+    for file in [file for file in _being_updated if not file.closed]:
+        file._dealloc_warn(file)
+
+
+class StoreMap(FSMap):
+    """Objects as a mapping, made by `fs.get_mapper`. Where fsspec's own takes each error for a missing key, this one raises
+    what is not a missing object.
+    """
+
+    def clear(self) -> None:
+        try:
+            self.fs.rm(self.root, recursive=True)
+        except FileNotFoundError:
+            pass
+
+    def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:
+        keys = list(keys)
+        found = super().getitems(keys, on_error="return" if on_error == "omit" else on_error)
+        return _present(found, missing=KeyError) if on_error == "omit" else found
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            self.fs.rm_file(self._key_to_str(key))
+        except FileNotFoundError as missing:
+            raise KeyError(key) from missing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreMap, (self.root, self.fs, False, False, self.missing_exceptions)
+
+
+def _present(found: dict[str, Any], missing: type[Exception] = FileNotFoundError) -> dict[str, Any]:
+    """What is there. An error that does not say that something is missing is raised."""
+    for value in found.values():
+        if isinstance(value, BaseException) and not isinstance(value, missing):
+            raise value
+    return {name: value for name, value in found.items() if not isinstance(value, BaseException)}
 
 
 def _reopened(fs: StoreFileSystem, path: str, reader: Any, place: int) -> StoreFile:
@@ -1462,6 +1549,14 @@ def register(*protocols: str, clobber: bool = True) -> None:
         register_implementation(protocol, classes[protocol], clobber=clobber)
         if protocol == "oci" and not any(isinstance(finder, _Ocifs) for finder in sys.meta_path):
             sys.meta_path.insert(0, _Ocifs())
+        INHERITED.carry(protocols={protocol})
+
+
+# As the entry points of the package do, for a process that has it on its path only; and libraries ask what is registered.
+for _class in (OciFileSystem, S3FileSystem):
+    for _protocol in _class.protocol:
+        if _protocol.startswith("storescope"):
+            register_implementation(_protocol, _class, clobber=True)
 
 
 class _Ocifs(importlib.abc.MetaPathFinder):

@@ -5,15 +5,20 @@
 
     import storescope.uproot, uproot
 
-    storescope.uproot.install()                       # oci:// is read by storescope from now on
+    storescope.uproot.install()                  # oci:// and s3:// are read by storescope from now on
     with uproot.open("oci://bucket@namespace/file.root:Events") as tree:
         tree.arrays(["nMuon", "Muon_pt"])
 
     uproot.open(url, handler=storescope.uproot.Source)  # the same for one call, without install
 
-Settings of :func:`storescope.open_store` may stand beside the URL as keywords, as other options of uproot do.
-uproot's ``timeout`` is the time in seconds without a byte of an answer after which a request is given up, and tried
-again (``first_byte_timeout`` and ``stall_timeout``).
+Settings of :func:`storescope.open_store` may stand beside the URL as keywords, as other options of uproot do; those of
+ocifs and s3fs are understood where they mean something here. uproot's ``timeout`` is the time in seconds without a byte
+of an answer after which a request is given up, and tried again (``first_byte_timeout`` and ``stall_timeout``).
+
+**In other processes.** A ``handler`` travels with the call to each worker, and lists of files are expanded by storescope
+alone: neither needs anything registered. What :func:`install` did is carried into the processes that this one starts by
+multiprocessing from then on: those of concurrent.futures (coffea's ``FuturesExecutor``), joblib, loky, dask's local
+workers. Workers that are started otherwise must call it themselves.
 
 **How bytes are foreseen.** uproot asks for many small things one after the other: the key of each basket before the
 first array of an ``iterate`` whose step is a memory size, each page list and each page of an RNTuple, and each step
@@ -45,6 +50,7 @@ is read as before, only later.
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import itertools
@@ -68,14 +74,22 @@ import uproot.behaviors.TBranch
 import uproot.models.RNTuple
 import uproot.reading
 import uproot.source.chunk
+from fsspec.core import has_magic  # type: ignore[import-untyped]
 from uproot.source.futures import TrivialFuture
 from uproot.version import __version__ as uproot_version
 
 import storescope
 from storescope._storescope import _redacted
 
+from ._inherited import INHERITED
+from ._storescope import _surroundings
+from .fsspec import OciFileSystem, S3FileSystem
+
 if TYPE_CHECKING:
     import queue
+    from collections.abc import Iterator
+
+    from .fsspec import StoreFileSystem
 
 __all__ = ["Source", "install", "uninstall"]
 
@@ -102,8 +116,8 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
     """One object, as uproot reads it. For the ``handler`` of :func:`uproot.open` and its like.
 
     Args:
-        file_path: ``oci://bucket@namespace/key``, ``s3://bucket/key``, or either behind ``storescope+``. The key is
-            taken literally.
+        file_path: ``oci://bucket@namespace/key``, ``s3://bucket/key``, or either behind ``storescope`` or
+            ``storescope+``. The key is taken literally.
         timeout: Seconds without a byte of an answer after which a request is given up, and tried again.
         options: Settings of :func:`storescope.open_store`; others, which are uproot's own, are ignored.
 
@@ -115,7 +129,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         super().__init__()
         _place_hooks()
         self._file_path = file_path
-        self._settings = _settings(options, timeout)
+        self._settings = _settings(file_path, options, timeout)
         self._open(size=None, etag=None)
 
     def _open(self, *, size: int | None, etag: str | None) -> None:
@@ -256,7 +270,11 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
     def _begin(self, stop: int) -> Any:
         """The first bytes. What uproot looks for next is fetched: where that is, they tell."""
         self._reader.hint([(0, max(HEAD, stop))])
-        data = self._reader.read_at(0, stop)
+        try:
+            data = self._reader.read_at(0, stop)
+        except FileNotFoundError:
+            self._check_directory()
+            raise
         size = self._reader.size
         self._begun = True
         keys = _list_of_keys(self._reader.read_at(0, min(size, 4096))) if size > HEAD else None
@@ -268,6 +286,13 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
                 start, end = start - before, size
             self._reader.hint([(max(HEAD, start), end)])
         return data
+
+    def _check_directory(self) -> None:
+        """Raises where what is not there as an object is a directory."""
+        base, key = _split(self._file_path)
+        store = _store(base, tuple(sorted(self._settings.items())))
+        if next(iter(store.list(key.removesuffix("/") + "/", limit=1)), None) is not None:
+            raise IsADirectoryError(errno.EISDIR, "this is a directory, and no object", _redacted(self._file_path))
 
     def _learn(self, start: int, stop: int) -> None:
         """Notes how far before the list of keys the first object begins that is read: files of a data set are alike."""
@@ -486,19 +511,21 @@ class _Repeats:
 
 
 def install(*schemes: str) -> None:
-    """Makes :class:`Source` uproot's choice for ``storescope+oci://``, ``storescope+s3://`` and the short ``schemes``.
+    """Makes :class:`Source` uproot's choice for ``schemes``, and for the long ones: ``storescopeoci://``,
+    ``storescopes3://``.
 
     Args:
-        schemes: ``"oci"`` (the default), ``"s3"``, or both. They are registered with fsspec, too
-            (:func:`storescope.register`), since uproot expands lists of files by it.
+        schemes: ``"oci"``, ``"s3"``; without any, both. They are registered with fsspec, too
+            (:func:`storescope.register`), for what stands around uproot and takes the same URLs.
 
-    A ``handler`` given to a call goes before it. Calls add up; :func:`uninstall` takes all back.
+    A ``handler`` given to a call goes before it. Calls add up; :func:`uninstall` takes all back. Processes that are
+    started by multiprocessing afterwards inherit it.
 
     Raises:
         ValueError: for another scheme.
         RuntimeError: where this uproot chooses its sources in an unknown way; ``handler=`` works all the same.
     """
-    short = schemes or ("oci",)
+    short = schemes or ("oci", "s3")
     for scheme in short:
         if scheme not in ("oci", "s3"):
             raise ValueError(f"storescope reads oci:// and s3://, not {scheme!r}")
@@ -512,13 +539,15 @@ def install(*schemes: str) -> None:
         storescope.register(*short)
         if not _schemes:
             uproot._util.file_path_to_source_class = _choosing(choice)
-        _schemes.update(short, ("storescope+oci", "storescope+s3"))
+        _schemes.update(short, _LONG)
+    INHERITED.carry(schemes=short)
 
 
 def uninstall() -> None:
     """Takes :func:`install` back: uproot chooses its sources as before. Open files go on; fsspec's registry stays."""
     with _changes:
         _schemes.clear()
+        INHERITED.forget_schemes()
         # Where somebody has wrapped our choice since, it stays below theirs and chooses nothing.
         choice = getattr(uproot._util, "file_path_to_source_class", None)
         if before := getattr(choice, "_before_storescope", None):
@@ -526,6 +555,11 @@ def uninstall() -> None:
 
 
 _changes = threading.Lock()
+#: The classes that read a scheme's objects.
+_CLASSES: dict[str, type[StoreFileSystem]] = {
+    scheme: cls for cls in (OciFileSystem, S3FileSystem) for scheme in cls.protocol if scheme != "s3a"
+}
+_LONG = [scheme for scheme in _CLASSES if scheme.startswith("storescope")]
 #: The schemes that :func:`install` was asked for.
 _schemes: set[str] = set()
 
@@ -536,7 +570,7 @@ def _choosing(choice: Callable[..., Any]) -> Callable[..., Any]:
         if options.get("handler") is None:
             path = file_path_or_object
             path = uproot._util.regularize_path(path) if isinstance(path, os.PathLike) else path
-            if isinstance(path, str) and path.partition("://")[0] in _schemes:
+            if isinstance(path, str) and _scheme(path) in _schemes:
                 options = {**options, "handler": Source}
         return choice(file_path_or_object, options)
 
@@ -544,13 +578,61 @@ def _choosing(choice: Callable[..., Any]) -> Callable[..., Any]:
     return choose
 
 
+def _expanding(function: Callable[..., Any]) -> Callable[..., Any]:
+    """uproot expands a URL by fsspec, before it asks a handler: by whichever package has the scheme's name there. A URL
+    that is read here is listed here."""
+
+    @functools.wraps(function)
+    def expand(files: Any, parse_colon: bool, *rest: Any, **options: Any) -> Any:
+        path, object_path = files, None
+        if isinstance(files, os.PathLike):
+            path, parse_colon = uproot._util.regularize_path(files), False
+        if not isinstance(path, str) or not _is_read_here(path, options):
+            return function(files, parse_colon, *rest, **options)
+        if parse_colon:
+            path, object_path = uproot._util.file_object_path_split(path)
+        return ((name, object_path, None) for name in _names(path, options))
+
+    return expand
+
+
+def _is_read_here(path: str, options: dict[str, Any]) -> bool:
+    handler = options.get("handler")
+    if handler is None:
+        return _scheme(path) in _schemes
+    return isinstance(handler, type) and issubclass(handler, Source) and _scheme(path) in _CLASSES
+
+
+def _names(path: str, options: dict[str, Any]) -> Iterator[str]:
+    """The URLs of the objects that a pattern names."""
+    scheme, _, rest = path.partition("://")
+    if not has_magic(rest):
+        yield path
+        return
+    others = {name: value for name, value in options.items() if name not in ("handler", "timeout")}
+    fs = _CLASSES[scheme](**_settings(path, others, options.get("timeout")))
+    for name, info in sorted(fs.glob(rest, detail=True).items()):
+        if info["type"] == "file":
+            yield f"{scheme}://{name}"
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0]
+
+
 def _split(url: str) -> tuple[str, str]:
     """The store's URL and the key."""
-    scheme, separator, rest = url.removeprefix("storescope+").partition("://")
+    scheme, _, rest = url.partition("://")
     authority, _, key = rest.partition("/")
-    if not separator or not key:
+    if scheme not in _CLASSES or not key:
         raise ValueError(f"{_redacted(url)!r} names no object: oci://bucket@namespace/key or s3://bucket/key")
-    return f"{scheme}://{authority}", key
+    return f"{_CLASSES[scheme].scheme}://{authority}", key
+
+
+def _store(base: str, settings: tuple[tuple[str, Any], ...]) -> storescope.Store:
+    """One store for the files of a bucket: they share its credentials and signatures. What is not among the settings comes
+    from the environment: where that has changed, it is another store."""
+    return _opened(base, settings, _surroundings())
 
 
 #: How far before a list of keys trees began in the last file of each bucket, with something to spare.
@@ -571,18 +653,30 @@ def _list_of_keys(head: Any) -> Range | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _store(base: str, settings: tuple[tuple[str, Any], ...]) -> storescope.Store:
-    """One store for the files of a bucket: they share its credentials and signatures."""
+def _opened(
+    base: str, settings: tuple[tuple[str, Any], ...], surroundings: int
+) -> storescope.Store:
     return storescope.open_store(base, **dict(settings))
 
 
-def _settings(options: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-    """What is ours of uproot's options."""
-    known = {setting["name"] for setting in storescope.settings()}
-    strange = options.keys() - known - uproot.reading.open.defaults.keys()
+def _settings(path: str, options: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+    """What is ours of uproot's options, and what is meant by those of ocifs and s3fs."""
+    cls = _CLASSES.get(_scheme(path), OciFileSystem)
+    settings: dict[str, Any] = {}
+    strange = []
+    for name, value in options.items():
+        if name in uproot.reading.open.defaults or value is None:
+            continue
+        meant = cls._translate(name, value)
+        if meant is None:
+            strange.append(name)
+        for our_name, our_value in (meant or {}).items():
+            if our_name.startswith("?"):
+                strange.append(our_name[1:])
+            else:
+                settings[our_name] = our_value
     if strange:
         logger.warning("neither storescope's nor uproot's, ignored: %s", ", ".join(sorted(strange)))
-    settings = {name: value for name, value in options.items() if name in known}
     if timeout is not None:
         settings = {"first_byte_timeout": timeout, "stall_timeout": timeout, **settings}
     return settings
@@ -835,3 +929,17 @@ def _place_hooks() -> None:
             continue
         wrapped = wrap(function)
         setattr(owner, name, property(wrapped) if isinstance(known, property) else wrapped)
+
+
+def _place_expansion() -> None:
+    known = getattr(uproot._util, "_regularize_files_inner", None)
+    if _takes(known, ("files", "parse_colon", "counter", "HasBranches", "steps_allowed")):
+        uproot._util._regularize_files_inner = _expanding(known)
+    else:
+        logger.warning(
+            "uproot %s: _util._regularize_files_inner is not as known, fsspec expands lists of files",
+            uproot_version,
+        )
+
+
+_place_expansion()

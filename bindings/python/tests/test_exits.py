@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interpreters that end while daemon threads are at work: none aborts, none hangs, and none says a word.
+
+The programs are in exits.py. `EXITS` in the environment says how many end at no certain moment (`make test`: 22 for each
+service; `make test-matrix`: a thousand, by each Python that is there).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import exits
+
+COUNT = int(os.environ.get("EXITS", "44")) // 2  # of each service
+PROGRAM = Path(exits.__file__)
+# A program that hangs is not waited for longer; a machine that is busy takes its time.
+HANGS = 60
+
+
+@pytest.fixture
+def program(server, store, options):
+    """Runs a program to its end: its status, output and errors."""
+    for key in ("k", exits.LATE, exits.SHAKY):
+        store.put(key, b"data")
+    server.fault({"method": "GET", "contains": exits.LATE, "action": {"delay": {"ms": 60_000}}})
+    server.fault({"method": "GET", "contains": exits.SHAKY, "action": {"status": {"status": 503}}})
+    about = json.dumps({"url": store.url, "options": options})
+
+    def run(work, end=exits.end_of_the_script, pause=0.0):
+        command = [sys.executable, PROGRAM, work.__name__, end.__name__, str(pause)]
+        environment = {**os.environ, "STORE": about, "PYTHONFAULTHANDLER": "1"}
+        ended = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANGS
+        )
+        began, _, out = ended.stdout.partition("\n")
+        assert began == "working", ended.stderr
+        return ended.returncode, out, ended.stderr
+
+    return run
+
+
+@pytest.fixture
+def busy():
+    """A machine with something else to do: two processes that burn what they get."""
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    yield
+    for burner in burners:
+        burner.kill()
+        burner.wait()
+
+
+@pytest.mark.timeout(120 + 4 * COUNT)
+def test_interpreters_end_while_daemons_are_at_work(program, busy):
+    chance = random.Random(12)
+    cases = itertools.islice(itertools.cycle(exits.WORK), COUNT)
+    cases = [(work, chance.choice(list(exits.ENDS)), chance.choice([0, 0.001, 0.01, 0.05])) for work in cases]
+    with ThreadPoolExecutor(3) as at_once:
+        ended = list(at_once.map(lambda case: program(*case), cases))
+    told = [
+        (work.__name__, end.__name__, pause, status, out, errors)
+        for (work, end, pause), (status, out, errors) in zip(cases, ended, strict=True)
+        if status != exits.ENDS[end] or out or last_line(errors) != said_of(end)
+    ]
+    assert told == [], f"{len(told)} of {COUNT}: {Counter((work, status) for work, _, _, status, *_ in told)}"
+
+
+def said_of(end):
+    """The last line that Python itself says of an end."""
+    return {exits.an_exception: "KeyError: 'the end'", exits.an_interrupt: "KeyboardInterrupt"}.get(end, "")
+
+
+def last_line(text):
+    # What daemon threads say is no part of a program's own end.
+    assert "Thread-" not in text, text
+    return text.strip().rpartition("\n")[2]
+
+
+def test_an_interpreter_ends_in_the_middle_of_what_python_runs_for_us(program):
+    # Each of them waits for most of its time.
+    with ThreadPoolExecutor(len(exits.MOMENTS)) as at_once:
+        ended = list(at_once.map(program, exits.MOMENTS))
+    names = [moment.__name__ for moment in exits.MOMENTS]
+    assert dict(zip(names, ended, strict=True)) == dict.fromkeys(names, (0, "", ""))
+
+
+def test_handlers_of_atexit_get_locks_that_reading_threads_held(program):
+    assert program(exits.a_lock_of_a_thread_that_reads) == (0, "got the lock\n", "")
+
+
+def test_handlers_of_atexit_do_not_wait_for_loops_for_ever(program):
+    ending = "RuntimeError('storescope: the interpreter is ending')\n"
+    assert program(exits.a_loop_of_a_thread) == (0, 2 * ending, "")
+
+
+def test_handlers_of_atexit_that_come_too_late_are_told_so(program):
+    ending = "RuntimeError('storescope: the interpreter is ending')\n"
+    assert program(exits.itself) == (0, 2 * ending, "")
+
+
+def test_handlers_of_atexit_may_be_the_first_to_read(program):
+    assert program(exits.the_library_for_the_first_time) == (0, "b'data'\n", "")
+
+
+def test_a_write_in_the_middle_of_its_parts_is_aborted(program, server, store, seen):
+    # The parts are on their way until the end.
+    server.fault({"method": "PUT", "contains": "never", "action": {"delay": {"ms": 60_000}}})
+    assert program(exits.writes_by_parts) == (0, "", "")
+    of_never = [(line["method"], line["status"]) for line in seen() if "never" in line["target"]]
+    assert of_never.count(("DELETE", 204)) == 1 and ("PUT", None) in of_never, of_never
+    assert list(store.list("never")) == []
