@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -271,6 +272,15 @@ def test_one_profile_is_entered_by_many_threads(store):
     for thread in threads:
         thread.join()
     assert profile.requests == 4
+
+
+def test_a_profile_is_left_in_another_context(store):
+    store.put("k", DATA)
+    profile = storescope.profile()
+    contextvars.copy_context().run(profile.__enter__)
+    contextvars.copy_context().run(profile.__exit__, None, None, None)
+    store.head("k")
+    assert (profile.requests, profile.unrecorded) == (0, 0)
 
 
 def test_a_reader_that_outlives_its_profile(store):

@@ -141,6 +141,25 @@ def test_runner_which_always_passes_a_timeout(folder, chosen, executor):
     assert metrics["bytesread"] > 0
 
 
+def test_dask_takes_the_plain_names(folder, options):
+    import dask.bag
+    import dask.bytes
+    import dask.dataframe
+    import pandas
+
+    url = f"storescope{folder}table"
+    frame = pandas.DataFrame({"n": range(1000)})
+    made = dask.dataframe.from_pandas(frame, npartitions=2)
+    made.to_parquet(url, storage_options=options)
+    made.to_csv(f"{url}-*.csv", storage_options=options, index=False)
+    assert dask.dataframe.read_parquet(url, storage_options=options).n.sum().compute() == frame.n.sum()
+    assert dask.dataframe.read_csv(f"{url}-*.csv", storage_options=options).n.sum().compute() == frame.n.sum()
+    _, blocks = dask.bytes.read_bytes(f"{url}-*.csv", **options)
+    assert len(blocks) == 2
+    lines = dask.bag.read_text(f"{url}-*.csv", storage_options=options)
+    assert lines.count().compute(scheduler="processes", num_workers=1) == 1_002
+
+
 # Without a handler: what was installed is inherited by workers of each kind.
 
 

@@ -62,7 +62,7 @@ class Profile:
     def __enter__(self) -> Profile:
         with self._lock:
             if self._scope is None:
-                outer = _CURRENT.get() or (_OF_ALL_THREADS[-1] if _OF_ALL_THREADS else None)
+                outer = _CURRENT.get() or next(reversed(_OF_ALL_THREADS), None)
                 self._scope = Scope(self.name, outer)
             if self._entered == 0:
                 self._began = _unrecorded()
@@ -74,9 +74,10 @@ class Profile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        *outer, last = _OUTER.get()
-        _OUTER.set(tuple(outer))
-        _CURRENT.set(last)
+        outer = _OUTER.get()
+        # There are none where a fixture or generator leaves in another context than it entered.
+        _CURRENT.set(outer[-1] if outer else None)
+        _OUTER.set(outer[:-1])
         with self._lock:
             self._entered -= 1
             if self._entered == 0:
