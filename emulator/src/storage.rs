@@ -103,9 +103,10 @@ pub(crate) struct ObjectPart {
 
 /// An upload that became an object, for who asks again: what the object is, whatever became of it since.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "S3 asks for it"))]
 pub(crate) struct Completed {
     name: String,
-    pub(crate) upload: String,
+    upload: String,
     pub(crate) s3_etag: String,
     pub(crate) checksums: Checksums,
     pub(crate) parts: Vec<ObjectPart>,
@@ -547,6 +548,7 @@ impl Storage {
     }
 
     /// An upload of an object that was committed, while it is remembered.
+    #[cfg(feature = "s3")]
     pub(crate) fn completed(
         &self,
         bucket: &BucketName,

@@ -11,7 +11,6 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::documents::{invalid_argument, percent_encoded};
 use super::objects::storage_class;
-use super::signature::EMPTY_IS_NONE;
 use super::{Answer, Shared, error};
 use crate::identity::{REGION, USER};
 use crate::storage::{BucketInfo, ListQuery, Object as Stored, Page, after_all};
@@ -36,8 +35,7 @@ pub(super) fn check(operation: &str, target: &str) -> S3Result<()> {
         pair.map(|(_, value)| value.as_str())
     };
     for (name, argument) in numbers {
-        let is_none = |value: &&str| value.is_empty() && EMPTY_IS_NONE.contains(name);
-        let Some(value) = given(name).filter(|value| !is_none(value)) else { continue };
+        let Some(value) = given(name) else { continue };
         let Ok(number) = value.parse::<i32>() else {
             let why = format!("Provided {name} not an integer or within integer range");
             return Err(invalid_argument(name, Some(value), why));

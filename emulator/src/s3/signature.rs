@@ -26,8 +26,6 @@ const SECURITY_TOKEN: &str = "x-amz-security-token";
 const WEEK: u64 = 604_800;
 /// The longest expiry that `s3s` reads.
 const ENDLESS: u32 = u32::MAX;
-/// Numbers of ListParts that may be empty.
-pub(super) const EMPTY_IS_NONE: [&str; 2] = ["max-parts", "part-number-marker"];
 /// What a signature in a query consists of.
 const IN_QUERY: [&str; 6] = [
     "X-Amz-Algorithm",
@@ -371,18 +369,12 @@ impl Claim {
         match self.place {
             Place::Header => {
                 let date = self.iso();
-                let has_date = text(&parts.headers, AMZ_DATE.as_str()) == Some(&date);
-                let query = without_empty_numbers(raw_target(parts));
-                if has_date && query.is_none() {
+                if text(&parts.headers, AMZ_DATE.as_str()) == Some(&date) {
                     return Ok(());
-                }
-                if let Some(query) = &query {
-                    set_target(parts, &format!("{}?{query}", parts.uri.path().to_owned()))?;
                 }
                 let value = HeaderValue::try_from(date).map_err(S3Error::internal_error)?;
                 parts.headers.insert(AMZ_DATE, value);
-                let signs_date = self.signed.iter().any(|name| *name == AMZ_DATE.as_str());
-                if query.is_none() && !signs_date {
+                if !self.signed.iter().any(|name| *name == AMZ_DATE.as_str()) {
                     return Ok(());
                 }
                 let hash = payload_hash(parts);
@@ -511,20 +503,6 @@ fn canonical_query(target: &str) -> String {
     pairs.sort_unstable();
     let pairs = pairs.into_iter().map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// A query without the numbers that are empty, if there are any: S3 takes them for none.
-fn without_empty_numbers(target: &str) -> Option<String> {
-    let pairs = query_pairs(target);
-    let is_empty = |(name, value): &(String, String)| {
-        EMPTY_IS_NONE.contains(&name.as_str()) && value.is_empty()
-    };
-    pairs.iter().any(is_empty).then(|| {
-        let rest = pairs.iter().filter(|pair| !is_empty(pair));
-        let rest = rest
-            .map(|(name, value)| format!("{}={}", percent_encoded(name), percent_encoded(value)));
-        rest.collect::<Vec<_>>().join("&")
-    })
 }
 
 fn encoded_path(path: &str) -> String {

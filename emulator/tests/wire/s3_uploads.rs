@@ -305,9 +305,6 @@ fn uploads_and_parts_are_listed_as_s3_lists_them() {
         assert_eq!(parts.element(name), Some(text), "{name}");
     }
     put_part(&s3, "e", &ids[2], 5, &[], b"five");
-    let path = format!("/demo/e?max-parts=&part-number-marker=&uploadId={}", ids[2]);
-    let parts = s3.get(&path);
-    assert_eq!((parts.status, parts.element("MaxParts")), (200, Some("1000")), "{}", parts.text());
     let parts = s3.get(&format!("/demo/e?uploadId={}", ids[2]));
     assert_eq!(parts.element("NextPartNumberMarker"), Some("5"));
     assert!(parts.element("Owner").is_some() && parts.element("Initiator").is_some());
