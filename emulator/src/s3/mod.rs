@@ -392,6 +392,15 @@ impl Shared {
         }
     }
 
+    /// An answer that tells the region of its bucket.
+    fn with_region<T>(&self, bucket: &str, answer: Answer<T>) -> Answer<T> {
+        let mut answer = answer?;
+        let region = self.regions.get(bucket).map_or(REGION, String::as_str);
+        let region = [("x-amz-bucket-region", region.to_owned())];
+        answer.headers.extend(header_map(&region)?);
+        Ok(answer)
+    }
+
     /// A request must be signed for the region of its bucket.
     fn check_region(&self, bucket: Option<&str>, operation: &str, claim: &Claim) -> S3Result<()> {
         let elsewhere = bucket.and_then(|bucket| self.regions.get_key_value(bucket));
@@ -674,14 +683,16 @@ impl S3 for Api {
         &self,
         request: S3Request<ListObjectsInput>,
     ) -> Answer<ListObjectsOutput> {
-        lists::list(&self.0, request)
+        let bucket = request.input.bucket.clone();
+        self.0.with_region(&bucket, lists::list(&self.0, request))
     }
 
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> Answer<ListObjectsV2Output> {
-        lists::list_v2(&self.0, request)
+        let bucket = request.input.bucket.clone();
+        self.0.with_region(&bucket, lists::list_v2(&self.0, request))
     }
 
     async fn list_object_versions(

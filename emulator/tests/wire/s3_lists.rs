@@ -138,6 +138,7 @@ fn owners_and_empty_arguments_are_told_as_s3_does() {
     assert_eq!((one.element("Prefix"), one.element("Marker")), (Some(""), Some("")));
     assert_eq!((one.element("Delimiter"), one.element("EncodingType")), (None, None));
     assert!(one.element("Owner").is_some(), "always in the first version");
+    assert_eq!(one.header("x-amz-bucket-region"), Some("us-ashburn-1"));
     let contents = |answer: &Answer| {
         ["ChecksumAlgorithm", "ChecksumType"].map(|name| answer.element(name).map(str::to_owned))
     };
