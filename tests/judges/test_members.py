@@ -439,6 +439,13 @@ def test_checksums_of_bodies(server):
                 refused(400, "BadDigest", call, **arguments)
         with sending(bucket.s3, operation, **{"Content-MD5": md5(b"other")}):
             refused(400, "BadDigest", call, **arguments)
+    # Of a request without a body they are those of no bytes: Java's SDK sends them.
+    for operation in ("get_object", "head_object", "get_object_tagging", "delete_object_tagging"):
+        call = getattr(bucket, operation)
+        with sending(bucket.s3, operation, **{"x-amz-checksum-crc32": checksum("CRC32", b"")}):
+            call(Key="k")
+        with sending(bucket.s3, operation, **{"x-amz-checksum-crc32": checksum("CRC32", b"other")}):
+            refused(400, "400" if operation == "head_object" else "BadDigest", call, Key="k")
     with sending(bucket.s3, "put_object", **{"x-amz-sdk-checksum-algorithm": "CRC32"}):
         error = refused(400, "InvalidRequest", bucket.put_object, Key="k", Body=b"hello")
         assert "no corresponding" in error["Message"]

@@ -360,9 +360,9 @@ impl S3Access for Api {
         if !is_signed {
             gate::check_unsigned(target)?;
         }
-        if let Some(document) = ticket.as_ref().and_then(|ticket| ticket.0.document.as_ref()) {
-            gate::check_document(&operation, cx.headers(), document)?;
-        }
+        let document = ticket.as_ref().and_then(|ticket| ticket.0.document.as_ref());
+        let document = document.map_or(&[][..], |document| &document[..]);
+        gate::check_document(&operation, cx.headers(), document)?;
         self.0.check_dialect(&operation, cx.headers())
     }
 }
