@@ -31,7 +31,7 @@ test:
 	@scripts/stages format clippy docs edges build rust judges python jar hadoop spark
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth python python-matrix wheel \
+	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth python python-matrix python-exits wheel \
 		jar hadoop-matrix spark-matrix dist-jar
 
 lint:
