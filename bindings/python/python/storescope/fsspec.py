@@ -16,34 +16,30 @@ Listings are not cached. Where a bucket is written by others, what `ls` says is 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import errno
 import hashlib
 import importlib.abc
 import importlib.machinery
-import io
-import logging
 import mimetypes
 import os
 import sys
-import tempfile
 import warnings
-import weakref
 from collections import defaultdict, deque
 from glob import has_magic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fsspec  # type: ignore[import-untyped]
 from fsspec.asyn import _run_coros_in_chunks, get_loop, sync_wrapper  # type: ignore[import-untyped]
-from fsspec.caching import BaseCache, caches  # type: ignore[import-untyped]
+from fsspec.caching import caches  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
 from fsspec.compression import compr  # type: ignore[import-untyped]
 from fsspec.core import get_compression  # type: ignore[import-untyped]
 from fsspec.registry import _registry, register_implementation  # type: ignore[import-untyped]
 from fsspec.utils import isfilelike, other_paths, stringify_path  # type: ignore[import-untyped]
 
-from ._errors import BucketNotFoundError, InvalidError, NotFoundError, PreconditionError
-from ._file import CompressedWriter, ObjectReader, ObjectWriter, TextWriter
+from ._errors import BucketNotFoundError, InvalidError, NotFoundError
+from ._file import CompressedWriter, TextWriter
+from ._fsspec_files import HEADERS, PIECE, StoreFile, StoreUpdateFile, StoreWriteFile, headers_of
 from ._inherited import INHERITED
 from ._local import arriving, rolled_back, write_all
 from ._storescope import ObjectMeta, Store, _surroundings, create_bucket, delete_bucket, list_buckets, settings
@@ -87,8 +83,6 @@ else:
     from fsspec.asyn import AsyncFileSystem
     from fsspec.mapping import FSMap
 
-_log = logging.getLogger("storescope")
-
 __all__ = [
     "OciFileSystem",
     "S3FileSystem",
@@ -100,9 +94,8 @@ __all__ = [
     "register",
 ]
 
-# Larger files are read and written piece by piece.
+# Larger values are written piece by piece.
 _AT_ONCE = 64 << 20
-_PIECE = 8 << 20
 
 _SETTINGS = frozenset(row["name"] for row in settings())
 _SECRETS = frozenset(row["name"] for row in settings() if row["secret"])
@@ -569,7 +562,7 @@ class StoreFileSystem(AsyncFileSystem):
         """Put the bytes of an object into the file of `place`, which is not entered before the first have come."""
         store, key = self._object(path)
         with store.reader(key, policy="sequential") as reader:
-            part = await reader.read_at_async(0, _PIECE)
+            part = await reader.read_at_async(0, PIECE)
             callback.set_size(reader.size)
             with place as file:
                 at = 0
@@ -579,7 +572,7 @@ class StoreFileSystem(AsyncFileSystem):
                     at += len(part)
                     if at >= reader.size:
                         return
-                    part = await reader.read_at_async(at, at + _PIECE)
+                    part = await reader.read_at_async(at, at + PIECE)
 
     # Bytes in.
 
@@ -604,7 +597,7 @@ class StoreFileSystem(AsyncFileSystem):
         callback.set_size(size)
         with open(lpath, "rb") as file:
             before = _stamp(file)
-            if size <= _PIECE:
+            if size <= PIECE:
                 data = b"".join(_pieces(file, before))
                 await store.put_async(key, data, mode=mode, **about)
                 callback.relative_update(size)
@@ -904,7 +897,7 @@ class StoreFileSystem(AsyncFileSystem):
             head = store.head(key)
             before = store.get(key, if_match=head.etag)
             condition = {"update": head.etag}
-            about = {**_headers(head), **_about(None, kwargs)}
+            about = {**headers_of(head), **_about(None, kwargs)}
         written = StoreWriteFile(self, path, store.writer(key, mode=condition, **about), autocommit)
         written._is_of(mode, block_size, kwargs)
         if before:
@@ -1036,337 +1029,6 @@ def _picked(name: str, value: dict[str, Any], known: dict[str, str]) -> dict[str
     return {known.get(key, f"?{name}[{key}]"): item for key, item in value.items()}
 
 
-class _OfFileSystem(io.IOBase):
-    """What fsspec's own files have beside those of `io`."""
-
-    DEFAULT_BLOCK_SIZE = 5 << 20
-
-    fs: StoreFileSystem
-    path: str
-    mode: str
-    autocommit = True
-    # Of fsspec's kind of range reads: a file is all of its object.
-    start = end = None
-
-    def _is_of(self, mode: str, block_size: Any, kwargs: dict[str, Any]) -> None:
-        self.mode = mode
-        self.blocksize: int = block_size or self.DEFAULT_BLOCK_SIZE
-        self.kwargs = kwargs
-
-    @property
-    def full_name(self) -> str:
-        return str(self.fs.unstrip_protocol(self.path))
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What the object is, as `fs.info` tells it."""
-        info: dict[str, Any] = self.fs.info(self.path)
-        return info
-
-    @property
-    def loc(self) -> int:
-        """Where the file stands."""
-        return self.tell()
-
-    @loc.setter
-    def loc(self, place: int) -> None:
-        self.seek(place)
-
-    def info(self) -> dict[str, Any]:
-        raise ValueError("Info not available while writing")
-
-    def metadata(self, refresh: bool = False, **kwargs: Any) -> dict[str, str]:
-        return self.fs.metadata(self.path, refresh, **kwargs)
-
-    def getxattr(self, xattr_name: str, **kwargs: Any) -> str | None:
-        return self.fs.getxattr(self.path, xattr_name, **kwargs)
-
-    def setxattr(self, copy_kwargs: Any = None, **kwargs: Any) -> None:
-        self.fs.setxattr(self.path, copy_kwargs=copy_kwargs, **kwargs)
-
-    def url(self, **kwargs: Any) -> str:
-        return self.fs.url(self.path, **kwargs)
-
-    def flush(self, force: bool = False) -> None:
-        """Nothing: bytes are sent by parts, and seen when the file is closed."""
-        if self.closed:
-            raise ValueError("Flush on closed file")
-
-    def readinto1(self, buffer: Any, /) -> int:
-        read: int = self.readinto(buffer)  # type: ignore[attr-defined]
-        return read
-
-    def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """The bytes up to the next `char`, and that; `blocks` bytes are read at once."""
-        found = b""
-        while part := bytes(self.read(blocks or self.blocksize)):
-            # It may have begun in the part before.
-            at = max(0, len(found) - len(char) + 1)
-            found += part
-            place = found.find(char, at)
-            if place >= 0:
-                end = place + len(char)
-                self.seek(end - len(found), os.SEEK_CUR)
-                return found[:end]
-        return found
-
-    def readable(self) -> bool:
-        return "r" in self.mode and not self.closed
-
-    def seekable(self) -> bool:
-        return self.readable()
-
-    def writable(self) -> bool:
-        return self.mode != "rb" and not self.closed
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a file that is written cannot be pickled")
-
-    def __str__(self) -> str:
-        return f"<{type(self).__name__} {self.full_name}>"
-
-    __repr__ = __str__
-
-
-class StoreFile(_OfFileSystem, ObjectReader):
-    """An object of a filesystem as a file that is read."""
-
-    def __init__(self, fs: StoreFileSystem, path: str, reader: Any, block_size: int | None = None) -> None:
-        super().__init__(reader)
-        self.fs = fs
-        self.path = path
-        self._is_of("rb", block_size, {})
-        self._details: dict[str, Any] | None = None
-        self._closed = False
-        # Another cache of fsspec may be put in its place: what is read then comes from there.
-        self.cache: Any = BaseCache(self.blocksize, self._fetch_range, self.size)
-
-    @property
-    def size(self) -> int:
-        return self.reader.size
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What the object is, as `fs.info` tells it; of this version, where opening the file asked for it."""
-        if self._details is None:
-            self._details = super().details
-        return self._details
-
-    @details.setter
-    def details(self, details: dict[str, Any]) -> None:
-        self._details = details
-
-    @property
-    def closed(self) -> bool:
-        return getattr(self, "_closed", True) or super().closed
-
-    @closed.setter
-    def closed(self, closed: bool) -> None:
-        # fsspec's block cache closes a file so, after `close`.
-        self._closed = closed
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        close = getattr(self.cache, "close", None)
-        if callable(close):
-            close()
-        super().close()
-        self.cache = None
-
-    def info(self) -> dict[str, Any]:
-        return self.details
-
-    def commit(self) -> None:
-        """Nothing: it is read."""
-
-    discard = commit
-
-    def cat_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of many ranges at once, in their order."""
-        store, key = self.fs._at(self.path)
-        return [bytes(part) for part in store.get_ranges(key, list(ranges))]
-
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        """The bytes of a range, past any cache of fsspec."""
-        return b"" if start >= min(end, self.size) else super()._bytes(start, end)
-
-    def _bytes(self, start: int, stop: int) -> bytes:
-        return super()._bytes(start, stop) if self._is_plain() else bytes(self.cache._fetch(start, stop))
-
-    def _into(self, buffer: Any) -> int:
-        if self._is_plain():
-            return super()._into(buffer)
-        view = memoryview(buffer).cast("B")
-        stop = min(self._place + len(view), self.size)
-        data = self._bytes(self._place, stop) if self._place < stop else b""
-        view[: len(data)] = data
-        return len(data)
-
-    def _is_plain(self) -> bool:
-        return type(self.cache) is BaseCache
-
-    def _version(self) -> tuple[Any, ...]:
-        return self.fs, self.path, self.reader.etag, self.size
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, StoreFile) and self._version() == other._version())
-
-    def __hash__(self) -> int:
-        return hash(self._version())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (self.fs, self.path, self.reader, self.tell())
-
-
-class StoreWriteFile(_OfFileSystem, ObjectWriter):
-    """An object of a filesystem as a file that is written. Within a transaction it is there once that ends."""
-
-    def __init__(self, fs: StoreFileSystem, path: str, writer: Any, autocommit: bool = True) -> None:
-        super().__init__(writer)
-        self.fs = fs
-        self.path = path
-        self._is_of("wb", None, {})
-        self.autocommit = autocommit
-
-    def commit(self) -> None:
-        """Make the object of what was written. One that was open when its transaction ended is not made."""
-        if self.autocommit:
-            super().commit()
-        elif self.closed:
-            self.writer.commit()
-        else:
-            self.abort()
-            raise OSError(f"{self.full_name} was not written: it was not closed when its transaction ended")
-
-    def discard(self) -> None:
-        """Give up what was written."""
-        self.abort()
-
-    def _end(self) -> None:
-        if self.mode == "xb" and self.tell() == 0:
-            self.fs._made_empty.append(self.path)
-        # Within a transaction the writer stays open until that ends.
-        if self.autocommit:
-            super()._end()
-
-
-class StoreUpdateFile(StoreWriteFile):
-    """An object of a filesystem as a file that is read and written in place: a local copy, of which the object is made
-    as that of any file that is written. Where it is not, one that this filesystem made empty before is removed: nothing
-    was to come of it but this file.
-    """
-
-    def __init__(self, fs: StoreFileSystem, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
-        store, key = fs._object(path)
-        condition: Any = {"update": head.etag}
-        super().__init__(fs, path, store.writer(key, mode=condition, **_headers(head)))
-        self._is_of("r+b", block_size, {})
-        self._changed = False
-        # What is to be removed where nothing is made.
-        self._made = (store, key, head.etag) if head.size == 0 and path in fs._made_empty else None
-        self._copy = tempfile.TemporaryFile()
-        _being_updated.add(self)
-        try:
-            self._fetch(store.reader(key, size=head.size, etag=head.etag, policy="sequential"))
-        except BaseException:
-            self.abort()
-            raise
-
-    def _fetch(self, reader: Any) -> None:
-        with reader:
-            for place in range(0, reader.size, _PIECE):
-                self._copy.write(reader.read_at(place, min(place + _PIECE, reader.size)))
-        self._copy.seek(0)
-
-    @property
-    def size(self) -> int:
-        self._copy.flush()
-        return os.fstat(self._copy.fileno()).st_size
-
-    def tell(self) -> int:
-        return self._copy.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        return self._copy.seek(offset, whence)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return self._copy.read(-1 if size is None else size)
-
-    def readinto(self, buffer: Any, /) -> int:
-        return self._copy.readinto(buffer)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        return self._copy.readline(-1 if size is None else size)
-
-    def write(self, data: Any, /) -> int:
-        if self._discards:
-            return memoryview(data).nbytes
-        self._changed = True
-        return self._copy.write(data)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        self._changed = True
-        return self._copy.truncate(size)
-
-    def close(self) -> None:
-        try:
-            super().close()
-        finally:
-            self._forget()
-
-    def _finish(self) -> None:
-        try:
-            super()._finish()
-        finally:
-            self._forget()
-
-    def _end(self) -> None:
-        if not self._changed:
-            self.writer.abort()
-            return
-        self._copy.seek(0)
-        for piece in iter(lambda: self._copy.read(_PIECE), b""):
-            self.writer.write(piece)
-        self.writer.commit()
-        self._made = None
-
-    def _discard(self) -> None:
-        super()._discard()
-        self._forget()
-
-    def _dealloc_warn(self, source: Any) -> None:
-        self._discards = True
-        if self._changed or self._made:
-            self.writer._give_up()
-        else:
-            self.writer.abort()
-        self._forget()
-
-    def _forget(self) -> None:
-        """Drop the local copy, and the object that was made for it."""
-        self._copy.close()
-        made, self._made = self._made, None
-        if made:
-            store, key, etag = made
-            try:
-                store.delete(key, if_match=etag)
-            except (PreconditionError, FileNotFoundError):
-                # Another has written it since, or removed it.
-                pass
-            except OSError as error:
-                _log.error("%s was made empty and could not be removed: %s", self.name, error)
-
-
-_being_updated: weakref.WeakSet[StoreUpdateFile] = weakref.WeakSet()
-
-
-@atexit.register
-def _end_updates() -> None:
-    for file in [file for file in _being_updated if not file.closed]:
-        file._dealloc_warn(file)
-
-
 class StoreMap(FSMap):
     """Objects as a mapping, made by `fs.get_mapper`. Where fsspec's own takes each error for a missing key, this one raises
     what is not a missing object.
@@ -1399,12 +1061,6 @@ def _present(found: dict[str, Any], missing: type[Exception] = FileNotFoundError
         if isinstance(value, BaseException) and not isinstance(value, missing):
             raise value
     return {name: value for name, value in found.items() if not isinstance(value, BaseException)}
-
-
-def _reopened(fs: StoreFileSystem, path: str, reader: Any, place: int) -> StoreFile:
-    file = StoreFile(fs, path, reader)
-    file.seek(place)
-    return file
 
 
 def _directory_of(prefix: str) -> str:
@@ -1480,9 +1136,8 @@ def _each(value: Any, count: int) -> list[Any]:
     return list(value) if hasattr(value, "__iter__") else [value] * count
 
 
-# What a write says of its object, by our names; those of s3fs are the same in another spelling.
-_HEADERS = ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control", "metadata")
-_OUR_NAMES = {**{name: name for name in _HEADERS}, **{name.title().replace("_", ""): name for name in _HEADERS}}
+# Those of s3fs are the same in another spelling.
+_OUR_NAMES = {**{name: name for name in HEADERS}, **{name.title().replace("_", ""): name for name in HEADERS}}
 
 # Keywords of callers that say how, and not what: nothing is lost where they mean nothing here.
 _HINTS = frozenset(("batch_size", "cache_options", "chunksize", "fill_cache", "max_concurrency", "on_error", "refresh"))
@@ -1513,11 +1168,6 @@ def _guessed_type(key: str) -> str | None:
 _OF_CODINGS = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
 
-def _headers(meta: ObjectMeta) -> dict[str, Any]:
-    """What a write says so that its object has all that another has."""
-    return {name: value for name in _HEADERS if (value := getattr(meta, name)) is not None}
-
-
 def _stamp(file: Any) -> tuple[int, int]:
     """What tells a file from itself after a change."""
     now = os.fstat(file.fileno())
@@ -1526,7 +1176,7 @@ def _stamp(file: Any) -> tuple[int, int]:
 
 def _pieces(file: Any, before: tuple[int, int]) -> Iterator[bytes]:
     """The bytes of a file, which must be in the end what it was: an error leaves the object as it was."""
-    yield from iter(lambda: file.read(_PIECE), b"")
+    yield from iter(lambda: file.read(PIECE), b"")
     if _stamp(file) != before:
         raise OSError(f"{file.name} changed while it was read: nothing was written")
 
