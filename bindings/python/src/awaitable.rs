@@ -22,7 +22,6 @@ pub(crate) fn awaitable<T: Send + 'static>(
         return refused(py);
     }
     let _inside = Inside::enter(py)?;
-    REFUSED.import(py, "storescope._calls", "REFUSED")?;
     let process = Process::current(py)?;
     log::refresh(py)?;
     let dispatcher = process.dispatcher(py)?;
@@ -42,6 +41,13 @@ pub(crate) fn awaitable<T: Send + 'static>(
 
 /// What is awaited instead, once the interpreter ends.
 static REFUSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Makes ready what is told at the end, where nothing is imported any more.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let _inside = Inside::enter(py)?;
+    REFUSED.import(py, "storescope._calls", "REFUSED")?;
+    Ok(())
+}
 
 fn refused(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     match REFUSED.get(py) {

@@ -4,6 +4,7 @@
 //! A child made by fork begins anew: what its parent had is forgotten, neither used nor dropped ([`Native`]), since
 //! threads that are not there may hold its locks. Where the interpreter ends, what is under way ends first (`ending.rs`).
 
+use crate::awaitable;
 use crate::dispatch::Dispatcher;
 use crate::ending::{self, Call, Inside, refuse};
 use crate::error::raised;
@@ -61,6 +62,7 @@ impl Process {
         log::install();
         // Records alone go without it, where Python starts no thread any more.
         let _ = process.dispatcher(py);
+        awaitable::prepare(py)?;
         Ok(process)
     }
 
