@@ -377,7 +377,7 @@ impl Exchange<'_> {
         let (Server { storage, .. }, headers) = (&**self.server, &self.parts.headers);
         let (Route::Object { bucket, name } | Route::Upload { bucket, name }) = &target.route
         else {
-            return Err(not_served());
+            return Err(not_served(raw_target(self.parts)));
         };
         let name = name.as_deref().ok_or_else(not_utf8)?;
         if !headers.contains_key(CONTENT_LENGTH) {
@@ -418,7 +418,7 @@ impl Exchange<'_> {
                 let part = (name.as_str(), target);
                 uploads::put_part(storage, bucket, part, headers, received, clock.wall())
             }
-            _ => Err(not_served()),
+            _ => Err(not_served(raw_target(self.parts))),
         }
     }
 
@@ -432,7 +432,7 @@ impl Exchange<'_> {
             (Route::NamespaceMetadata { namespace }, "GET") => {
                 buckets::namespace_metadata(storage, namespace)
             }
-            (Route::NotServed { .. }, _) => Err(not_served()),
+            (Route::NotServed { .. }, _) => Err(not_served(raw_target(self.parts))),
             (Route::Buckets { namespace }, "GET") => buckets::list(storage, namespace, target),
             (Route::Buckets { namespace }, "POST") => {
                 buckets::create(storage, namespace, body, now)
@@ -502,7 +502,7 @@ impl Exchange<'_> {
             "batchDeleteObjects" => actions::delete_batch(storage, bucket, body, now),
             "updateObjectStorageTier" => actions::set_tier(storage, bucket, body, now),
             "restoreObjects" => actions::restore(storage, bucket, body, now),
-            _ => Err(not_served()),
+            _ => Err(not_served(action)),
         }
     }
 
@@ -604,12 +604,9 @@ fn too_large(most: u64) -> ApiError {
     )
 }
 
-fn not_served() -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "NotImplemented",
-        "The emulator does not serve this operation",
-    )
+/// An operation that no table names.
+fn not_served(name: &str) -> ApiError {
+    Refused { place: Place::Operation, name: name.to_owned() }.into()
 }
 
 fn not_utf8() -> ApiError {

@@ -101,7 +101,7 @@ pub(crate) struct ObjectPart {
     pub(crate) checksums: Checksums,
 }
 
-/// An upload that became an object, for who asks again: what the object is, whatever became of it since.
+/// An upload that became an object, kept for repeated requests: what the object is, whatever became of it since.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "S3 asks for it"))]
 pub(crate) struct Completed {

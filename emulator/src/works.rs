@@ -160,7 +160,8 @@ fn paged(mut told: Vec<Value>, target: &Target) -> Result<Reply, ApiError> {
             return Err(ApiError::bad_request("InvalidPage", "The page is not one of ours"));
         }
     };
-    told.drain(..start.min(told.len()));
+    let start = start.min(told.len());
+    told.drain(..start);
     let more = told.len() > limit;
     told.truncate(limit);
     let reply = Reply::json(StatusCode::OK, &told);

@@ -200,7 +200,8 @@ Made of the tables that the emulator itself reads (`emulator/src/api/`) by `test
 
 * **honoured**: the emulator does what the service does.
 * **only**: honoured with these values; any other is refused.
-* **refused**: 501 `NotImplemented` before anything is done. The message and the header `x-storescope-refused` say the name.
+* **refused**: 501 `NotImplemented` before anything is done. The message says the name; for headers and
+  parameters the header `x-storescope-refused` does, too.
 * **no effect**: taken, and without effect at the service, too.
 
 What has no line is not part of the API: an operation, a header of the API's own (`x-amz-*`, `opc-*`, `if-*`) or a parameter

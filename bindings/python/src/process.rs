@@ -141,8 +141,11 @@ impl Process {
     fn end(&self, py: Python<'_>) {
         let writers = std::mem::take(&mut *locked(&self.writers));
         let writers: Vec<_> = writers.iter().filter_map(Weak::upgrade).collect();
-        let is_written = writers.iter().any(|writer| writer.is_busy());
+        let busy: Vec<_> = writers.iter().filter(|writer| writer.is_busy()).collect();
         py.detach(ending::wait_for_calls);
+        for writer in &busy {
+            writer.cut_off();
+        }
         let aborts: Vec<_> = writers.iter().filter_map(|writer| writer.give_up()).collect();
         let aborts = join_all(aborts.into_iter().map(Writer::abort));
         let clients: Vec<Client> =
@@ -152,7 +155,7 @@ impl Process {
             // An abort that fails is logged.
             let aborted = async {
                 aborts.await;
-                if is_written {
+                if !busy.is_empty() {
                     // What a thread was writing was dropped with its call, which began the abort.
                     join_all(clients.iter().map(|client| client.shutdown(ABORTS))).await;
                 }

@@ -45,6 +45,16 @@ impl OpenWriter {
         matches!(*locked(&self.state), State::Busy)
     }
 
+    /// Logs a write that the interpreter's end has interrupted: its thread ends without a word.
+    pub(crate) fn cut_off(&self) {
+        let mut state = locked(&self.state);
+        if matches!(*state, State::Busy | State::Lost(None)) {
+            *state = State::Lost(None);
+            drop(state);
+            tracing::error!(target: "storescope::python", "{} was not written: the interpreter ended meanwhile", self.url);
+        }
+    }
+
     /// Takes a writer that was never closed, and logs that.
     pub(crate) fn give_up(&self) -> Option<storescope::Writer> {
         let mut state = locked(&self.state);
@@ -102,6 +112,17 @@ impl Writer {
         }
     }
 
+    /// What a wait with the writer came to. A failure ends the write.
+    fn settled<T>(&self, py: Python<'_>, ended: PyResult<storescope::Result<T>>) -> PyResult<T> {
+        let failed = match ended {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => Ok(error),
+            Err(interrupted) => Err(interrupted),
+        };
+        *locked(&self.open.state) = State::Lost(failed.as_ref().ok().cloned());
+        Err(failed.map_or_else(|interrupted| interrupted, |error| raised(py, &error)))
+    }
+
     fn lost(&self, py: Python<'_>, error: Option<&storescope::Error>) -> PyErr {
         error.map_or_else(
             || {
@@ -151,24 +172,11 @@ impl Writer {
         let data = bytes_of(data)?;
         let length = data.len();
         let mut writer = self.take(py, State::Busy)?;
-        let ended = wait(py, async move { (writer.write(data).await, writer) });
-        let mut state = locked(&self.open.state);
-        match ended {
-            Ok((Ok(()), writer)) => {
-                *state = State::Open(Box::new(Native::new(writer)));
-                self.written.fetch_add(length as u64, Relaxed);
-                Ok(length)
-            }
-            Ok((Err(error), _)) => {
-                *state = State::Lost(Some(error.clone()));
-                drop(state);
-                Err(raised(py, &error))
-            }
-            Err(interrupted) => {
-                *state = State::Lost(None);
-                Err(interrupted)
-            }
-        }
+        let ended = wait(py, async move { writer.write(data).await.map(|()| writer) });
+        let writer = self.settled(py, ended)?;
+        *locked(&self.open.state) = State::Open(Box::new(Native::new(writer)));
+        self.written.fetch_add(length as u64, Relaxed);
+        Ok(length)
     }
 
     /// Makes the object of what was written. A second time it does nothing.
@@ -185,8 +193,10 @@ impl Writer {
         if matches!(*locked(&self.open.state), State::Closed) {
             return Ok(None);
         }
-        let writer = self.take(py, State::Closed)?;
-        wait_for(py, writer.finish()).map(|meta| Some(ObjectMeta(meta)))
+        let writer = self.take(py, State::Busy)?;
+        let meta = self.settled(py, wait(py, writer.finish()))?;
+        *locked(&self.open.state) = State::Closed;
+        Ok(Some(ObjectMeta(meta)))
     }
 
     /// Whether a `close` makes the object: what it does before.

@@ -6,6 +6,7 @@ in the environment. The last line is JSON.
 from __future__ import annotations
 
 import concurrent.futures
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -18,6 +19,8 @@ OTHERS = ("ocifs", "s3fs")
 
 def look(url):
     """Who reads a URL here, and what it says."""
+    # Whether it is there is asked before it is imported, as many do.
+    assert importlib.util.find_spec("uproot")
     import fsspec
     import uproot
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import os
 import subprocess
 import sys
 
@@ -62,6 +63,28 @@ def test_what_is_only_read_is_not_written(fs, root, store):
         fs.open(f"{root}/none", "r+b")
     with pytest.raises(ValueError, match="expected rb, r.b, wb, xb or ab"):
         fs.open(f"{root}/k", "w+b")
+
+
+def test_an_empty_object_that_is_only_read_stays(fs, root, store):
+    fs.touch(f"{root}/k")
+    with fs.open(f"{root}/k", "r+b") as file:
+        assert file.read() == b""
+    assert store.head("k").size == 0
+
+
+def test_a_forked_child_leaves_its_parents_object_alone(fs, root, store):
+    fs.touch(f"{root}/k")
+    with fs.open(f"{root}/k", "r+b") as file:
+        child = os.fork()
+        if child == 0:
+            try:
+                file._dealloc_warn(file)  # What the child's end calls.
+            finally:
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert store.head("k").size == 0
+        file.write(b"data")
+    assert store.get("k") == b"data"
 
 
 @pytest.mark.parametrize("wrap", [lambda file: file, io.BufferedRandom, io.TextIOWrapper], ids=["", "buffered", "text"])

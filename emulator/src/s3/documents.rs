@@ -34,7 +34,7 @@ pub(super) fn detailed(mut error: S3Error, details: &[(&str, &str)]) -> S3Error 
     error
 }
 
-/// The error of an argument that is none.
+/// The error of an invalid argument.
 pub(super) fn invalid_argument(name: &str, value: Option<&str>, message: String) -> S3Error {
     let error = S3Error::with_message(S3ErrorCode::InvalidArgument, message);
     let value = value.map(|value| ("ArgumentValue", value));

@@ -23,7 +23,7 @@ use super::lists::NULL;
 use super::tags::{self, TAGGING};
 use super::{Answer, Shared, Ticket, error, gate, header_map, metadata, plan, set_checksums};
 use crate::actions::copied;
-use crate::api::Refused;
+use crate::api::{Place, Refused};
 use crate::intake::{Algorithm, Intake, Received};
 use crate::objects::{KEPT, default_tier, new_object, text};
 use crate::reply::ApiError;
@@ -217,11 +217,14 @@ const CHECKSUMS: [&str; 5] = [
 fn part_of(stored: &Stored, number: i32) -> S3Result<(Option<Bytes<u64>>, Option<usize>)> {
     let asked = u32::try_from(number).ok().filter(|number| (1..=MAX_PART).contains(number));
     let asked = asked.ok_or_else(|| {
-        S3Error::with_message(
-            S3ErrorCode::InvalidArgument,
-            format!("Part number must be an integer between 1 and {MAX_PART}, inclusive"),
-        )
+        let why = format!("Part number must be an integer between 1 and {MAX_PART}, inclusive");
+        invalid_argument("partNumber", Some(&number.to_string()), why)
     })?;
+    if stored.parts.is_empty() && stored.is_multipart() {
+        // It was kept in a folder by an emulator that forgot the parts.
+        let refused = Refused { place: Place::Query, name: "partNumber".to_owned() };
+        return Err(gate::not_implemented(refused));
+    }
     if stored.parts.is_empty() && asked == 1 {
         return Ok(((stored.size > 0).then_some(0..stored.size), None));
     }
@@ -699,18 +702,11 @@ pub(super) fn delete(
         modified: input.if_match_last_modified_time.clone(),
         version: input.version_id.as_deref(),
     };
-    let is_deleted = |failed: &S3Error| match *failed.code() {
-        S3ErrorCode::NoSuchVersion => true,
-        S3ErrorCode::NoSuchKey => expected.etag.is_none(),
-        _ => false,
-    };
-    match delete_one(api, place, &expected) {
-        Err(failed) if !is_deleted(&failed) => Err(failed),
-        _ => Ok(S3Response::new(DeleteObjectOutput {
-            version_id: input.version_id.clone(),
-            ..Default::default()
-        })),
-    }
+    delete_one(api, place, &expected)?;
+    Ok(S3Response::new(DeleteObjectOutput {
+        version_id: input.version_id.clone(),
+        ..Default::default()
+    }))
 }
 
 pub(super) fn delete_many(
@@ -730,11 +726,7 @@ pub(super) fn delete_many(
             modified: object.last_modified_time.clone(),
             version: object.version_id.as_deref(),
         };
-        let done = delete_one(api, (&bucket, &object.key), &expected);
-        match done.or_else(|failed| match failed.code() {
-            S3ErrorCode::NoSuchKey => Ok(()),
-            _ => Err(failed),
-        }) {
+        match delete_one(api, (&bucket, &object.key), &expected) {
             Err(failed) => errors.push(refused(object, &failed)),
             Ok(()) => deleted.push(DeletedObject {
                 key: Some(object.key),
@@ -750,8 +742,23 @@ pub(super) fn delete_many(
     }))
 }
 
-/// Deletes an object, or the version of it that is named, if it is there and as it is expected.
-fn delete_one(api: &Shared, (bucket, key): (&str, &str), expected: &Expected<'_>) -> S3Result<()> {
+/// Deletes an object, or the version of it that is named, if it is as it is expected. One that is not there is deleted
+/// already, unless a certain one was expected.
+fn delete_one(api: &Shared, place: (&str, &str), expected: &Expected<'_>) -> S3Result<()> {
+    match delete_found(api, place, expected) {
+        Err(failed) if *failed.code() == S3ErrorCode::NoSuchVersion => Ok(()),
+        Err(failed) if *failed.code() == S3ErrorCode::NoSuchKey && expected.etag.is_none() => {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+fn delete_found(
+    api: &Shared,
+    (bucket, key): (&str, &str),
+    expected: &Expected<'_>,
+) -> S3Result<()> {
     let name = api.name(bucket);
     api.storage().bucket(&name).map_err(error)?;
     if expected.version.is_some() {

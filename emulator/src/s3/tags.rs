@@ -7,6 +7,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::objects::find_version;
 use super::{Answer, Shared, error, gate};
+use crate::reply::ApiError;
 use crate::storage::{Headers, Object as Stored};
 use crate::target::Target;
 
@@ -124,8 +125,11 @@ fn set(
     tags: Option<HeaderValue>,
 ) -> S3Result<()> {
     let name = api.name(bucket);
-    find_version(api, (bucket, key), version)?;
+    let found = find_version(api, (bucket, key), version)?;
     let edit = |object: &mut Stored| {
+        if version.is_some() && object.version != found.version {
+            return Err(ApiError::object_not_found(bucket, key));
+        }
         object.headers.retain(|(name, _)| *name != TAGGING);
         object.headers.extend(tags.map(|tags| (TAGGING, tags)));
         Ok(())

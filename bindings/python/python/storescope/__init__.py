@@ -11,6 +11,7 @@ Errors are Python's own where one fits (`FileNotFoundError`, `PermissionError`, 
 """
 
 import atexit as _atexit
+import logging as _logging  # Its own handler of atexit is registered before ours, and so called after it.
 import os as _os
 from typing import TYPE_CHECKING, Any
 

@@ -336,7 +336,7 @@ def _write_from(writer: Writer, file: Any) -> ObjectMeta | None:
     with writer:
         for piece in iter(lambda: file.read(_PIECE), b""):
             writer.write(piece)
-        return writer.close()
+        return writer.commit()
 
 
 def _open(store: Store, key: str, mode: str, **options: Any) -> ObjectReader | ObjectWriter:

@@ -259,6 +259,7 @@ class StoreUpdateFile(StoreWriteFile):
     """
 
     def __init__(self, fs: StoreFileSystem, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
+        self._copy = tempfile.TemporaryFile()
         store, key = fs._object(path)
         condition: Any = {"update": head.etag}
         super().__init__(fs, path, store.writer(key, mode=condition, **headers_of(head)))
@@ -266,7 +267,7 @@ class StoreUpdateFile(StoreWriteFile):
         self._changed = False
         # What is to be removed where nothing is made.
         self._made = (store, key, head.etag) if head.size == 0 and path in fs._made_empty else None
-        self._copy = tempfile.TemporaryFile()
+        self._process = os.getpid()
         _being_updated.add(self)
         try:
             self._fetch(store.reader(key, size=head.size, etag=head.etag, policy="sequential"))
@@ -324,6 +325,7 @@ class StoreUpdateFile(StoreWriteFile):
 
     def _end(self) -> None:
         if not self._changed:
+            self._made = None
             self.writer.abort()
             return
         self._copy.seek(0)
@@ -348,7 +350,8 @@ class StoreUpdateFile(StoreWriteFile):
         """Drop the local copy, and the object that was made for it."""
         self._copy.close()
         made, self._made = self._made, None
-        if made:
+        # A child made by fork leaves its parent's alone.
+        if made and self._process == os.getpid():
             store, key, etag = made
             try:
                 store.delete(key, if_match=etag)

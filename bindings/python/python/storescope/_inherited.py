@@ -76,26 +76,25 @@ class _Uproot(importlib.abc.MetaPathFinder):
     """Installs once uproot is imported: a child that never reads by it does not wait for its import."""
 
     def __init__(self, schemes: list[str]) -> None:
-        self._schemes = schemes
+        self.schemes = schemes
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if name != "uproot":
             return None
-        sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _AndInstall(spec.loader, self._schemes)
+            spec.loader = _AndInstall(spec.loader, self)
         return spec
 
 
 class _AndInstall(importlib.abc.Loader):
     """Runs uproot's module, then installs."""
 
-    def __init__(self, loader: Any, schemes: list[str]) -> None:
+    def __init__(self, loader: Any, finder: _Uproot) -> None:
         self.loader = loader
-        self.schemes = schemes
+        self.finder = finder
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         module: ModuleType | None = self.loader.create_module(spec)
@@ -105,7 +104,9 @@ class _AndInstall(importlib.abc.Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
         self.loader.exec_module(module)
-        _install(self.schemes)
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+        _install(self.finder.schemes)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)

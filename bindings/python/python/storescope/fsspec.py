@@ -812,7 +812,7 @@ class StoreFileSystem(AsyncFileSystem):
         bucket, key = self.split(path)
         if not key:
             await asyncio.to_thread(delete_bucket, self._bucket_url(bucket), **self.store_options)
-        elif await self.store(bucket).list_async(key + "/", limit=1):
+        elif await self.store(bucket).list_async(_below(key), limit=1):
             raise OSError(f"{path} is not empty")
         else:
             raise FileNotFoundError(path)
@@ -885,6 +885,8 @@ class StoreFileSystem(AsyncFileSystem):
             return file
         if mode in ("r+b", "rb+"):
             _take_no_other(kwargs)
+            if not autocommit:
+                raise ValueError(f"{path}: a transaction has no files that are changed in place")
             return StoreUpdateFile(self, path, _opened(store, key, path), block_size)
         if mode not in ("wb", "xb", "ab"):
             raise ValueError(f"mode: expected rb, r+b, wb, xb or ab, not {mode!r}")
@@ -893,11 +895,14 @@ class StoreFileSystem(AsyncFileSystem):
         before = None
         if mode == "xb" and self.exists(path):
             raise FileExistsError(f"{path} exists")
-        if mode == "ab" and self.exists(path):
-            head = store.head(key)
-            before = store.get(key, if_match=head.etag)
-            condition = {"update": head.etag}
-            about = {**headers_of(head), **_about(None, kwargs)}
+        if mode == "ab":
+            # Another that appends meanwhile is noticed.
+            condition = "create"
+            if self.exists(path):
+                head = store.head(key)
+                before = store.get(key, if_match=head.etag)
+                condition = {"update": head.etag}
+                about = {**headers_of(head), **_about(None, kwargs)}
         written = StoreWriteFile(self, path, store.writer(key, mode=condition, **about), autocommit)
         written._is_of(mode, block_size, kwargs)
         if before:
