@@ -41,6 +41,10 @@ fn buckets_are_made_listed_changed_and_deleted() {
     }
     assert_eq!(names, ["a", "b", "c", "demo"]);
     assert_eq!(client.get(buckets).code(), refused(400, "MissingParameter"));
+    // The largest number there is, as a page.
+    let page = "MTg0NDY3NDQwNzM3MDk1NTE2MTU";
+    let works = client.get(&format!("/workRequests?compartmentId={compartment}&page={page}"));
+    assert_eq!((works.status, works.json()), (200, serde_json::json!([])));
 
     let a = format!("{buckets}/a");
     let etag = client.get(&a).header("etag").unwrap().to_owned();

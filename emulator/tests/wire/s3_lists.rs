@@ -191,6 +191,8 @@ fn pages_begin_after_their_marker_and_only_a_delimiter_has_one() {
             );
         }
     }
+    let page = s3.get("/demo?delimiter=%2F&list-type=2&prefix=f%2F&start-after=f%2Fa%2F1");
+    assert_eq!((all(&page, "Key").len(), all(&page, "CommonPrefixes").len()), (2, 0));
     // A token is more than a name to begin after, which is then not told.
     let first = s3.get("/demo?list-type=2&max-keys=1&start-after=f%2Fa%2F1");
     assert_eq!(
@@ -319,7 +321,9 @@ fn deletes_name_a_version(s3: &S3, client: &mut Client) {
     assert_eq!(client.get("/n/emulator/b/demo/o/a").status, 404);
     let body = format!(
         "<Delete><Object><Key>b</Key><VersionId>{other}</VersionId></Object>\
-         <Object><Key>d/c</Key><VersionId>null</VersionId></Object></Delete>"
+         <Object><Key>d/c</Key><VersionId>null</VersionId></Object>\
+         <Object><Key>none</Key><VersionId>null</VersionId></Object>\
+         <Object><Key>none</Key><ETag>&quot;x&quot;</ETag></Object></Delete>"
     );
     let md5 = {
         use base64::Engine as _;
@@ -329,6 +333,8 @@ fn deletes_name_a_version(s3: &S3, client: &mut Client) {
     let headers = [("content-md5", &*md5)];
     let told = s3.request("POST", "/demo?delete=", &headers, body.as_bytes()).unwrap();
     let (deleted, error) = (told.element("Deleted").unwrap(), told.element("Error").unwrap());
+    let codes = [all(&told, "Code"), vec!["NoSuchVersion".to_owned(), "NoSuchKey".to_owned()]];
+    assert_eq!((&codes[0], all(&told, "Deleted").len()), (&codes[1], 2));
     assert!(deleted.contains("<Key>d/c</Key>") && deleted.contains("<VersionId>null</VersionId>"));
     for part in [
         "<Code>NoSuchVersion</Code>",
