@@ -80,10 +80,11 @@ def test_real_files_equal_the_local_read(bucket, options, seen, name):
             read = theirs.arrays(filter_name=columns)
         uproot_files.assert_same(ours.arrays(filter_name=columns), read)
         counted = ours.file.source.num_requests
+        # What is near enough to share a request, the store's speed decides: some of these have hundreds of baskets.
+        baskets = sum(getattr(ours[name], "num_baskets", 0) for name in ours.keys(filter_name=columns))
     requests = of(seen(), name)
     assert counted > 0
-    # Some of these have hundreds of baskets.
-    assert 0 < len(requests) < 100
+    assert 0 < len(requests) <= 10 + baskets // 4
     assert all(line["user_agent"].endswith("(python)") for line in requests)
     assert sum(line["bytes_out"] for line in requests) <= 1.25 * path.stat().st_size + 250_000
 
