@@ -15,6 +15,8 @@ const BUDGET: usize = 64 * MIB;
 /// What may be held beside the budget, and beside what the callers were handed.
 const SLACK: usize = 16 * MIB;
 const READERS: usize = 64;
+/// At most: each holds up to 128 KiB that were received and not taken, all of it where the machine is busy.
+const CONNECTIONS: u32 = 32;
 /// Bytes of a read: what each caller holds.
 const STEP: u64 = 64 << 10;
 
@@ -87,6 +89,7 @@ impl Server {
         let config = Config::default()
             .endpoint(text("endpoint"))
             .config_file(std::path::PathBuf::from(text("config_file")))
+            .max_connections(CONNECTIONS)
             .read_budget(budget as u64);
         let client = Client::builder().config(config).build().unwrap();
         let url = format!("oci://demo@{}/", text("namespace"));
