@@ -204,7 +204,7 @@ Made of the tables that the emulator itself reads (`emulator/src/api/`) by `test
   parameters the header `x-storescope-refused` does, too.
 * **no effect**: taken, and without effect at the service, too.
 
-What has no line is not part of the API: an operation, a header of the API's own (`x-amz-*`, `opc-*`, `if-*`) or a parameter
+What has no line is not part of the API: an operation, a header of the API's own (`x-amz-*` of S3, `opc-*` of the native one, `if-*`) or a parameter
 of the query is refused by its name, too; an unknown member of a body is 400 (`MalformedXML`, `InvalidParameter`). Other
 headers are ignored.
 """
