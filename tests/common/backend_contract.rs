@@ -379,6 +379,14 @@ impl Listed {
         (prefix != end).then_some(prefix)
     }
 
+    /// The prefix that `start_after` lies below, or is: not every S3 server tells it for what comes after (botocore's model:
+    /// "filtered out from results if it is not lexicographically greater than the StartAfter value").
+    fn around_start(&self) -> Option<&str> {
+        let start = self.start_after.as_deref().filter(|_| self.delimiter)?;
+        let slash = start.strip_prefix(&self.prefix)?.find('/')?;
+        Some(&start[..=self.prefix.len() + slash])
+    }
+
     fn options(&self) -> ListOptions {
         let mut options = ListOptions::new().delimiter(self.delimiter);
         if let Some(key) = &self.start_after {
@@ -430,7 +438,13 @@ pub(crate) async fn listings_are_those_of_a_sorted_map(on: Fixture) {
             }
         }
         let mut names: Vec<String> = entries.into_iter().map(name).collect();
-        let expected = listed.expected();
+        let mut expected = listed.expected();
+        if on.dialect == Dialect::S3
+            && let Some(around) = listed.around_start()
+        {
+            names.retain(|name| name != around);
+            expected.retain(|name| name != around);
+        }
         if on.dialect == Dialect::S3
             && let Some(around) = listed.around_end()
             && !expected.iter().any(|name| name == around)
