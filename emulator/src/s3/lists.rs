@@ -278,11 +278,15 @@ pub(super) fn list_v2(
     let start_after = input.start_after.filter(|_| start.is_none());
     let query = ListQuery {
         prefix: input.prefix.unwrap_or_default(),
-        start_after: given(start_after.as_ref()),
-        start,
+        start_after: None,
+        start: None,
         end: None,
         limit: limit(input.max_keys),
         delimiter: given(input.delimiter.as_ref()),
+    };
+    let query = match start {
+        Some(start) => ListQuery { start: Some(start), ..query },
+        None => marked(query, given(start_after.as_ref())),
     };
     let page = page(api, &input.bucket, &query)?;
     let told = Told { encoding, with_owner: input.fetch_owner == Some(true), restored };

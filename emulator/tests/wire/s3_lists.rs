@@ -191,6 +191,8 @@ fn pages_begin_after_their_marker_and_only_a_delimiter_has_one() {
             );
         }
     }
+    let page = s3.get("/demo?delimiter=%2F&list-type=2&prefix=f%2F&start-after=f%2Fa%2F1");
+    assert_eq!((all(&page, "Key").len(), all(&page, "CommonPrefixes").len()), (2, 0));
     // A token is more than a name to begin after, which is then not told.
     let first = s3.get("/demo?list-type=2&max-keys=1&start-after=f%2Fa%2F1");
     assert_eq!(
