@@ -24,6 +24,7 @@ mod error;
 mod listing;
 mod log;
 mod meta;
+mod model;
 mod options;
 mod process;
 mod reader;
@@ -40,6 +41,8 @@ mod _storescope {
     use crate::listing::Listing;
     #[pymodule_export]
     use crate::meta::ObjectMeta;
+    #[pymodule_export]
+    use crate::model::Model;
     #[pymodule_export]
     use crate::options::settings;
     #[pymodule_export]

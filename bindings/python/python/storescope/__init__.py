@@ -22,6 +22,7 @@ from ._profile import Profile, profile
 from ._storescope import (
     Buffer,
     Listing,
+    Model,
     ObjectMeta,
     RangesRead,
     Reader,
@@ -40,6 +41,7 @@ __all__ = [
     "BucketNotFoundError",
     "Buffer",
     "Listing",
+    "Model",
     "ObjectChangedError",
     "ObjectMeta",
     "ObjectReader",
