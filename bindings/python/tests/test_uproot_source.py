@@ -208,7 +208,7 @@ def test_a_closed_source_says_so(store):
     ):
         with pytest.raises(OSError, match="is closed"):
             read()
-    source._hint([(0, 10)])
+    source.hint([(0, 10)])
     source._expect([(0, 10)])
 
 

@@ -58,14 +58,31 @@ def write_tree(path: Path, baskets: int = 10, entries: int = 2_000) -> Path:
         for number in range(baskets):
             part = events(entries, number)
             if number == 0:
-                file.mktree(
-                    "Events",
-                    {
-                        name: array.dtype if hasattr(array, "dtype") else array.type
-                        for name, array in part.items()
-                    },
-                )
+                file.mktree("Events", _types(part))
             file["Events"].extend(part)
+    return path
+
+
+def _types(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: array.dtype if hasattr(array, "dtype") else array.type for name, array in part.items()}
+
+
+def write_uneven(path: Path, lengths: dict[str, int], entries: int = 200) -> Path:
+    """A TTree of ``entries`` whose branches have two baskets of 100 entries; those of ``lengths`` have 0 or 100
+    entries, as ROOT writes them where branches are filled one by one."""
+    with uproot.recreate(path) as file:
+        tree = file.mktree("Events", _types(events(100)))
+        for number in range(2):
+            tree.extend(events(100, number))
+        # What uproot writes at the end of each `extend`, of some branches alone.
+        writer, sink = tree._cascading, tree._file.sink
+        branches = writer._branch_data
+        for name, length in lengths.items():
+            writer._branch_data = [branch for branch in branches if branch.get("fName") == name]
+            writer._num_entries, writer._num_baskets = length, length // 100
+            writer.write_updates(sink)
+        writer._branch_data, writer._num_entries = [], entries
+        writer.write_updates(sink)
     return path
 
 

@@ -83,6 +83,7 @@ from storescope._storescope import _redacted
 
 from ._inherited import INHERITED
 from ._storescope import _surroundings
+from ._uproot_clusters import Cluster, Range, clusters, columns_of, located, numbers_of, pages
 from .fsspec import OciFileSystem, S3FileSystem
 
 if TYPE_CHECKING:
@@ -91,11 +92,9 @@ if TYPE_CHECKING:
 
     from .fsspec import StoreFileSystem
 
-__all__ = ["Source", "install", "uninstall"]
+__all__ = ["Cluster", "Source", "clusters", "install", "uninstall"]
 
 logger = logging.getLogger("storescope.uproot")
-
-Range = tuple[int, int]
 
 #: What is fetched of a file's beginning when it is opened, in bytes.
 HEAD = 64 << 10
@@ -119,26 +118,41 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         file_path: ``oci://bucket@namespace/key``, ``s3://bucket/key``, or either behind ``storescope`` or
             ``storescope+``. The key is taken literally.
         timeout: Seconds without a byte of an answer after which a request is given up, and tried again.
+        size: The object's size in bytes, where it is known.
+        etag: The version to read, as a listing or a HEAD told it: another is a
+            :class:`storescope.ObjectChangedError` at the first read.
         options: Settings of :func:`storescope.open_store`; others, which are uproot's own, are ignored.
 
     Making one does no I/O. Reads are of one version of the object: one that is replaced meanwhile is an error. A
     pickled source opens the same version of the object where it is unpickled.
     """
 
-    def __init__(self, file_path: str, *, timeout: float | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        file_path: str,
+        *,
+        timeout: float | None = None,
+        size: int | None = None,
+        etag: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
         _place_hooks()
         self._file_path = file_path
         self._settings = _settings(file_path, options, timeout)
-        self._open(size=None, etag=None)
+        self._open(size=size, etag=etag)
 
-    def _open(self, *, size: int | None, etag: str | None) -> None:
+    def _open(self, *, size: int | None, etag: str | None, begun: bool = False) -> None:
+        self._size, self._etag = size, etag
         self._reader = self._new_reader(size=size, etag=etag)
         self._keys_reader: storescope.Reader | None = None
         #: The keys of baskets that are fetched apart from their baskets, and by `_keys_reader`.
         self._keys: set[Range] = set()
         self._closed = False
-        self._begun = size is not None
+        #: Whether the first bytes were read.
+        self._begun = begun
+        #: Whether what uproot reads first is guessed.
+        self._guesses = True
         self._lock = threading.Lock()
         self._under_way: set[_Gather] = set()
         self._plans: deque[_Plan] = deque(maxlen=8)
@@ -156,7 +170,9 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         return f"<{type(self).__name__} {_redacted(self._file_path)!r} at 0x{id(self):012x}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        version = {"size": self._reader.size, "etag": self._reader.etag} if self._begun else None
+        version = {"size": self._size, "etag": self._etag, "begun": self._begun}
+        if self._begun:
+            version.update(size=self._reader.size, etag=self._reader.etag)
         return {
             "file_path": self._file_path,
             "settings": self._settings,
@@ -169,7 +185,7 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
         _place_hooks()
         self._file_path = state["file_path"]
         self._settings = state["settings"]
-        self._open(**(state["version"] or {"size": None, "etag": None}))
+        self._open(**state["version"])
         if state["closed"]:
             self.close()
 
@@ -262,14 +278,20 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             self._keys.update(apart)
         self._keys_reader.hint(apart)
 
-    def _hint(self, ranges: Sequence[Range]) -> None:
-        """Says what will be read at once."""
+    def hint(self, ranges: Sequence[Range]) -> None:
+        """Says which byte ranges will be read next, in this order: they are fetched as there is room. Does not wait.
+
+        Those that are not read are bytes fetched in vain. Before the first read it takes the place of all guesses of
+        what uproot reads first. Of a closed source it does nothing."""
+        if not self._begun:
+            self._guesses = False
         if not self._closed:
             self._reader.hint(ranges)
 
     def _begin(self, stop: int) -> Any:
         """The first bytes. What uproot looks for next is fetched: where that is, they tell."""
-        self._reader.hint([(0, max(HEAD, stop))])
+        if self._guesses:
+            self._reader.hint([(0, max(HEAD, stop))])
         try:
             data = self._reader.read_at(0, stop)
         except FileNotFoundError:
@@ -277,6 +299,8 @@ class Source(uproot.source.chunk.Source):  # type: ignore[misc]
             raise
         size = self._reader.size
         self._begun = True
+        if not self._guesses:
+            return data
         keys = _list_of_keys(self._reader.read_at(0, min(size, 4096))) if size > HEAD else None
         if keys is not None and HEAD < keys[1] <= size:
             start, end = keys[0], min(keys[1] + BEHIND_KEYS, size)
@@ -722,7 +746,7 @@ def _foresee_page_lists(ntuple: Any) -> None:
     source = _source_of(ntuple)
     if source and not ntuple._page_list_envelopes:
         groups = ntuple.footer.cluster_group_records
-        source._hint([_located(group.page_list_link.locator) for group in groups])
+        source.hint([located(group.page_list_link.locator) for group in groups])
 
 
 def _foresee_column(
@@ -735,7 +759,8 @@ def _foresee_column(
     access_log: Any = None,
 ) -> None:
     if source := _source_of(ntuple):
-        source._expect(_pages(ntuple, [col_idx], range(cluster_start, cluster_stop), array_cache))
+        numbers = range(cluster_start, cluster_stop)
+        source._expect(pages(ntuple, [col_idx], numbers, _cached(array_cache)))
 
 
 def _foresee_steps(ntuple: Any, akform: Any, step: int, entry_start: int, entry_stop: int) -> None:
@@ -743,56 +768,25 @@ def _foresee_steps(ntuple: Any, akform: Any, step: int, entry_start: int, entry_
     if source is None:
         return
     # A cluster at the border of two steps is read again where uproot's cache of arrays has dropped it by then.
-    columns, pages = _columns(akform), []
+    columns, wanted = columns_of(akform), []
+    cached = _cached(ntuple._file.array_cache)
     for start in range(entry_start, entry_stop, step):
-        clusters = _clusters(ntuple, start, min(start + step, entry_stop))
-        pages += _pages(ntuple, columns, clusters, ntuple._file.array_cache)
-    source._expect(pages)
+        numbers = numbers_of(ntuple, start, min(start + step, entry_stop))
+        wanted += pages(ntuple, columns, numbers, cached)
+    source._expect(wanted)
 
 
 def _foresee_arrays(ntuple: Any, akform: Any, entries: slice, array_cache: Any) -> None:
     if source := _source_of(ntuple):
         start, stop, _ = entries.indices(int(ntuple.num_entries))
         cache = ntuple._file.array_cache if array_cache == "inherit" else array_cache
-        source._expect(_pages(ntuple, _columns(akform), _clusters(ntuple, start, stop), cache))
+        numbers = numbers_of(ntuple, start, stop)
+        source._expect(pages(ntuple, columns_of(akform), numbers, _cached(cache)))
 
 
-def _pages(
-    ntuple: Any, columns: Iterable[int], clusters: Iterable[int], array_cache: Any
-) -> list[Range]:
-    """The pages of these columns and clusters in the order in which uproot reads them, without those that it has."""
-    cached = array_cache if hasattr(array_cache, "__contains__") else ()
-    pages = []
-    for column in columns:
-        for cluster in clusters:
-            if cluster < 0 or f"{ntuple.cache_key}:{cluster}:{column}" in cached:
-                continue
-            lists = ntuple.page_link_list[cluster]
-            place = column
-            if place < len(lists) and lists[place].suppressed:
-                field = ntuple.column_records[column].field_id
-                others = ntuple._column_records_dict[field]
-                place = next(other.idx for other in others if not lists[other.idx].suppressed)
-            if place < len(lists):
-                pages += [_located(page.locator) for page in lists[place].pages]
-    return pages
-
-
-def _located(locator: Any) -> Range:
-    return int(locator.offset), int(locator.offset + locator.num_bytes)
-
-
-def _clusters(ntuple: Any, entry_start: int, entry_stop: int) -> range:
-    """The clusters that uproot reads for these entries."""
-    firsts = [cluster.num_first_entry for cluster in ntuple.cluster_summaries]
-    return range(bisect_right(firsts, entry_start) - 1, bisect_right(firsts, entry_stop))
-
-
-def _columns(akform: Any) -> list[int]:
-    """The columns of a form, in the order in which uproot reads them."""
-    keys: list[str] = []
-    uproot.behaviors.RNTuple._recursive_find(akform, keys)
-    return [int(key.split("-")[1]) for key in keys if key and "column" in key]
+def _cached(array_cache: Any) -> Any:
+    """What can be asked whether it holds an array."""
+    return array_cache if hasattr(array_cache, "__contains__") else ()
 
 
 def _source_of(model: Any) -> Source | None:

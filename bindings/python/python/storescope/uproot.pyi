@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 import queue
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Source", "install", "uninstall"]
+from ._uproot_clusters import Cluster, clusters
+
+__all__ = ["Cluster", "Source", "clusters", "install", "uninstall"]
 
 # It is an uproot.source.chunk.Source, and hands out uproot.source.chunk.Chunk: uproot has no types to name here.
 class Source:
-    def __init__(self, file_path: str, *, timeout: float | None = None, **options: Any) -> None: ...
+    def __init__(
+        self,
+        file_path: str,
+        *,
+        timeout: float | None = None,
+        size: int | None = None,
+        etag: str | None = None,
+        **options: Any,
+    ) -> None: ...
     def __getstate__(self) -> dict[str, Any]: ...
     def __setstate__(self, state: dict[str, Any]) -> None: ...
     def __enter__(self) -> Source: ...
@@ -30,6 +41,7 @@ class Source:
     def chunks(
         self, ranges: list[tuple[int, int]], notifications: queue.Queue[Any]
     ) -> list[Any]: ...
+    def hint(self, ranges: Sequence[tuple[int, int]]) -> None: ...
 
 def install(*schemes: str) -> None: ...
 def uninstall() -> None: ...
