@@ -41,6 +41,7 @@ use jni::sys::{JNI_VERSION_1_8, JavaVM, jboolean, jint, jlong};
 use jni::{Env, EnvUnowned};
 use std::ffi::c_void;
 use std::sync::Arc;
+use storescope::timing::Scope;
 use storescope::{ListEntry, ObjectMeta, PutMode, PutOptions, ReadPolicy, Upload, UploadedPart};
 
 /// Called when the library is loaded: looks up the classes that are used later. An exception that this leaves is thrown by
@@ -81,12 +82,12 @@ natives! {
 
     "writeProfile" fn write_profile(env, path: JString<'a>) -> () {
         let path = java::string(env, &path)?;
-        let mut clients = Process::current().clients().into_iter();
-        let first = clients.next().ok_or_else(|| Raised::Told("nothing was recorded".to_owned()))?;
-        let mut whole = first.metrics().snapshot();
-        for client in clients {
-            whole.merge(&client.metrics().snapshot());
-        }
+        let clients = Process::current().clients();
+        let whole = clients.iter().map(|client| client.metrics().snapshot()).reduce(|mut whole, one| {
+            whole.merge(&one);
+            whole
+        });
+        let whole = whole.unwrap_or_else(|| Scope::new("nothing yet").snapshot());
         std::fs::write(&path, whole.to_hlog()).map_err(|e| Raised::Told(format!("the profile {path} cannot be written: {e}")))
     }
 

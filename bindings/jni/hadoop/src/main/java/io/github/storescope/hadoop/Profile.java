@@ -8,8 +8,8 @@ import org.apache.hadoop.util.ShutdownHookManager;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Writes what this JVM has recorded, once, when it ends. */
-final class Profile {
+/** What this JVM has recorded: every request of all its stores, in histograms. */
+public final class Profile {
 
   private static final Logger LOG = LoggerFactory.getLogger(Profile.class);
   private static final AtomicReference<String> PATH = new AtomicReference<>();
@@ -24,16 +24,28 @@ final class Profile {
   static void writeAtExit(String path) {
     if (PATH.compareAndSet(null, path)) {
       // Behind Hadoop's own hook, which closes the FileSystems.
-      ShutdownHookManager.get().addShutdownHook(Profile::write, FileSystem.SHUTDOWN_HOOK_PRIORITY - 1);
+      ShutdownHookManager.get().addShutdownHook(Profile::writeLast, FileSystem.SHUTDOWN_HOOK_PRIORITY - 1);
     } else if (!path.equals(PATH.get())) {
       LOG.warn("one profile is written at the JVM's end, to {}; none to {}", PATH.get(), path);
     }
   }
 
-  private static void write() {
+  /**
+   * Writes what has been recorded so far.
+   *
+   * @param path of a local file, which is replaced: an HdrHistogram interval log ({@code .hlog}), as
+   *     {@code storescope.profile.path} writes it when the JVM ends
+   * @throws IOException if the file cannot be written, or the native library cannot be loaded
+   */
+  public static void write(String path) throws IOException {
+    Library.load();
+    Native.writeProfile(path);
+  }
+
+  private static void writeLast() {
     String path = of(PATH.get(), ProcessHandle.current().pid());
     try {
-      Native.writeProfile(path);
+      write(path);
     } catch (IOException e) {
       LOG.warn("no profile at {}", path, e);
     }

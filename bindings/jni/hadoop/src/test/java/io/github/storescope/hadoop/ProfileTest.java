@@ -2,9 +2,11 @@
 package io.github.storescope.hadoop;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
+import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.util.List;
@@ -41,6 +43,19 @@ class ProfileTest {
       Map<String, Long> all = ((IOStatisticsSource) fs).getIOStatistics().counters();
       assertEquals(2, all.get("attempt_get_count"));
       assertEquals(1, all.get("attempt_put_count"));
+    }
+  }
+
+  @Test
+  void whatWasRecordedSoFarIsWrittenWhenAsked(@TempDir File folder) throws Exception {
+    Server server = new Server();
+    File file = new File(folder, "now.hlog");
+    try (FileSystem fs = server.open(server.bucket(), server.configuration())) {
+      fs.create(new Path("/file")).close();
+      Profile.write(file.getPath());
+      String log = Files.readString(file.toPath());
+      assertTrue(log.contains("Tag=attempt/put/ttfb/ok"), log);
+      assertThrows(IOException.class, () -> Profile.write(folder + "/none/now.hlog"));
     }
   }
 
