@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``storescope-workloads``: its subcommands, and how an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+from storescope import StoreError
+from storescope import __version__ as storescope_version
+
+from . import __version__
+from .errors import FAILED, WorkloadError
+from .generate.command import generate
+from .reduction.command import reduce
+from .reduction.estimate_command import estimate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(f"{__version__} (storescope {storescope_version})", prog_name="storescope-workloads")
+@click.option("-v", "--verbose", is_flag=True, help="Log what the store client does: retries, waits.")
+def cli(verbose: bool) -> None:
+    """Reference workloads over object storage: data like CMS's, its reduction to pairs of muons, and what the reads cost.
+
+    \b
+    Files and folders are oci://bucket@namespace/key, s3://bucket/key or local paths. Credentials and settings come from
+    ~/.oci/config and the environment, as for the command storescope.
+
+    \b
+    Exit codes: 0 done · 1 failed · 2 wrong usage · 3 done, but files were skipped (--on-error skip) · 130 interrupted
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.DEBUG if verbose else logging.WARNING)
+
+
+cli.add_command(generate)
+cli.add_command(reduce)
+cli.add_command(estimate)
+
+
+def main() -> None:
+    """Runs the command line of this process."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except WorkloadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.code)
+    except (StoreError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAILED)
