@@ -84,7 +84,8 @@ class SparkEngine:
 
     def require(self, out: Folder, inputs: Sequence[str]) -> None:
         """Spark writes to a store by the jar; inputs are read by the wheel."""
-        require_class(self.spark, out.url)
+        with spark_errors():
+            require_class(self.spark, out.url)
 
     def layouts(
         self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress

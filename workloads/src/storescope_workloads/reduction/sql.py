@@ -30,6 +30,7 @@ from ..errors import BadFile, UsageError, WorkloadError
 from ..places import Folder, SourceFile, find, scheme_of
 from ..settings import StoreSettings
 from ..spark import failure, hadoop_url, jar_statistics, require_class, spark_errors, stop, versions
+from ..tidy import tidying
 from . import sql_text
 from .cuts import Cuts
 from .engine import BatchReport, Job, Progress, batch_folder
@@ -71,8 +72,9 @@ class SqlEngine:
 
     def require(self, out: Folder, inputs: Sequence[str]) -> None:
         """Spark reads and writes stores by the jar."""
-        for url in {scheme_of(url): url for url in (*inputs, out.url)}.values():
-            require_class(self.spark, url)
+        with spark_errors():
+            for url in {scheme_of(url): url for url in (*inputs, out.url)}.values():
+                require_class(self.spark, url)
 
     def layouts(
         self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress
@@ -110,7 +112,8 @@ class SqlEngine:
             with spark_errors():
                 return self._run(batch, job, target, progress)
         except BaseException:
-            target.clear()
+            with tidying(f"{target.url} was not cleared"):
+                target.clear()
             raise
 
     def versions(self) -> dict[str, str]:
