@@ -13,11 +13,12 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,11 @@ def _java_has_ended() -> bool:
     gateway: Any = pyspark.SparkContext._gateway if pyspark is not None else None
     if gateway is None:
         return False
+    process: Any = getattr(gateway, "proc", None)
+    with suppress(subprocess.TimeoutExpired, AttributeError):
+        # One that is being killed answers for a while.
+        process.wait(1)
+        return True
     try:
         parameters = gateway.gateway_parameters
         socket.create_connection((parameters.address, parameters.port), timeout=10).close()
