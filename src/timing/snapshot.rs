@@ -105,11 +105,17 @@ impl Snapshot {
         self.attempts(operation, phase, Outcome::Ok).map(|d| d.quantile(quantile))
     }
 
-    /// Adds what another snapshot holds, exactly: counts are added, never percentiles averaged.
+    /// Adds what another snapshot holds, exactly: counts are added, never percentiles averaged. The time is that from the
+    /// first beginning to the last end; a snapshot of no time and no values has neither.
     pub fn merge(&mut self, other: &Snapshot) {
-        let end = (self.started_at + self.elapsed).max(other.started_at + other.elapsed);
-        self.started_at = self.started_at.min(other.started_at);
-        self.elapsed = end.duration_since(self.started_at).unwrap_or_default();
+        (self.started_at, self.elapsed) = match (self.span(), other.span()) {
+            (Some(mine), Some(theirs)) => {
+                let (start, end) = (mine.0.min(theirs.0), mine.1.max(theirs.1));
+                (start, end.duration_since(start).unwrap_or_default())
+            }
+            (None, Some(_)) => (other.started_at, other.elapsed),
+            (_, None) => (self.started_at, self.elapsed),
+        };
         self.dropped += other.dropped;
         for (key, distribution) in other.iter() {
             self.distributions
@@ -117,6 +123,11 @@ impl Snapshot {
                 .and_modify(|mine| mine.merge(distribution))
                 .or_insert_with(|| distribution.clone());
         }
+    }
+
+    fn span(&self) -> Option<(SystemTime, SystemTime)> {
+        let nothing = self.is_empty() && self.elapsed.is_zero();
+        (!nothing).then(|| (self.started_at, self.started_at + self.elapsed))
     }
 
     /// What was recorded after `earlier`, a snapshot of the same scope. Smallest and largest values are those of the
@@ -375,6 +386,27 @@ mod tests {
             prop_assert_eq!(rest.sum(), after.iter().sum::<u64>());
             prop_assert_eq!(rest.buckets().collect::<Vec<_>>(), recorded(&after).buckets().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn an_empty_snapshot_adds_no_time() {
+        let scope = Scope::new("test");
+        scope.record_value(Operation::Get, Phase::Send, Outcome::Ok, 1);
+        let snapshot = scope.snapshot();
+        // That of an empty log: it began at the epoch and took no time.
+        let empty = Snapshot::from_hlog("").unwrap();
+        let merged = |one: &Snapshot, other: &Snapshot| {
+            let mut sum = one.clone();
+            sum.merge(other);
+            (sum.started_at(), sum.elapsed())
+        };
+        let expected = (snapshot.started_at(), snapshot.elapsed());
+        assert_eq!(merged(&snapshot, &empty), expected);
+        assert_eq!(merged(&empty, &snapshot), expected);
+        assert_eq!(merged(&empty, &empty), (empty.started_at(), Duration::ZERO));
+        // One that recorded nothing for a while has that while.
+        let idle = Snapshot::new(snapshot.started_at(), Duration::from_secs(5), 0);
+        assert_eq!(merged(&idle, &empty).1, Duration::from_secs(5));
     }
 
     #[test]
