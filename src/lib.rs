@@ -30,6 +30,7 @@
 //! * [`Client`]: the process: connections, retry budget, metrics. [`Store`]: one bucket and prefix.
 //! * [`Reader`]: an object read here and there, by ranges or as a stream: few requests, read ahead, within one budget.
 //! * [`timing`]: scopes, snapshots, quantiles, `.hlog`, Prometheus.
+//! * [`tfrecord`]: the framing of TFRecord files.
 //! * [`config`]: the one table of settings. [`Error`]: what went wrong, and what to do.
 //! * [`blocking`]: the same names for callers without async.
 //!
@@ -58,6 +59,7 @@ mod read;
 #[cfg(test)]
 mod sim;
 mod store;
+pub mod tfrecord;
 pub mod timing;
 mod transport;
 mod url;

@@ -31,6 +31,7 @@ mod reader;
 mod scope;
 mod store;
 mod surroundings;
+mod tfrecord;
 mod writer;
 
 #[pyo3::pymodule]
@@ -55,6 +56,8 @@ mod _storescope {
     use crate::store::{_redacted, Store, create_bucket, delete_bucket, list_buckets};
     #[pymodule_export]
     use crate::surroundings::_surroundings;
+    #[pymodule_export]
+    use crate::tfrecord::{_tfrecord_frame, _tfrecord_places};
     #[pymodule_export]
     use crate::writer::Writer;
 
