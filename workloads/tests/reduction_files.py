@@ -15,9 +15,10 @@ import uproot
 
 from storescope_workloads.generate.job import Sample, write_file
 from storescope_workloads.places import Folder, SourceFile, find
-from storescope_workloads.reduction import job as jobs
-from storescope_workloads.reduction.engine import Job
-from storescope_workloads.reduction.local import LocalEngine
+from storescope_workloads.scan import job as jobs
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
+from storescope_workloads.scan.local import LocalEngine
 from storescope_workloads.reduction.physics import Cuts
 from storescope_workloads.settings import StoreSettings
 
@@ -123,7 +124,7 @@ def source(path: Path | str) -> SourceFile:
 
 def job(settings: StoreSettings | None = None, **given: Any) -> Job:
     """The default cuts, by pieces so small that files have several."""
-    return Job(Cuts(), settings=settings or StoreSettings(), **{"piece_target": 20_000, **given})
+    return Job(Reduction(Cuts()), settings=settings or StoreSettings(), **{"piece_target": 20_000, **given})
 
 
 def reduce(

@@ -8,8 +8,9 @@ import pyarrow.dataset
 
 from storescope_workloads.places import Folder, filesystem
 from storescope_workloads.reduction.cuts import Cuts
-from storescope_workloads.reduction.engine import Job
-from storescope_workloads.reduction.job import Dataset, Watch
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
+from storescope_workloads.scan.job import Dataset, Watch
 
 EVENTS = 30_000
 
@@ -19,7 +20,7 @@ def datasets(files):
 
 
 def job_of(settings, **given):
-    return Job(Cuts(), settings=settings, piece_target=1 << 16, **given)
+    return Job(Reduction(Cuts()), settings=settings, piece_target=1 << 16, **given)
 
 
 def rows(out: Folder) -> pa.Table:

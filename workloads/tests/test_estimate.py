@@ -22,12 +22,13 @@ from storescope_workloads.errors import UsageError, WorkloadError
 from storescope_workloads.places import Folder, find
 from storescope_workloads.reduction.coalesce import Sizes, requests
 from storescope_workloads.reduction.cuts import Cuts
-from storescope_workloads.reduction.engine import Job
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
 from storescope_workloads.reduction.estimate import Assumptions, Sample, estimate, hinted, lengthened
-from storescope_workloads.reduction.pieces import Batch, Cluster, Clusters, FileLayout, fingerprint, tasks
-from storescope_workloads.reduction.source import WASTE
+from storescope_workloads.scan.pieces import Batch, Cluster, Clusters, FileLayout, fingerprint, tasks
+from storescope_workloads.scan.source import WASTE
 from storescope_workloads.reduction.survey import survey
-from storescope_workloads.reduction.text import show_bytes, show_time
+from storescope_workloads.text import show_bytes, show_time
 from storescope_workloads.settings import StoreSettings
 
 MB = 10**6
@@ -371,7 +372,7 @@ def stored(generated: Path, place: str, settings: StoreSettings) -> tuple[str, l
 def test_the_readers_requests_are_those_of_the_model(generated, place, settings, seen):
     pattern, _ = stored(generated, place, settings)
     file = find(pattern, settings)[0]
-    (of,) = survey([file], Job(Cuts(), settings=settings), lambda done: None)
+    (of,) = survey([file], Job(Reduction(Cuts()), settings=settings), lambda done: None)
     spans = [wanted for of_cluster in of.ranges for wanted in of_cluster]
     expected = requests(spans, Sizes.by(FIRST_BYTE, RATE, 1 << 20, WASTE))
     assert 3 < len(expected) < len(spans), "some are joined, and not all"
@@ -503,13 +504,14 @@ def test_what_a_process_imports_late_is_no_tasks_time():
 LATE = """
 import sys
 from storescope_workloads.reduction.cuts import Cuts
-from storescope_workloads.reduction.engine import Job
-from storescope_workloads.reduction.work import _Task, _rows
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
+from storescope_workloads.scan.work import _Task, _rows
 import time
 clock, real = [], time.process_time
 time.process_time = lambda: clock.append(set(sys.modules)) or real()
 before = set(sys.modules)
-_Task([], Job(Cuts()))
+_Task([], Job(Reduction(Cuts())))
 assert len(clock) == 1 and clock[0] > before, "nothing was imported before the clock was read"
 import numpy as np, pyarrow as pa
 pa.table({"a": pa.array(np.zeros(3)), "b": pa.array(["x"] * 3, pa.string())})

@@ -19,10 +19,11 @@ from reduction_files import FORMATS
 
 from storescope_workloads.errors import BadFile, WorkloadError
 from storescope_workloads.places import Folder, find
-from storescope_workloads.reduction import formats
-from storescope_workloads.reduction.layout import _layout, layout_of, layouts_of
+from storescope_workloads.scan import formats
+from storescope_workloads.scan.layout import _layout, layout_of, layouts_of
+from storescope_workloads.reduction.kernel import Reduction
 from storescope_workloads.reduction.physics import Cuts
-from storescope_workloads.reduction.source import source_of
+from storescope_workloads.scan.source import source_of
 from storescope_workloads.settings import StoreSettings
 
 
@@ -170,7 +171,7 @@ def test_a_real_file_without_the_branches_is_named_with_what_it_has(real):
 def test_a_real_file_whose_baskets_are_in_the_tree(real):
     cuts = Cuts.load("muons: {isolation_max: null, global: false}\nleading: {isolation_max: null}\n")
     layout = layout_of(
-        "data", made.source(real("cms-opendata-dimuon-100k.root")), dataclasses.replace(made.job(), cuts=cuts)
+        "data", made.source(real("cms-opendata-dimuon-100k.root")), dataclasses.replace(made.job(), kernel=Reduction(cuts))
     )
     assert (layout.entries, len(layout.clusters), layout.needed) == (100_000, 1, 0)
 

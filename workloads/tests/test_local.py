@@ -18,8 +18,8 @@ from reduction_files import FORMATS
 
 from storescope_workloads.errors import BadFile, UsageError, WorkloadError
 from storescope_workloads.places import Folder
-from storescope_workloads.reduction import job as jobs
-from storescope_workloads.reduction.local import LocalEngine
+from storescope_workloads.scan import job as jobs
+from storescope_workloads.scan.local import LocalEngine
 from storescope_workloads.settings import StoreSettings
 
 
@@ -356,8 +356,8 @@ def test_a_worker_that_dies_ends_the_job_and_resume_finishes_it(tmp_path, number
 SCRIPT = """
 import os, sys, time
 import reduction_files as made
-from storescope_workloads.reduction import job as jobs
-from storescope_workloads.reduction.local import LocalEngine
+from storescope_workloads.scan import job as jobs
+from storescope_workloads.scan.local import LocalEngine
 
 class Watch(jobs.Watch):
     def stage(self, name, total, unit):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from storescope_workloads.reduction.pieces import FILE_WEIGHT, Cluster, FileLayout, Piece, batches, pieces, tasks
+from storescope_workloads.scan.pieces import FILE_WEIGHT, Cluster, FileLayout, Piece, batches, pieces, tasks
 
 MIB = 1 << 20
 

@@ -17,7 +17,7 @@ import multiprocessing, sys
 from interrupted import interrupt_at_start
 from storescope_workloads.generate.job import Sample, run_local
 from storescope_workloads.places import Folder
-from storescope_workloads.reduction.local import LocalEngine
+from storescope_workloads.scan.local import LocalEngine
 from storescope_workloads.settings import StoreSettings
 """
 GENERATE = """

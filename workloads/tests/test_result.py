@@ -21,15 +21,17 @@ from storescope_workloads.errors import WorkloadError
 from storescope_workloads.places import Folder, SourceFile
 from storescope_workloads.reduction import spectrum
 from storescope_workloads.reduction.cuts import Cuts
-from storescope_workloads.reduction.engine import Job
-from storescope_workloads.reduction.job import Dataset, Finished, Skipped
-from storescope_workloads.reduction.pieces import Cluster, FileLayout
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
+from storescope_workloads.scan.job import Dataset, Finished, Skipped
+from storescope_workloads.scan.pieces import Cluster, FileLayout
 from storescope_workloads.reduction.result import Rows, histograms, render, result, schema, snapshot, write
-from storescope_workloads.reduction.summary import EDGES, CutFlow, Measured, Summary
+from storescope_workloads.reduction.summary import EDGES, CutFlow, Summary
+from storescope_workloads.scan.measured import Measured
 from storescope_workloads.settings import StoreSettings
 
 STARTED = datetime(2026, 11, 30, 12, 0, 5, 999, UTC)
-JOB = Job(Cuts())
+JOB = Job(Reduction(Cuts()))
 ROWS = Rows(3, 45_678)
 
 

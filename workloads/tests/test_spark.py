@@ -20,12 +20,13 @@ from storescope_workloads import spark as sessions
 from storescope_workloads.errors import BadFile, UsageError, WorkloadError
 from storescope_workloads.generate.job import Sample, run_local
 from storescope_workloads.places import Folder, filesystem, find
-from storescope_workloads.reduction import spark as spark_engine
+from storescope_workloads.scan import spark as spark_engine
 from storescope_workloads.reduction.cuts import Cuts
-from storescope_workloads.reduction.job import Dataset, Output, Watch, run
-from storescope_workloads.reduction.local import LocalEngine
-from storescope_workloads.reduction.pieces import Batch
-from storescope_workloads.reduction.spark import SparkEngine
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.job import Dataset, Output, Watch, run
+from storescope_workloads.scan.local import LocalEngine
+from storescope_workloads.scan.pieces import Batch
+from storescope_workloads.scan.spark import SparkEngine
 
 # The JVM's sockets are closed when Python ends; Spark 3.5 compares versions by distutils.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:distutils Version:DeprecationWarning")
@@ -154,7 +155,7 @@ def test_an_interrupt_ends_the_job_and_leaves_no_rows(engine, sample, settings, 
 
 def test_what_spark_does_not_take_is_an_error_in_a_line(engine, sample, settings, place):
     # The YAML refuses such names; Spark says so before there is a job.
-    job = replace(job_of(settings), cuts=Cuts(keep=(("_tally", "int64"),)))
+    job = replace(job_of(settings), kernel=Reduction(Cuts(keep=(("_tally", "int64"),))))
     out = Folder(f"{place}/out", settings)
     layouts = list(engine.layouts([("one", file) for file in sample], job_of(settings), lambda done: None))
     with pytest.raises(WorkloadError, match=r"^the Spark job failed: \[AMBIGUOUS_REFERENCE\] Reference `_tally`[^\n]*$"):
@@ -234,8 +235,8 @@ KILLED = """
 import os, signal, sys
 import reduction_files as made
 from storescope_workloads import cli, spark as sessions
-from storescope_workloads.reduction import job as jobs
-from storescope_workloads.reduction.spark import SparkEngine
+from storescope_workloads.scan import job as jobs
+from storescope_workloads.scan.spark import SparkEngine
 from storescope_workloads.settings import StoreSettings
 
 class Watch(jobs.Watch):
@@ -351,7 +352,7 @@ def test_connect_is_refused(monkeypatch):
 def test_the_package_is_packed_whole_and_the_same_each_time():
     packed = sessions.package_zip()
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
-    assert {"storescope_workloads/__init__.py", "storescope_workloads/reduction/spark.py"} <= set(names)
+    assert {"storescope_workloads/__init__.py", "storescope_workloads/scan/spark.py"} <= set(names)
     assert not any("__pycache__" in name for name in names)
     assert sessions.package_zip() == packed
 

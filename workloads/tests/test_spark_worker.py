@@ -9,7 +9,7 @@ import zipfile
 
 WORKER = """
 import gc, importlib, sys, zipimport
-from storescope_workloads.reduction.spark import _spare_the_next
+from storescope_workloads.scan.spark import _spare_the_next
 
 sys.path.insert(0, sys.argv[1])
 import packed.first

@@ -18,8 +18,9 @@ from storescope_workloads.places import Folder, find
 from storescope_workloads.reduction import sql_text
 from storescope_workloads.reduction.cuts import Cuts
 from storescope_workloads.reduction.datasets import of_files
-from storescope_workloads.reduction.engine import Job
-from storescope_workloads.reduction.job import Dataset, run
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
+from storescope_workloads.scan.job import Dataset, run
 from storescope_workloads.reduction.sql import SqlEngine
 from storescope_workloads.spark import session
 
@@ -56,7 +57,7 @@ def test_rows_counts_and_requests(engine, place, store, settings, seen):
     cuts = Cuts.load("keep: {event: int64, met: float64, flag: bool, huge: float64, score: float64}")
     before = len(seen())
     datasets = [Dataset("one", tuple(files[:2])), Dataset("two", tuple(files[2:]))]
-    finished = run(engine, datasets, Job(cuts, settings=settings), Folder(f"{place}/out", settings))
+    finished = run(engine, datasets, Job(Reduction(cuts), settings=settings), Folder(f"{place}/out", settings))
     agrees(finished.summaries["one"], rows_of(store, "one"), {0: tables[0], 1: tables[1]}, cuts)
     agrees(finished.summaries["two"], rows_of(store, "two"), {2: tables[2]}, cuts)
 
@@ -73,7 +74,7 @@ def test_rows_counts_and_requests(engine, place, store, settings, seen):
 def test_other_formats_are_refused(engine, real, settings, tmp_path):
     datasets = of_files([str(real("nanoaod-dimuon.root"))], settings).datasets
     with pytest.raises(UsageError, match="nanoaod-dimuon.root: is a ttree; --engine spark-sql reads parquet alone"):
-        run(engine, datasets, Job(Cuts(), settings=settings), Folder(str(tmp_path / "out"), settings))
+        run(engine, datasets, Job(Reduction(Cuts()), settings=settings), Folder(str(tmp_path / "out"), settings))
 
 
 def test_names_are_quoted():

@@ -11,9 +11,11 @@ import pytest
 
 from storescope_workloads.errors import UsageError
 from storescope_workloads.places import Folder
-from storescope_workloads.reduction.engine import BatchReport
-from storescope_workloads.reduction.pieces import Cluster, FileLayout
-from storescope_workloads.reduction.state import FILES, State
+from storescope_workloads.reduction.cuts import Cuts
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import BatchReport
+from storescope_workloads.scan.pieces import Cluster, FileLayout
+from storescope_workloads.scan.state import FILES, State
 from storescope_workloads.settings import StoreSettings
 
 LAYOUT = FileLayout("data", "a.root", 10, "v1", "ttree", "Events", (Cluster(0, 5, 100),), ())
@@ -25,7 +27,7 @@ def out(request, tmp_path, place, settings):
 
 
 def state(out, *, resume=False, overwrite=False):
-    return State(out, resume=resume, overwrite=overwrite)
+    return State(out, Reduction(Cuts()), resume=resume, overwrite=overwrite)
 
 
 def begun(out):
@@ -44,6 +46,8 @@ def test_a_job_is_gone_on_with(out):
     out.write("_job/batch-00001.json.part", b'{"batch": 1')
     job = state(out, resume=True)
     job.look([])
+    # And one that was killed before that.
+    out.remove(FILES)
     assert list(job.begin("plan", [LAYOUT])) == [0]
     assert pq.read_table(io.BytesIO(out.read(FILES))).to_pylist() == [
         {"file": 0, "dataset": "data", "url": "a.root", "version": "v1", "bytes": 10, "events": 5}
@@ -74,7 +78,7 @@ def test_a_job_is_removed_once_the_plan_is_made(out):
     assert out.files() == ["_job/plan.json", FILES]
 
 
-@pytest.mark.parametrize("strange", ["a.root", "notes.txt", "sub/result.json"])
+@pytest.mark.parametrize("strange", ["a.root", "notes.txt", "sub/result.json", "pairs/2012/a.root", "pairs/notes.txt"])
 def test_what_is_no_jobs_is_never_removed(out, strange):
     begun(out).write(strange, b"x")
     with pytest.raises(UsageError, match=f"holds more than a job's output \\({strange}\\)"):
@@ -96,6 +100,13 @@ def test_an_input_is_known_through_links(tmp_path):
         state(out, overwrite=True).look([name])
     with pytest.raises(UsageError, match="holds the input"):
         state(Folder(str(tmp_path / "link"), StoreSettings()), overwrite=True).look([out.path("pairs/x")])
+
+
+@pytest.mark.parametrize("name", ["plan.json", "batch-00000.json"])
+def test_a_state_that_is_cut_off_is_named(out, name):
+    begun(out).write(f"_job/{name}", b'{"ba')
+    with pytest.raises(UsageError, match=rf"{name}: cannot be read \(.*\), .*; give --overwrite"):
+        state(out, resume=True).begin("plan", [LAYOUT])
 
 
 def test_a_file_is_no_folder(out):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import storescope
 
-from storescope_workloads.reduction.summary import EDGES, CutFlow, Measured, Summary
+from storescope_workloads.reduction.summary import EDGES, CutFlow, Summary
+from storescope_workloads.scan.measured import Measured
 
 
 def summary(seed: int) -> Summary:

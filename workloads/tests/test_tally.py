@@ -10,11 +10,12 @@ import pytest
 import reduction_files as made
 
 from storescope_workloads.errors import BadFile
-from storescope_workloads.reduction.local import LocalEngine
-from storescope_workloads.reduction.pieces import Piece
-from storescope_workloads.reduction.summary import CutFlow, Measured, Summary
-from storescope_workloads.reduction.tally import Packed, Tally, batch_report
-from storescope_workloads.reduction.work import Outcome, TaskReport
+from storescope_workloads.scan.local import LocalEngine
+from storescope_workloads.scan.pieces import Piece
+from storescope_workloads.reduction.summary import CutFlow, Summary
+from storescope_workloads.scan.measured import Measured
+from storescope_workloads.scan.tally import Packed, Tally, batch_report
+from storescope_workloads.scan.work import Outcome, TaskReport
 
 
 def outcome(file, events=10, bad=False):
@@ -25,7 +26,7 @@ def outcome(file, events=10, bad=False):
 
 
 def tally(*outcomes):
-    made = Tally()
+    made = Tally(Summary())
     for told in [*outcomes, TaskReport("data", Measured(tasks=1))]:
         made.add(told)
     return made

@@ -21,13 +21,14 @@ from reduction_files import FORMATS
 
 from storescope_workloads.errors import BadFile, WorkloadError
 from storescope_workloads.places import Folder
-from storescope_workloads.reduction import formats
-from storescope_workloads.reduction import work as working
-from storescope_workloads.reduction.layout import layouts_of
+from storescope_workloads.scan import formats
+from storescope_workloads.scan import work as working
+from storescope_workloads.scan.layout import layouts_of
+from storescope_workloads.reduction.kernel import Reduction
 from storescope_workloads.reduction.physics import Cuts, reduce
-from storescope_workloads.reduction.pieces import pieces
-from storescope_workloads.reduction.read import blamed
-from storescope_workloads.reduction.work import Outcome, TaskReport, work
+from storescope_workloads.scan.pieces import pieces
+from storescope_workloads.scan.read import blamed
+from storescope_workloads.scan.work import Outcome, TaskReport, work
 from storescope_workloads.settings import StoreSettings
 
 
@@ -75,7 +76,7 @@ def without_cuts():
         "muons: {pt_min: null, abs_eta_max: null, isolation_max: null, global: false}\n"
         "leading: {pt_min: null, abs_eta_max: null, isolation_max: null}\npair: {opposite_sign: false}\n"
     )
-    return dataclasses.replace(made.job(), cuts=cuts)
+    return dataclasses.replace(made.job(), kernel=Reduction(cuts))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -170,22 +171,24 @@ def test_while_a_piece_is_cut_the_next_is_on_its_way(settings, place, seen, monk
     assert [piece.file for piece in task] == [0, 0, 1, 1, 2, 2]
     places = {}
     for piece in task:
-        opened = working.open_file(piece, job.cuts.columns(), settings)
+        opened = working.open_file(piece, job.kernel.columns(), settings)
         places[piece] = opened.ranges(piece.start, piece.stop)
         opened.close()
     before = len(seen())
     done = []
 
-    def watched(events, cuts):
+    def watched(kernel, events, start):
         number = len(done)
         if number + 1 < len(task):
             following = task[number + 1]
             name = following.url.rpartition("/")[2]
             until(lambda: all(covered(seen()[before:], name, *span) for span in places[following]))
         done.append(number)
-        return reduce(events, cuts)
+        return apply(kernel, events, start)
 
-    monkeypatch.setattr(working, "reduce", watched)
+    working._warm_up(job.kernel)
+    apply = Reduction.apply
+    monkeypatch.setattr(Reduction, "apply", watched)
     ran(task, job)
     assert done == list(range(6))
 

@@ -12,7 +12,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-TARGET = "storescope_workloads.reduction.source"
+TARGET = "storescope_workloads.scan.source"
 
 
 class _Finder:

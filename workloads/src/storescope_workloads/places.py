@@ -174,13 +174,17 @@ class Folder:
         with open(path, "xb") as file:
             file.write(data)
 
-    def open(self, name: str) -> IO[bytes]:
-        """A file to write, for a ``with``: it is there when the block ends, and only if it ends without an error."""
+    def open(self, name: str, attempt: str = "") -> IO[bytes]:
+        """A file to write, for a ``with``: it is there when the block ends, and only if it ends without an error.
+
+        Args:
+            attempt: Different for writers that may write one file at once, of which one replaces the other's.
+        """
         path = f"{self._path}/{name}"
         if self._scheme != "file":
             return self._fs.open(path, "wb")  # type: ignore[no-any-return]
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        return _Replacing(path)  # type: ignore[return-value]
+        return _Replacing(path, attempt)  # type: ignore[return-value]
 
     def path(self, name: str) -> str:
         """The URL of a file in it; of a local one the path."""
@@ -190,8 +194,8 @@ class Folder:
 class _Replacing:
     """A local file that takes its name when it is whole."""
 
-    def __init__(self, path: str) -> None:
-        self._path, self._part = path, f"{path}.part"
+    def __init__(self, path: str, attempt: str) -> None:
+        self._path, self._part = path, f"{path}{attempt}.part"
         self._file = open(self._part, "wb")
 
     def __enter__(self) -> IO[bytes]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .reduction.engine import Progress
-from .reduction.job import Watch
+from .scan.engine import Progress
+from .scan.job import Watch
 
 #: Seconds before something is shown; and between two lines where stderr is no terminal.
 PATIENCE, PACE = 2.0, 10.0
@@ -41,6 +41,9 @@ class Bars(Watch):
             bar.update(done)
 
         return count
+
+    def note(self, text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
 
     def _end(self) -> None:
         if self._bar is not None:

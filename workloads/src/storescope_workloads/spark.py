@@ -145,6 +145,15 @@ def jar_statistics(spark: SparkSession) -> Snapshot | None:
         return Snapshot(path.read_text())
 
 
+def attempt_name() -> str:
+    """In a task: a name that no other attempt has, of this task or of another; empty elsewhere. Attempts at one task may run at
+    once: by speculation, or where an executor was given up and goes on."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return "" if context is None else f".{context.taskAttemptId()}"
+
+
 def failure(error: Exception) -> WorkloadError:
     """What a Spark job failed with, in a line or two, without the stack traces of Java.
 

@@ -9,13 +9,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .errors import WorkloadError
 from .spark import failure, spark_errors
 from .tidy import tidying
 
 if TYPE_CHECKING:
-    from pyspark import SparkContext
+    from pyspark import Accumulator, SparkContext
 
 T = TypeVar("T")
+
+#: What a task tells: units that are done, and an error that ends the job. It is an error that the user can act on, and no failure of
+#: the task, which Spark would repeat.
+Told = tuple[int, WorkloadError | None]
 
 #: Seconds between two looks, and that cancelled tasks have to end.
 PACE, PATIENCE = 0.2, 10.0
@@ -52,6 +57,50 @@ def run_watched(context: SparkContext, name: str, action: Callable[[], T], look:
         return running.result()
     except Exception as error:
         raise failure(error) from error
+
+
+class Watched:
+    """Jobs of Spark whose tasks tell how far they are, by :attr:`told`. An error that one tells ends them, and so does Ctrl-C."""
+
+    def __init__(self, context: SparkContext, name: str, total: int, progress: Callable[[int], None]) -> None:
+        self.told: Accumulator[Told] = context.accumulator((0, None), _Telling())  # type: ignore[arg-type]
+        self._context, self._name, self._total, self._progress = context, name, total, progress
+        self._done = 0
+
+    def run(self, action: Callable[[], T]) -> T:
+        """Runs an action while it is watched.
+
+        Raises:
+            WorkloadError: As a task told it, or the job failed.
+        """
+        return run_watched(self._context, self._name, action, lambda group: self._look())
+
+    def rest(self) -> None:
+        """The units that no task told of."""
+        self._count(self._total)
+
+    def _look(self) -> None:
+        done, error = self.told.value
+        if error is not None:
+            raise error
+        self._count(done)
+
+    def _count(self, done: int) -> None:
+        # Tasks that ran twice have told twice.
+        new = min(done, self._total) - self._done
+        if new > 0:
+            self._progress(new)
+            self._done += new
+
+
+class _Telling:
+    """How they add up: an ``AccumulatorParam``."""
+
+    def zero(self, value: Told) -> Told:
+        return 0, None
+
+    def addInPlace(self, one: Told, other: Told) -> Told:
+        return one[0] + other[0], one[1] or other[1]
 
 
 def _cancel(context: SparkContext, group: str, running: Future[Any]) -> None:

@@ -19,9 +19,9 @@ from storescope_workloads import spark as sessions
 from storescope_workloads.errors import WorkloadError
 from storescope_workloads.generate.job import Sample, run_local
 from storescope_workloads.places import Folder, find
-from storescope_workloads.reduction.job import run
-from storescope_workloads.reduction.local import LocalEngine
-from storescope_workloads.reduction.spark import SparkEngine
+from storescope_workloads.scan.job import run
+from storescope_workloads.scan.local import LocalEngine
+from storescope_workloads.scan.spark import SparkEngine
 from storescope_workloads.settings import StoreSettings
 
 # The JVM's sockets are closed when Python ends; Spark 3.5 compares versions by distutils.

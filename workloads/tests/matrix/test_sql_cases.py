@@ -18,9 +18,10 @@ from storescope_workloads.places import Folder
 from storescope_workloads.reduction import sql_text
 from storescope_workloads.reduction.cuts import Cuts
 from storescope_workloads.reduction.datasets import of_files
-from storescope_workloads.reduction.engine import Job
-from storescope_workloads.reduction.job import Dataset, run
-from storescope_workloads.reduction.local import LocalEngine
+from storescope_workloads.reduction.kernel import Reduction
+from storescope_workloads.scan.engine import Job
+from storescope_workloads.scan.job import Dataset, run
+from storescope_workloads.scan.local import LocalEngine
 from storescope_workloads.reduction.physics import reduce
 from storescope_workloads.reduction.summary import EDGES
 from storescope_workloads.settings import StoreSettings
@@ -69,7 +70,7 @@ def rows_of(out: Path, dataset: str = "data") -> pa.Table:
 def test_the_same_rows_and_counts_as_physics(engine, inputs, tmp_path, name):
     folder, held = inputs
     cuts = Cuts.load(CUTS[name])
-    finished = run(engine, of_files([f"{folder}/*.parquet"], LOCAL).datasets, Job(cuts), Folder(str(tmp_path / "out"), LOCAL))
+    finished = run(engine, of_files([f"{folder}/*.parquet"], LOCAL).datasets, Job(Reduction(cuts)), Folder(str(tmp_path / "out"), LOCAL))
     assert finished.summaries["data"].pairs > 20
     agrees(finished.summaries["data"], rows_of(tmp_path / "out"), dict(enumerate(held)), cuts)
     measured = finished.measured["data"]
@@ -81,7 +82,7 @@ def test_data_sets_have_their_own_rows_and_counts(engine, inputs, tmp_path):
     folder, held = inputs
     files = of_files([f"{folder}/*.parquet"], LOCAL).datasets[0].files
     datasets = [Dataset("one", files[:1]), Dataset("two", files[1:2]), Dataset("none", files[2:])]
-    finished = run(engine, datasets, Job(Cuts()), Folder(str(tmp_path / "out"), LOCAL))
+    finished = run(engine, datasets, Job(Reduction(Cuts())), Folder(str(tmp_path / "out"), LOCAL))
     for name, table in zip(("one", "two", "none"), held, strict=True):
         assert finished.summaries[name].flow == reduce(table, Cuts()).flow
     assert len(rows_of(tmp_path / "out", "two")) == finished.summaries["two"].pairs
@@ -115,7 +116,7 @@ def test_nulls_are_no_muons_and_nan(engine, tmp_path):
     columns["Muon_charge"][3][1] = None
     table = pa.table({name: pa.array(columns[name], pa.list_(kind)) for name, kind in zip(names, kinds, strict=True)})
     pq.write_table(table, tmp_path / "nulls.parquet")
-    finished = run(engine, of_files([str(tmp_path / "nulls.parquet")], LOCAL).datasets, Job(Cuts()), Folder(str(tmp_path / "out"), LOCAL))
+    finished = run(engine, of_files([str(tmp_path / "nulls.parquet")], LOCAL).datasets, Job(Reduction(Cuts())), Folder(str(tmp_path / "out"), LOCAL))
     flow = finished.summaries["data"].flow
     assert flow == reduce(ak.from_arrow(table), Cuts()).flow
     assert (flow.events, flow.muons, flow.passed) == (8, 14, 1)
@@ -133,7 +134,7 @@ def test_batches_leave_nothing_of_what_fails(engine, tmp_path):
             return super().run(*arguments)
 
     with pytest.raises(BadFile, match="b.parquet: was replaced since it was listed"):
-        run(Replacing(engine.spark), datasets, Job(Cuts(), skip=True), out)
+        run(Replacing(engine.spark), datasets, Job(Reduction(Cuts()), skip=True), out)
     assert not [name for name in out.files() if name.startswith("pairs/")]
     os.unlink(first)
     with pytest.raises(BadFile, match="a.parquet: is gone since it was listed"):
@@ -141,10 +142,10 @@ def test_batches_leave_nothing_of_what_fails(engine, tmp_path):
 
 
 def engine_batches(engine, datasets, out):
-    from storescope_workloads.reduction.pieces import Batch, FileLayout
+    from storescope_workloads.scan.pieces import Batch, FileLayout
 
     layouts = [(number, FileLayout("data", file.url, file.size, file.version, "parquet", "", ())) for number, file in enumerate(datasets[0].files)]
-    yield engine.run(Batch(0, tuple(layouts)), Job(Cuts()), out, lambda done: None)
+    yield engine.run(Batch(0, tuple(layouts)), Job(Reduction(Cuts())), out, lambda done: None)
 
 
 def test_names_that_spark_hides(engine, tmp_path):
@@ -152,7 +153,7 @@ def test_names_that_spark_hides(engine, tmp_path):
     write(tmp_path / "_b.parquet", events(2, 20))
     datasets = of_files([str(tmp_path / "*.parquet")], LOCAL).datasets
     with pytest.raises(BadFile, match="_b.parquet: is not read by Spark"):
-        run(engine, datasets, Job(Cuts()), Folder(str(tmp_path / "out"), LOCAL))
+        run(engine, datasets, Job(Reduction(Cuts())), Folder(str(tmp_path / "out"), LOCAL))
 
 
 def test_a_truncated_row_group_names_its_file(engine, tmp_path):
@@ -164,7 +165,7 @@ def test_a_truncated_row_group_names_its_file(engine, tmp_path):
     path.write_bytes(data)
     datasets = of_files([str(tmp_path / "*.parquet")], LOCAL).datasets
     with pytest.raises(BadFile, match="b c.parquet: cannot be read"):
-        run(engine, datasets, Job(Cuts()), Folder(str(tmp_path / "out"), LOCAL))
+        run(engine, datasets, Job(Reduction(Cuts())), Folder(str(tmp_path / "out"), LOCAL))
 
 
 def test_lists_of_different_lengths_are_refused(engine, tmp_path):
@@ -174,14 +175,14 @@ def test_lists_of_different_lengths_are_refused(engine, tmp_path):
     for name in ("0.parquet", "b.parquet"):
         write(tmp_path / name, same)
     with pytest.raises(BadFile, match=r"/a.parquet: the columns Muon_pt, Jet_eta, .* differ in length in one event; .* collection$"):
-        run(engine, of_files([str(tmp_path / "*.parquet")], LOCAL).datasets, Job(Cuts.load("columns: {eta: Jet_eta}")),
+        run(engine, of_files([str(tmp_path / "*.parquet")], LOCAL).datasets, Job(Reduction(Cuts.load("columns: {eta: Jet_eta}"))),
             Folder(str(tmp_path / "out"), LOCAL))
 
 
 def test_columns_of_a_wrong_type_are_named(engine, tmp_path):
     write(tmp_path / "a.parquet", ak.with_field(events(1, 5), np.array(["x"] * 5), "Muon_phi"))
     with pytest.raises(WorkloadError, match="Muon_phi has the type string"):
-        run(engine, of_files([str(tmp_path / "a.parquet")], LOCAL).datasets, Job(Cuts()), Folder(str(tmp_path / "out"), LOCAL))
+        run(engine, of_files([str(tmp_path / "a.parquet")], LOCAL).datasets, Job(Reduction(Cuts())), Folder(str(tmp_path / "out"), LOCAL))
 
 
 #: Two muons that pass all cuts.
@@ -204,7 +205,7 @@ def both(engine, folder: Path, cuts: Cuts) -> dict[str, pa.Table | str]:
         for running in (engine, local):
             out = folder.parent / f"{folder.name}-{running.name}"
             try:
-                run(running, of_files([f"{folder}/*.parquet"], LOCAL).datasets, Job(cuts), Folder(str(out), LOCAL))
+                run(running, of_files([f"{folder}/*.parquet"], LOCAL).datasets, Job(Reduction(cuts)), Folder(str(out), LOCAL))
                 found[running.name] = rows_of(out).sort_by("file")
             except BadFile as error:
                 found[running.name] = str(error)

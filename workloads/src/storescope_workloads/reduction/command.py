@@ -4,42 +4,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
-from click.core import ParameterSource
 
 from ..errors import SKIPPED, UsageError
-from ..options import Size, properties, store_options
+from ..options import store_options
 from ..places import Folder
 from ..progress import Bars
+from ..scan.command import Choice, engine_options, output_options, refuse_unused, spark_session, tell_skipped
+from ..scan.engine import Engine, Job
+from ..scan.job import Finished, Output, run
 from ..settings import StoreSettings
 from . import datasets as described
 from . import result as results
-from .engine import Engine, Job
-from .job import Finished, Output, run
-from .physics import Cuts
+from .cuts import Cuts
+from .kernel import Reduction
 
 ENGINES = ("local", "spark", "spark-sql")
 
 
-@dataclass(frozen=True)
-class Choice:
-    """How the engine was chosen on the command line."""
-
-    engine: str
-    processes: int | None
-    master: str | None
-    conf: tuple[str, ...]
-    jars: str | None
-
-
-#: Skipped files that are told on the screen.
-TOLD = 20
 #: Options that an engine has no use for.
 _NOT_OF = {"local": ("master", "conf", "jars"), "spark": ("processes",), "spark-sql": ("processes",)}
 
@@ -74,17 +61,12 @@ def _print_cuts(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
               help="Print the default cuts, as --cuts takes them, and end.")
 @click.option("--tree", default=None, help="The tree in ROOT files.  [default: Events]")
 @click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="Where the work is done.")
-@click.option("--processes", type=click.IntRange(1), help="Engine local: processes.  [default: one for each core]")
-@click.option("--master", metavar="URL", help="Spark: local[N], spark://…, k8s://…  [default: spark-submit's, else local[*]]")
-@click.option("--conf", multiple=True, metavar="KEY=VALUE", help="Spark: a property; may be repeated.")
+@engine_options
 @click.option("--jars", envvar="STORESCOPE_JARS", metavar="PATHS", help="Spark: storescope's jar, for output to and SQL from stores.")
 @click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
               help="What a bad file does: ends the job, or is left out as a whole and counted. Engine spark-sql: one that "
                    "turns out bad while it is read ends the job in any case.")
-@click.option("--resume", is_flag=True, help="Go on with the batches that are not complete.")
-@click.option("--overwrite", is_flag=True, help="Remove what is in the output folder, once the files are found good.")
-@click.option("--piece", type=Size(), default="16MiB", show_default=True, help="Bytes to read that a piece has about.")
-@click.option("--batch", type=Size(), help="Bytes to read that are completed at once.  [default: 4GiB, on Spark 256GiB]")
+@output_options
 @click.option("--json", "as_json", is_flag=True, help="Print result.json in place of the tables.")
 @store_options
 @click.pass_context
@@ -93,11 +75,11 @@ def reduce(ctx: click.Context, /, settings: StoreSettings, **given: Any) -> None
 
     FILES are names or patterns (in quotes); together they are one data set called "data"."""
     started = datetime.now(UTC)
-    _refuse_unused(ctx, given["engine"])
+    refuse_unused(ctx, given["engine"], _NOT_OF)
     found = _datasets(given, settings)
     cuts = cuts_of(given["cuts_file"])
     out = Folder(given["out"], settings)
-    job = Job(cuts, given["tree"] or found.tree, settings, given["on_error"] == "skip", given["piece"])
+    job = Job(Reduction(cuts), given["tree"] or found.tree, settings, given["on_error"] == "skip", given["piece"])
     choice = Choice(*(given[name] for name in ("engine", "processes", "master", "conf", "jars")))
     with Bars() as bars, engine_of(choice, out, job) as engine:
         finished = run(engine, found.datasets, job, Output(out, given["resume"], given["overwrite"], given["batch"]), bars)
@@ -106,13 +88,6 @@ def reduce(ctx: click.Context, /, settings: StoreSettings, **given: Any) -> None
     _warn(finished, found.luminosity_pb)
     if finished.skipped:
         ctx.exit(SKIPPED)
-
-
-def _refuse_unused(ctx: click.Context, engine: str) -> None:
-    """Options that would be ignored are errors; what the environment says is for any engine."""
-    for name in _NOT_OF[engine]:
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"--{name} is of no use with --engine {engine}; leave it out, or name another engine")
 
 
 def _datasets(given: dict[str, Any], settings: StoreSettings) -> described.Datasets:
@@ -127,21 +102,15 @@ def cuts_of(path: str | None) -> Cuts:
     return Cuts() if path is None else Cuts.load_file(Path(path))
 
 
-def engine_of(choice: Choice, out: Folder, job: Job) -> Engine:
+def engine_of(choice: Choice, out: Folder, job: Job[Reduction]) -> Engine:
     """The engine that was chosen; Spark is imported for its engines alone."""
     if choice.engine == "local":
-        from .local import LocalEngine
+        from ..scan.local import LocalEngine
 
         return LocalEngine(choice.processes)
-    try:
-        import pyspark  # noqa: F401
-    except ImportError as error:
-        raise UsageError("--engine spark needs PySpark: pip install 'storescope-workloads[spark]'") from error
-    from ..spark import session
-
-    spark = session(choice.master, properties(choice.conf), choice.jars, job.settings, "storescope-workloads reduce")
+    spark = spark_session(choice, job.settings, "storescope-workloads reduce")
     if choice.engine == "spark":
-        from .spark import SparkEngine
+        from ..scan.spark import SparkEngine
 
         return SparkEngine(spark)
     from .sql import SqlEngine
@@ -158,11 +127,7 @@ def _tell(result: dict[str, Any], finished: Finished, out: Folder, as_json: bool
 
 
 def _warn(finished: Finished, luminosity_pb: float | None) -> None:
-    for skipped in finished.skipped[:TOLD]:
-        click.echo(f"skipped: {skipped.url}: {skipped.why}", err=True)
-    if len(finished.skipped) > TOLD:
-        more = len(finished.skipped) - TOLD
-        click.echo(f"skipped: and {more:,} more; files.skipped in result.json names all", err=True)
+    tell_skipped(finished, "result.json")
     measured = {dataset.name for dataset in finished.datasets if dataset.kind == "data"}
     if luminosity_pb is not None and any(skipped.dataset in measured for skipped in finished.skipped):
         click.echo(

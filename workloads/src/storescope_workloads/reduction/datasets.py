@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..places import SourceFile, find, scheme_of
+from ..places import scheme_of
+from ..scan.inputs import found_files, refuse_shared
+from ..scan.job import Dataset
 from ..settings import StoreSettings
 from . import yaml_file
-from .job import Dataset
 
 #: What a data set is: measured, or simulated.
 KINDS = ("data", "mc")
@@ -43,7 +44,7 @@ def of_files(patterns: Sequence[str], settings: StoreSettings) -> Datasets:
     Raises:
         UsageError: No file matches a pattern.
     """
-    return Datasets([Dataset("data", _found(patterns, settings))])
+    return Datasets([Dataset("data", found_files(patterns, settings))])
 
 
 def load(path: Path, settings: StoreSettings) -> Datasets:
@@ -68,7 +69,7 @@ def load(path: Path, settings: StoreSettings) -> Datasets:
         if names.count(name) > 1:
             document.wrong(f"has two data sets of the name {name}", "datasets")
     datasets = [entry.found(path.parent, settings, str(path)) for entry in entries]
-    _refuse_shared(datasets, str(path))
+    refuse_shared(datasets, str(path))
     return Datasets(datasets, tree or Datasets.tree, luminosity)
 
 
@@ -81,7 +82,7 @@ class _Entry:
 
     def found(self, folder: Path, settings: StoreSettings, origin: str) -> Dataset:
         try:
-            files = _found([_absolute(pattern, folder) for pattern in self.patterns], settings)
+            files = found_files([_absolute(pattern, folder) for pattern in self.patterns], settings)
         except UsageError as error:
             raise UsageError(f"{origin}: data set {self.name}: {error}") from error
         return Dataset(self.name, files, self.kind, self.cross_section_pb)
@@ -117,21 +118,3 @@ def _absolute(pattern: str, folder: Path) -> str:
     if scheme_of(pattern) != "file" or "://" in pattern:
         return pattern
     return str(folder.absolute() / Path(pattern).expanduser())
-
-
-def _found(patterns: Sequence[str], settings: StoreSettings) -> tuple[SourceFile, ...]:
-    files: dict[str, SourceFile] = {}
-    for pattern in patterns:
-        for file in find(pattern, settings):
-            files.setdefault(file.url, file)
-    return tuple(files.values())
-
-
-def _refuse_shared(datasets: Sequence[Dataset], origin: str) -> None:
-    owners: dict[str, str] = {}
-    for dataset in datasets:
-        for file in dataset.files:
-            owner = owners.setdefault(file.url, dataset.name)
-            if owner != dataset.name:
-                both = f"{owner} and {dataset.name}"
-                raise UsageError(f"{origin}: {file.url} is in two data sets, {both}; its events would count twice")

@@ -27,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..scan.layout import HEAD, TAIL, THREADS
+from ..scan.pieces import FILE_WEIGHT, Batch, FileLayout, Piece, tasks
+from ..scan.source import WASTE
+from ..scan.work import AHEAD, FILES, PIECES
 from .coalesce import Range, Sizes, requests
-from .layout import HEAD, TAIL, THREADS
-from .pieces import FILE_WEIGHT, Batch, FileLayout, Piece, tasks
-from .source import WASTE
-from .work import AHEAD, FILES, PIECES
 
 Floats = NDArray[np.float64]
 

@@ -14,14 +14,15 @@ from ..errors import UsageError
 from ..options import Size, Time, store_options
 from ..places import filesystem, is_store
 from ..progress import Bars
+from ..scan.engine import Job
 from ..settings import StoreSettings
 from . import datasets as described
 from .command import cuts_of
 from .cuts import Cuts
-from .engine import Job
 from .estimate import Assumptions, Model
 from .estimate import estimate as estimated
 from .estimate_text import Measured, Question, as_json, show
+from .kernel import Reduction
 from .survey import survey
 
 
@@ -82,7 +83,7 @@ def estimate(settings: StoreSettings, files: tuple[str, ...], **given: Any) -> N
         batch_target=given["batch"],
         read_gap=given["read_gap"],
     )
-    job = Job(cuts, given["tree"], settings, piece_target=given["piece"])
+    job = Job(Reduction(cuts), given["tree"], settings, piece_target=given["piece"])
     with Bars() as bars:
         samples = survey(found.files, job, bars.stage("look at", len(found.files), "files"))
     told = estimated(samples, model, assumed)

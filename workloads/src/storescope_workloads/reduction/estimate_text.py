@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..scan.layout import THREADS
+from ..scan.work import AHEAD, FILES, PIECES
 from .estimate import NOT_COUNTED, STREAMS, Assumptions, Estimate, Sample
-from .layout import THREADS
-from .text import show_bytes, show_count, show_time, table
-from .work import AHEAD, FILES, PIECES
+from ..text import show_bytes, show_count, show_time, table
 
 #: CPU time in seconds from which on a run tells a core's rate: what a process does once is a small part of it then.
 ENOUGH_CPU_S = 10.0

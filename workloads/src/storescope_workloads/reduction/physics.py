@@ -15,7 +15,7 @@ import awkward as ak  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WorkloadError
+from ..scan.kernel import BadColumn
 from .cuts import Column, Columns, Cuts
 from .summary import CutFlow
 
@@ -26,10 +26,6 @@ Floats = NDArray[np.float64]
 #: What is wrong with a kept column.
 WITH_NULLS = "the column {name} has nulls, which {kind} cannot hold; keep it as float64"
 TOO_LARGE = "the column {name} has values above 2^63 - 1, which int64 cannot hold; keep it as float64"
-
-
-class BadColumn(WorkloadError):
-    """A column that the cuts cannot be applied to: which, what it is and what it should be."""
 
 
 @dataclass

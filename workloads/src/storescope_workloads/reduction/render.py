@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .text import show_bytes, show_count, show_number, show_time, table
+from ..text import show_bytes, show_count, show_number, show_time, table
 
 
 def render(result: dict[str, Any]) -> str:

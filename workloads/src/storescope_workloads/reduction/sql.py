@@ -28,16 +28,18 @@ from storescope import Snapshot
 
 from ..errors import BadFile, UsageError, WorkloadError
 from ..places import Folder, SourceFile, find, scheme_of
+from ..scan.engine import BatchReport, Job, Progress, batch_folder
+from ..scan.layout import layouts_of
+from ..scan.measured import Measured
+from ..scan.pieces import Batch, FileLayout
 from ..settings import StoreSettings
 from ..spark import failure, hadoop_url, jar_statistics, require_class, spark_errors, stop, versions
 from ..tidy import tidying
 from . import sql_text
 from .cuts import Cuts
-from .engine import BatchReport, Job, Progress, batch_folder
-from .layout import layouts_of
+from .kernel import Reduction
 from .physics import check_types
-from .pieces import Batch, FileLayout
-from .summary import EDGES, CutFlow, Measured, Summary
+from .summary import EDGES, CutFlow, Summary
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -77,7 +79,7 @@ class SqlEngine:
                 require_class(self.spark, url)
 
     def layouts(
-        self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress
+        self, files: Sequence[tuple[str, SourceFile]], job: Job[Reduction], progress: Progress
     ) -> Iterator[FileLayout | BadFile]:
         """The layouts of the files, in their order. Only parquet can be read.
 
@@ -99,14 +101,14 @@ class SqlEngine:
         """What :meth:`layouts` has cost."""
         return self._planned
 
-    def run(self, batch: Batch, job: Job, out: Folder, progress: Progress) -> BatchReport:
+    def run(self, batch: Batch, job: Job[Reduction], out: Folder, progress: Progress) -> BatchReport:
         """Reads a batch and writes its rows, one data set after the other.
 
         Raises:
             BadFile: A file is bad, or was replaced since it was planned.
             WorkloadError: The store is at fault, or Spark gave up.
         """
-        target = batch_folder(out, batch)
+        target = batch_folder(out, batch, job.kernel)
         target.clear()
         try:
             with spark_errors():
@@ -120,13 +122,13 @@ class SqlEngine:
         """Of Spark, Java and Hadoop."""
         return versions(self.spark)
 
-    def _run(self, batch: Batch, job: Job, target: Folder, progress: Progress) -> BatchReport:
+    def _run(self, batch: Batch, job: Job[Reduction], target: Folder, progress: Progress) -> BatchReport:
         report = BatchReport(batch.number, {}, {}, {})
         _check_versions(batch, job.settings)
         for name, files in groupby(batch.files, key=lambda numbered: numbered[1].dataset):
             numbered = list(files)
             before = jar_statistics(self.spark)
-            work = _Work(self._session, job.cuts, numbered, target / f"dataset={name}")
+            work = _Work(self._session, job.kernel.cuts, numbered, target / f"dataset={name}")
             report.summaries[name] = report.summaries.get(name, Summary()) + work.run()
             measured = work.measured(before, jar_statistics(self.spark))
             report.measured[name] = report.measured.get(name, Measured()) + measured

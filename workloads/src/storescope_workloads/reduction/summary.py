@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks send back: counts, histograms, and what their reads cost. All of it adds up, in any order. Pure."""
+"""What tasks send back: counts and histograms, which add up in any order. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from storescope import Snapshot
 
 #: Edges of the histograms of the pairs' mass, in GeV. ``linear``: 300 bins of 1 GeV. ``log``: 1,500 bins of equal width in
 #: the logarithm from 0.25 to 300 GeV.
@@ -80,9 +79,22 @@ class Summary:
         return made
 
     @property
+    def events(self) -> int:
+        """Events that were read."""
+        return self.flow.events
+
+    @property
     def pairs(self) -> int:
         """Pairs that passed all cuts: one of each event."""
         return self.flow.passed
+
+    #: The rows that come out are the pairs.
+    rows = pairs
+
+    def check(self) -> str | None:
+        """What does not add up: a fault of the program."""
+        counted = int(self.histograms["linear"].sum())
+        return None if counted == self.pairs else f"{self.pairs} pairs, {counted} in the histogram"
 
     @property
     def mean_mass(self) -> float | None:
@@ -129,48 +141,3 @@ def _few(parts: list[float]) -> list[float]:
                 kept += 1
         sums[kept:] = [part]
     return sums
-
-
-@dataclass
-class Measured:
-    """What the work of some tasks cost.
-
-    Attributes:
-        tasks: How many they were.
-        wall_s: Their wall time, added.
-        cpu_s: The CPU time of the processes in them, added.
-        wait_s: Seconds in which the work stood still for bytes.
-        needed: Bytes of the baskets, pages or column chunks that were needed.
-        read: Bytes that the readers asked for, metadata among them; from stores and disks alike.
-        snapshot: Requests to stores; empty where files are local.
-    """
-
-    tasks: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    wait_s: float = 0.0
-    needed: int = 0
-    read: int = 0
-    snapshot: Snapshot = field(default_factory=Snapshot)
-
-    def __add__(self, other: Measured) -> Measured:
-        return Measured(
-            self.tasks + other.tasks,
-            self.wall_s + other.wall_s,
-            self.cpu_s + other.cpu_s,
-            self.wait_s + other.wait_s,
-            self.needed + other.needed,
-            self.read + other.read,
-            # An empty one has no time of its own, and would stretch the other's to the epoch.
-            self.snapshot + other.snapshot if self.snapshot and other.snapshot else self.snapshot or other.snapshot,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON has it; :meth:`from_json` reads it."""
-        return {**{name: value for name, value in vars(self).items() if name != "snapshot"}, "hlog": self.snapshot.to_hlog()}
-
-    @classmethod
-    def from_json(cls, told: dict[str, Any]) -> Measured:
-        """What :meth:`to_json` wrote."""
-        plain = {name: value for name, value in told.items() if name != "hlog"}
-        return cls(**plain, snapshot=Snapshot(told["hlog"]))

@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import BadFile
 from ..places import SourceFile
-from .engine import Job, Progress
+from ..scan.engine import Job, Progress
+from ..scan.layout import THREADS, layouts_of
+from ..scan.pieces import FileLayout
+from ..scan.read import blamed, opened
 from .estimate import Sample
-from .layout import THREADS, layouts_of
-from .pieces import FileLayout
-from .read import blamed, opened
+from .kernel import Reduction
 
 
-def survey(files: Sequence[SourceFile], job: Job, progress: Progress) -> list[Sample]:
+def survey(files: Sequence[SourceFile], job: Job[Reduction], progress: Progress) -> list[Sample]:
     """The files' layouts, as a job's plan finds them, and the byte ranges of their clusters.
 
     Args:
@@ -37,9 +38,9 @@ def survey(files: Sequence[SourceFile], job: Job, progress: Progress) -> list[Sa
     return samples
 
 
-def _sample(layout: FileLayout, job: Job) -> Sample:
+def _sample(layout: FileLayout, job: Job[Reduction]) -> Sample:
     source = SourceFile(layout.url, layout.size, layout.version)
-    file = opened(source, job.tree, job.cuts.columns(), layout.opening, job.settings)
+    file = opened(source, job.tree, job.kernel.columns(), layout.opening, job.settings)
     try:
         with blamed(layout.url):
             return Sample(layout, tuple(tuple(cluster.ranges) for cluster in file.clusters))

@@ -9,18 +9,19 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import storescope
 
 from ..errors import BadFile
 from ..places import SourceFile
 from .engine import Job
-from .formats import Opened
-from .physics import BadColumn, check_types
+from .formats import MissingColumns, Opened
+from .kernel import BadColumn
+from .measured import Measured
 from .pieces import Cluster, FileLayout
 from .read import blamed, opened
 from .source import Range, joined
-from .summary import Measured
 
 #: Files that one process opens at once.
 THREADS = 16
@@ -30,7 +31,7 @@ HEAD, TAIL, MOST = 4 << 10, 32 << 10, 1 << 20
 GAP = 8 << 10
 
 
-def layout_of(dataset: str, file: SourceFile, job: Job) -> FileLayout:
+def layout_of(dataset: str, file: SourceFile, job: Job[Any]) -> FileLayout:
     """Reads the metadata of one file. Its format is found by its contents.
 
     The first file of a folder takes up to four requests (an RNTuple: five, and one for each page list that is far from
@@ -44,13 +45,13 @@ def layout_of(dataset: str, file: SourceFile, job: Job) -> FileLayout:
     return _measured_layout(dataset, file, job)[0]
 
 
-def _measured_layout(dataset: str, file: SourceFile, job: Job) -> tuple[FileLayout, int, float]:
+def _measured_layout(dataset: str, file: SourceFile, job: Job[Any]) -> tuple[FileLayout, int, float]:
     """A file's layout, the bytes that it asked for, and the seconds that this stood still."""
     place = os.path.dirname(file.url)
-    read = opened(file, job.tree, job.cuts.columns(), _reach.of(place, file.size), job.settings)
+    read = _opened(file, job, _reach.of(place, file.size))
     try:
         with blamed(file.url):
-            check_types(read.types(), job.cuts)
+            job.kernel.check_types(read.types())
             _reach.learn(place, file.size, read.opening)
             layout = _layout(dataset, file, job, read)
             return layout, int(read.source.num_requested_bytes), read.source.waited
@@ -60,7 +61,16 @@ def _measured_layout(dataset: str, file: SourceFile, job: Job) -> tuple[FileLayo
         read.close()
 
 
-def _layout(dataset: str, file: SourceFile, job: Job, read: Opened) -> FileLayout:
+def _opened(file: SourceFile, job: Job[Any], expected: Sequence[Range]) -> Opened:
+    try:
+        return opened(file, job.tree, job.kernel.columns(), expected, job.settings)
+    except BadFile as error:
+        if isinstance(error.__cause__, MissingColumns):
+            raise BadFile(error.url, f"{error.why}. {job.kernel.advice}") from error.__cause__
+        raise
+
+
+def _layout(dataset: str, file: SourceFile, job: Job[Any], read: Opened) -> FileLayout:
     clusters: list[Cluster] = []
     before: set[Range] = set()
     for found in read.clusters:
@@ -78,7 +88,7 @@ def _layout(dataset: str, file: SourceFile, job: Job, read: Opened) -> FileLayou
 
 
 def layouts_of(
-    files: Sequence[tuple[str, SourceFile]], job: Job, threads: int = THREADS
+    files: Sequence[tuple[str, SourceFile]], job: Job[Any], threads: int = THREADS
 ) -> tuple[list[FileLayout | BadFile], Measured]:
     """The layouts of (data set, file), in their order, or why a file is bad; and what this cost. Files are opened by
     ``threads`` at once."""

@@ -10,14 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.synchronize import Event
-from typing import IO, Any
-
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+from typing import Any
 
 from ..errors import BadFile, WorkloadError
 from ..places import Folder, SourceFile
@@ -25,18 +20,14 @@ from ..processes import begin, starting
 from ..tidy import tidying
 from .engine import BatchReport, Job, Progress, batch_folder
 from .layout import layouts_of
-from .pieces import Batch, FileLayout, Piece, tasks
-from .rows import dataset_folder, fill_empty
-from .summary import Measured
-from .tally import Packed, Tally, batch_report
-from .work import Outcome, work
+from .measured import Measured
+from .parts import Part, PartResult, finish, parts_of, run_part
+from .pieces import Batch, FileLayout
 
 #: Files whose layouts one call of a worker reads, at most.
 FILES_AT_ONCE = 32
 #: Bytes that a task reads at most, about: progress is told as tasks end.
 TASK_TARGET = 256 << 20
-#: Rows, and tables of them, that a worker holds before it writes them.
-ROWS, TABLES = 500_000, 1000
 #: Seconds that workers have to end by themselves.
 PATIENCE = 5.0
 
@@ -70,7 +61,7 @@ class LocalEngine:
         """The wheel reads and writes all there is."""
 
     def layouts(
-        self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress
+        self, files: Sequence[tuple[str, SourceFile]], job: Job[Any], progress: Progress
     ) -> Iterator[FileLayout | BadFile]:
         """The layouts of the files, in their order."""
         share = max(1, min(FILES_AT_ONCE, -(-len(files) // (4 * self.slots))))
@@ -90,14 +81,14 @@ class LocalEngine:
         """What the last call of :meth:`layouts` has cost."""
         return self._planned
 
-    def run(self, batch: Batch, job: Job, out: Folder, progress: Progress) -> BatchReport:
+    def run(self, batch: Batch, job: Job[Any], out: Folder, progress: Progress) -> BatchReport:
         """Reads a batch and writes its rows, a file for each task.
 
         Raises:
             BadFile: A file is at fault, and ``job.skip`` is not set.
             WorkloadError: The store is, or a worker died.
         """
-        folder = batch_folder(out, batch)
+        folder = batch_folder(out, batch, job.kernel)
         folder.clear()
         try:
             return self._run(batch, job, folder, progress)
@@ -112,55 +103,17 @@ class LocalEngine:
         """Nothing beside Python and its packages."""
         return {}
 
-    def _run(self, batch: Batch, job: Job, folder: Folder, progress: Progress) -> BatchReport:
-        rounds = max(3, -(-batch.weight // (TASK_TARGET * self.slots)))
-        parts = [
-            _Part(f"{dataset_folder(task[0].dataset)}/part-{number:05}.parquet", task)
-            for number, task in enumerate(tasks(batch, job.piece_target, self.slots, rounds))
-        ]
-        results: dict[int, _Result] = {}
+    def _run(self, batch: Batch, job: Job[Any], folder: Folder, progress: Progress) -> BatchReport:
+        parts = parts_of(batch, job, self.slots, TASK_TARGET)
+        results: dict[int, PartResult] = {}
         for number, result in self._workers.run(
             _run_part, [(part, job, folder) for part in parts], f"batch {batch.number}"
         ):
             if result.tally.bad and not job.skip:
                 raise min(result.tally.bad.items())[1]
             results[number] = result
-            progress(sum(piece.stop - piece.start for piece in parts[number].task))
-        report = batch_report(batch.number, [results[number].tally for number in range(len(parts))])
-        for number, part in enumerate(parts):
-            if results[number].has_rows and any(piece.file in report.skipped for piece in part.task):
-                _leave_out(folder, part.name, list(report.skipped))
-        fill_empty(folder, (layout.dataset for _, layout in batch.files), job.cuts)
-        return report
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A task and the file that its rows go to."""
-
-    name: str
-    task: list[Piece]
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What it came to, and whether there is a file of rows."""
-
-    tally: Packed
-    has_rows: bool
-
-
-def _rows_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
-    """Writes parquet as all rows are written: compressed, its pages with checksums."""
-    return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
-
-
-def _leave_out(folder: Folder, name: str, files: list[int]) -> None:
-    """Writes a file of rows anew, without those of some input files."""
-    table = pq.read_table(pa.BufferReader(folder.read(name)), partitioning=None)
-    kept = table.filter(pc.invert(pc.is_in(table["file"], pa.array(files, pa.int32()))))
-    with folder.open(name) as file, _rows_writer(file, kept.schema) as writer:
-        writer.write_table(kept)
+            progress(parts[number].events)
+        return finish(batch, parts, [results[number] for number in range(len(parts))], job, folder)
 
 
 # In a worker.
@@ -175,65 +128,8 @@ def _begin(ending: Event) -> None:
     begin()
 
 
-class _Ending(Exception):
-    """The job ends."""
-
-
-def _run_part(part: _Part, job: Job, folder: Folder) -> _Result:
-    """Runs a task and writes its rows."""
-    tally = Tally()
-    with _Rows(folder, part.name) as rows:
-        for told in work(part.task, job):
-            if _ending is not None and _ending.is_set():
-                raise _Ending
-            tally.add(told)
-            if isinstance(told, Outcome) and told.rows is not None:
-                rows.add(told.rows.drop_columns(["dataset"]))
-    return _Result(tally.pack(), rows.any)
-
-
-class _Rows:
-    """A parquet file that is written as rows come; there is none where no table came."""
-
-    def __init__(self, folder: Folder, name: str) -> None:
-        self._folder, self._name = folder, name
-        #: A table came.
-        self.any = False
-        self._held: list[pa.Table] = []
-        self._count = 0
-        self._file: IO[bytes] | None = None
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> _Rows:
-        return self
-
-    def add(self, table: pa.Table) -> None:
-        self.any = True
-        self._held.append(table)
-        self._count += len(table)
-        if self._count >= ROWS or len(self._held) >= TABLES:
-            self._write()
-
-    def _write(self) -> None:
-        table = pa.concat_tables(self._held)
-        self._held, self._count = [], 0
-        if self._writer is None:
-            self._file = self._folder.open(self._name)
-            self._writer = _rows_writer(self._file.__enter__(), table.schema)
-        self._writer.write_table(table)
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            if kind is None and self._held:
-                self._write()
-            if kind is None and self._writer is not None:
-                self._writer.close()
-        except BaseException as failed:
-            kind, error, trace = type(failed), failed, failed.__traceback__
-            raise
-        finally:
-            if self._file is not None:
-                self._file.__exit__(kind, error, trace)
+def _run_part(part: Part, job: Job[Any], folder: Folder) -> PartResult:
+    return run_part(part, job, folder, lambda: _ending is not None and _ending.is_set())
 
 
 # In the engine's process.

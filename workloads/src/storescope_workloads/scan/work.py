@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from typing import Any
 
 import awkward as ak  # type: ignore[import-untyped]
 import numpy as np
@@ -24,13 +24,12 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import storescope
 
 from ..errors import BadFile
-from .cuts import Cuts
 from .engine import Job
 from .formats import Opened
-from .physics import BadColumn, Reduced, reduce
+from .kernel import BadColumn, Kernel, Sum
+from .measured import Measured
 from .pieces import Piece
 from .read import blamed, open_file
-from .summary import Measured, Summary
 
 #: What is on its way beside the piece that is read: bytes, in pieces' target sizes; files and pieces at most.
 AHEAD, FILES, PIECES = 2, 8, 16
@@ -41,15 +40,15 @@ class Outcome:
     """What one piece came to.
 
     Attributes:
-        rows: The pairs: columns ``file`` (int32, the file's number in the plan), ``dataset`` (string) and those of
-            :class:`Reduced`; ``None`` where the file is bad.
-        summary: Counts and histograms; empty where the file is bad.
+        rows: Columns ``file`` (int32, the file's number in the plan), ``dataset`` (string) and those of the kernel; ``None``
+            where the file is bad.
+        summary: The kernel's counts; ``None`` where the file is bad.
         error: Why the piece could not be read.
     """
 
     piece: Piece
     rows: pa.Table | None = None
-    summary: Summary = field(default_factory=Summary)
+    summary: Sum | None = None
     error: BadFile | None = None
 
 
@@ -61,7 +60,7 @@ class TaskReport:
     measured: Measured
 
 
-def work(task: Sequence[Piece], job: Job) -> Iterator[Outcome | TaskReport]:
+def work(task: Sequence[Piece], job: Job[Any]) -> Iterator[Outcome | TaskReport]:
     """Reads and cuts the pieces of one data set, in their order; at last it tells what that cost.
 
     A bad file's other pieces are not read. Without ``job.skip`` it ends after the first bad one, with its report.
@@ -86,13 +85,13 @@ def work(task: Sequence[Piece], job: Job) -> Iterator[Outcome | TaskReport]:
 
 
 class _Task:
-    def __init__(self, task: Sequence[Piece], job: Job) -> None:
-        _warm_up()
+    def __init__(self, task: Sequence[Piece], job: Job[Any]) -> None:
+        _warm_up(job.kernel)
         self.profile = storescope.profile("task")
         self._began = time.perf_counter(), time.process_time()
         self._pieces = task
         self._job = job
-        self._columns = job.cuts.columns()
+        self._columns = job.kernel.columns()
         self._openers = ThreadPoolExecutor(FILES, thread_name_prefix="open")
         #: The files that are open or being opened, by their number in the plan.
         self._files: dict[int, Future[Opened]] = {}
@@ -111,13 +110,13 @@ class _Task:
             return Outcome(piece, error=self._bad[piece.file])
         self._look_ahead(number)
         try:
-            reduced = reduce(self._events(piece), self._job.cuts)
+            table, summary = self._job.kernel.apply(self._events(piece), piece.start)
         except BadColumn as error:
             self._bad[piece.file] = BadFile(piece.url, str(error))
         except BadFile as error:
             self._bad[piece.file] = error
         else:
-            return Outcome(piece, _rows(piece, reduced), Summary.of(reduced.flow, reduced.rows["mass_gev"]))
+            return Outcome(piece, _rows(piece, table), summary)
         return Outcome(piece, error=self._bad[piece.file])
 
     def _events(self, piece: Piece) -> ak.Array:
@@ -199,19 +198,16 @@ class _Task:
         )
 
 
-@cache
-def _warm_up() -> None:
-    """Cuts and tabulates a pair before a process's first task is timed: libraries import parts of themselves where they
+#: Kernels that were applied in this process, by name.
+_warm: set[str] = set()
+
+
+def _warm_up(kernel: Kernel) -> None:
+    """Applies a kernel to its sample before a process's first task is timed: libraries import parts of themselves where they
     are used first (pyarrow: pandas), which is a third of a second of CPU time that no event takes."""
-    muons = {"pt": [50, 40], "eta": [1, -1], "phi": [0, 3], "charge": [1, -1], "isolation": [0, 0], "is_global": [1, 1]}
-    types = {"charge": np.int32, "is_global": np.bool_}
-    cuts = Cuts()
-    columns = {column.name: (muons[name], types.get(name, np.float32)) for name, column in cuts.quantities().items()}
-    events = ak.Array({name: np.array([values], kind) for name, (values, kind) in columns.items()})
-    reduced = reduce(events, cuts)
-    table = _rows(Piece("", 0, "", 0, "", "", "", 0, 1, 0), reduced)
-    assert len(table) == 1
-    Summary.of(reduced.flow, reduced.rows["mass_gev"])
+    if kernel.name not in _warm:
+        kernel.apply(kernel.sample(), 0)
+        _warm.add(kernel.name)
 
 
 def _hint(opening: Future[Opened], piece: Piece) -> None:
@@ -222,10 +218,7 @@ def _hint(opening: Future[Opened], piece: Piece) -> None:
             opening.result().hint(piece.start, piece.stop)
 
 
-def _rows(piece: Piece, reduced: Reduced) -> pa.Table:
-    count = len(reduced.rows["mass_gev"])
-    told = {
-        "file": pa.array(np.full(count, piece.file, np.int32)),
-        "dataset": pa.array([piece.dataset] * count, pa.string()),
-    }
-    return pa.table({**told, **{name: pa.array(values) for name, values in reduced.rows.items()}})
+def _rows(piece: Piece, rows: pa.Table) -> pa.Table:
+    dataset = pa.array([piece.dataset] * len(rows), pa.string())
+    told = rows.add_column(0, "dataset", dataset)
+    return told.add_column(0, "file", pa.array(np.full(len(rows), piece.file, np.int32)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import time
@@ -150,3 +151,33 @@ class DiskSource(uproot.source.chunk.Source):  # type: ignore[misc]
         if now.st_size != self._num_bytes or str(now.st_mtime_ns) != self._version:
             raise ChangedError("the file was changed since it was listed")
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class AsFile(io.RawIOBase):
+    """A source as a file that pyarrow reads. What it gives shares the memory of the source."""
+
+    def __init__(self, source: StoreSource | DiskSource) -> None:
+        self._source = source
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._place = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: int(self._source.num_bytes)}[whence] + offset
+        return self._place
+
+    def read(self, size: int | None = -1, /) -> memoryview:
+        left = int(self._source.num_bytes) - self._place
+        size = left if size is None or size < 0 else min(size, left)
+        if size <= 0:
+            return memoryview(b"")
+        data = memoryview(self._source.chunk(self._place, self._place + size).raw_data)
+        self._place += len(data)
+        return data

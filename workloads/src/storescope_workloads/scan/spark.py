@@ -27,12 +27,12 @@ from ..errors import BadFile, WorkloadError
 from ..places import Folder, SourceFile, is_store
 from ..spark import hadoop_url, require_class, spark_errors, stop, versions
 from ..tidy import tidying
-from ..watched import run_watched
+from ..watched import Told, Watched
 from .engine import BatchReport, Job, Progress, batch_folder
 from .layout import layouts_of
+from .measured import Measured
 from .pieces import Batch, FileLayout, Piece, tasks
 from .rows import count_rows, fill_empty, row_schema
-from .summary import Measured
 from .tally import Packed, Tally, batch_report
 from .work import TaskReport, work
 
@@ -88,7 +88,7 @@ class SparkEngine:
             require_class(self.spark, out.url)
 
     def layouts(
-        self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress
+        self, files: Sequence[tuple[str, SourceFile]], job: Job[Any], progress: Progress
     ) -> Iterator[FileLayout | BadFile]:
         """The layouts of the files, in their order."""
         for begin in range(0, len(files), PLAN_JOB):
@@ -101,14 +101,14 @@ class SparkEngine:
         """What :meth:`layouts` has cost."""
         return self._planned
 
-    def run(self, batch: Batch, job: Job, out: Folder, progress: Progress) -> BatchReport:
+    def run(self, batch: Batch, job: Job[Any], out: Folder, progress: Progress) -> BatchReport:
         """Reads a batch, and writes its rows when all are there.
 
         Raises:
             BadFile: A file is at fault, and ``job.skip`` is not set.
             WorkloadError: The store is, or Spark gave up.
         """
-        target = batch_folder(out, batch)
+        target = batch_folder(out, batch, job.kernel)
         target.clear()
         try:
             with spark_errors():
@@ -123,12 +123,12 @@ class SparkEngine:
         """Of Spark, Java and Hadoop."""
         return versions(self.spark)
 
-    def _plan(self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress) -> list[FileLayout | BadFile]:
+    def _plan(self, files: Sequence[tuple[str, SourceFile]], job: Job[Any], progress: Progress) -> list[FileLayout | BadFile]:
         share = max(1, min(PLAN_TASK, -(-len(files) // (4 * self.slots))))
         slices = [files[begin : begin + share] for begin in range(0, len(files), share)]
-        watched = _Watched(self._context, "plan", len(files), progress)
+        watched = Watched(self._context, "plan", len(files), progress)
         sent = self._context.broadcast(slices)
-        answers = watched.run(self._map(_Plan(sent, job, watched.accumulator), len(slices), _Plan.schema).collect)
+        answers = watched.run(self._map(_Plan(sent, job, watched.told), len(slices), _Plan.schema).collect)
         sent.destroy()
         found: list[FileLayout | BadFile] = []
         for layouts, measured in (_unpacked(row[0]) for row in answers):
@@ -137,23 +137,23 @@ class SparkEngine:
         watched.rest()
         return found
 
-    def _run(self, batch: Batch, job: Job, target: Folder, progress: Progress) -> BatchReport:
+    def _run(self, batch: Batch, job: Job[Any], target: Folder, progress: Progress) -> BatchReport:
         rounds = max(3, -(-batch.weight // (TASK_TARGET * self.slots)))
         planned = tasks(batch, job.piece_target, self.slots, rounds)
         events = sum(layout.entries for _, layout in batch.files)
-        watched = _Watched(self._context, f"reduce batch {batch.number}", events, progress)
+        watched = Watched(self._context, f"{job.kernel.name} batch {batch.number}", events, progress)
         sent = self._context.broadcast(planned)
-        reduce = _Reduce(sent, job, watched.accumulator)
+        reduce = _Reduce(sent, job, watched.told)
         made = self._map(reduce, len(planned), reduce.schema).persist()
         try:
             tallies = watched.run(made.where(made[TALLY].isNotNull()).select(TALLY).collect)
             packed: list[Packed] = [pickle.loads(row[0]) for row in tallies]
             report = batch_report(batch.number, packed)
             rows = made.where(made[TALLY].isNull() & ~made["file"].isin(list(report.skipped))).drop(TALLY)
-            pairs = sum(summary.pairs for summary in report.summaries.values())
+            pairs = sum(summary.rows for summary in report.summaries.values())
             watched.run(lambda: write_rows(rows, target, pairs))
             _check(target, pairs)
-            fill_empty(target, (layout.dataset for _, layout in batch.files), job.cuts)
+            fill_empty(target, (layout.dataset for _, layout in batch.files), job.kernel)
             watched.rest()
             return report
         finally:
@@ -204,60 +204,6 @@ def _check(target: Folder, pairs: int) -> None:
     )
 
 
-# What tasks tell while the job goes on.
-
-#: Units that are done, and the first bad file.
-_Told = tuple[int, BadFile | None]
-
-
-class _Telling:
-    """How they add up: an ``AccumulatorParam``."""
-
-    def zero(self, value: _Told) -> _Told:
-        return 0, None
-
-    def addInPlace(self, one: _Told, other: _Told) -> _Told:
-        return one[0] + other[0], one[1] or other[1]
-
-
-class _Watched:
-    """Jobs of Spark whose tasks tell how far they are. A bad file ends them, and so does Ctrl-C."""
-
-    def __init__(self, context: SparkContext, name: str, total: int, progress: Progress) -> None:
-        self.accumulator: Accumulator[_Told] = context.accumulator((0, None), _Telling())  # type: ignore[arg-type]
-        self._context = context
-        self._name = name
-        self._total = total
-        self._progress = progress
-        self._done = 0
-
-    def run(self, action: Callable[[], T]) -> T:
-        """Runs an action while it is watched.
-
-        Raises:
-            BadFile: As a task told it.
-            WorkloadError: The job failed.
-        """
-        return run_watched(self._context, self._name, action, lambda group: self._look())
-
-    def rest(self) -> None:
-        """The units that no task told of."""
-        self._count(self._total)
-
-    def _look(self) -> None:
-        done, bad = self.accumulator.value
-        if bad is not None:
-            raise bad
-        self._count(done)
-
-    def _count(self, done: int) -> None:
-        # Tasks that ran twice have told twice.
-        new = min(done, self._total) - self._done
-        if new > 0:
-            self._progress(new)
-            self._done += new
-
-
 # In an executor.
 
 
@@ -266,7 +212,7 @@ class _Plan:
 
     schema = pa.schema([("found", pa.binary())])
 
-    def __init__(self, slices: Broadcast[Any], job: Job, told: Accumulator[_Told]) -> None:
+    def __init__(self, slices: Broadcast[Any], job: Job[Any], told: Accumulator[Told]) -> None:
         self._slices, self._job, self._told = slices, job, told
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -282,9 +228,9 @@ class _Plan:
 class _Reduce:
     """The numbers of tasks in, their rows out, and behind them their tally."""
 
-    def __init__(self, planned: Broadcast[list[list[Piece]]], job: Job, told: Accumulator[_Told]) -> None:
+    def __init__(self, planned: Broadcast[list[list[Piece]]], job: Job[Any], told: Accumulator[Told]) -> None:
         self._planned, self._job, self._told = planned, job, told
-        self.rows = row_schema(job.cuts)
+        self.rows = row_schema(job.kernel)
         self.schema = self.rows.append(pa.field(TALLY, pa.binary()))
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -294,7 +240,7 @@ class _Reduce:
         _spare_the_next()
 
     def _task(self, task: list[Piece]) -> Iterator[pa.RecordBatch]:
-        tally = Tally()
+        tally = Tally(self._job.kernel.empty())
         for told in work(task, self._job):
             tally.add(told)
             if not isinstance(told, TaskReport) and told.rows is not None:

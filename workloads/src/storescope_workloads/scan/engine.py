@@ -5,29 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import BadFile
 from ..places import Folder, SourceFile
 from ..settings import StoreSettings
-from .physics import Cuts
+from .kernel import Kernel, Sum
+from .measured import Measured
 from .pieces import Batch, FileLayout
-from .summary import Measured, Summary
+
+
+K = TypeVar("K", bound=Kernel, covariant=True)
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[K]):
     """What all tasks of a job need to know. It pickles and is small.
 
     Attributes:
-        cuts: What is read and which events pass.
+        kernel: What is read, and what becomes of it.
         tree: The name of the tree in ROOT files.
         settings: How stores are opened.
         skip: A bad file is skipped, not an error.
         piece_target: Bytes to read that a piece has about.
     """
 
-    cuts: Cuts
+    kernel: K
     tree: str = "Events"
     settings: StoreSettings = field(default_factory=StoreSettings)
     skip: bool = False
@@ -45,7 +48,7 @@ class BatchReport:
     """
 
     number: int
-    summaries: dict[str, Summary]
+    summaries: dict[str, Sum]
     measured: dict[str, Measured]
     skipped: dict[int, str]
 
@@ -59,11 +62,11 @@ class BatchReport:
         }
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> BatchReport:
+    def from_json(cls, told: dict[str, Any], kernel: Kernel) -> BatchReport:
         """What :meth:`to_json` wrote."""
         return cls(
             told["batch"],
-            {name: Summary.from_json(summary) for name, summary in told["summaries"].items()},
+            {name: kernel.sum_from_json(summary) for name, summary in told["summaries"].items()},
             {name: Measured.from_json(measured) for name, measured in told["measured"].items()},
             {int(number): why for number, why in told["skipped"].items()},
         )
@@ -96,7 +99,7 @@ class Engine(Protocol):
         ...
 
     def layouts(
-        self, files: Sequence[tuple[str, SourceFile]], job: Job, progress: Progress
+        self, files: Sequence[tuple[str, SourceFile]], job: Job[Any], progress: Progress
     ) -> Iterator[FileLayout | BadFile]:
         """The layout of each (data set, file), in their order, or why it is bad. ``progress`` counts files."""
         ...
@@ -105,8 +108,9 @@ class Engine(Protocol):
         """What :meth:`layouts` has cost."""
         ...
 
-    def run(self, batch: Batch, job: Job, out: Folder, progress: Progress) -> BatchReport:
-        """Reads a batch and writes its rows to ``out/pairs/batch=NNNNN/dataset=NAME/*.parquet``.
+    def run(self, batch: Batch, job: Job[Any], out: Folder, progress: Progress) -> BatchReport:
+        """Reads a batch and writes its rows to ``out/ROWS/batch=NNNNN/dataset=NAME/*.parquet``, where ROWS is the
+        kernel's folder.
 
         What lies below ``batch=NNNNN`` before is removed first; nothing is there when it fails. A bad file raises
         :class:`BadFile`, or is skipped as a whole."""
@@ -117,6 +121,6 @@ class Engine(Protocol):
         ...
 
 
-def batch_folder(out: Folder, batch: Batch) -> Folder:
+def batch_folder(out: Folder, batch: Batch, kernel: Kernel) -> Folder:
     """Where a batch's rows are."""
-    return out / f"pairs/batch={batch.number:05}"
+    return out / f"{kernel.folder}/batch={batch.number:05}"

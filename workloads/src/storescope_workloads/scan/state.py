@@ -14,28 +14,29 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from ..errors import UsageError
 from ..places import Folder
 from .engine import BatchReport
+from .kernel import Kernel
 from .pieces import FileLayout
 
 #: The folder of what is for ``--resume`` alone.
 STATE = "_job"
 #: The files by their numbers, which the rows' column ``file`` holds.
 FILES = "files.parquet"
-#: All that a job writes, by the first part of its name.
-OURS = {"pairs", STATE, FILES, "result.json", "histograms.json", "spectrum.png", "run.hlog", "report.html"}
 
 
 class State:
     """The state of the job whose output goes to ``out``.
 
     Args:
+        kernel: That of the job.
         resume: Go on with the job that is there.
         overwrite: Remove the job that is there, once the plan is made; what is no job's output is refused.
     """
 
-    def __init__(self, out: Folder, *, resume: bool, overwrite: bool) -> None:
+    def __init__(self, out: Folder, kernel: Kernel, *, resume: bool, overwrite: bool) -> None:
         if resume and overwrite:
             raise UsageError("--resume and --overwrite exclude each other")
         self._out = out
+        self._kernel = kernel
         self._resume = resume
         self._overwrite = overwrite
 
@@ -48,12 +49,19 @@ class State:
         if names and not self._resume and not self._overwrite:
             raise UsageError(f"{self._out.url}: is not empty ({_some(names)}); give --overwrite, --resume or another --out")
         if self._overwrite:
-            strange = [name for name in names if name.split("/")[0].removesuffix(".part") not in OURS]
+            strange = [name for name in names if not self._is_ours(name)]
             if strange:
                 raise UsageError(f"{self._out.url}: holds more than a job's output ({_some(strange)}); give another --out")
             below = next((url for url in inputs if self._out.holds(url)), None)
             if below is not None:
                 raise UsageError(f"{self._out.url}: holds the input {below}, which --overwrite would remove; give another --out")
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a job writes a file of this name. Its folder of rows may be that of another: the name is a common word."""
+        top, _, below = name.partition("/")
+        if not below:
+            return top.removesuffix(".part") in {FILES, *self._kernel.results}
+        return top == STATE or (top == self._kernel.folder and re.match(r"batch=\d+/", below) is not None)
 
     def begin(self, plan: str, layouts: Sequence[FileLayout]) -> dict[int, BatchReport]:
         """The batches that are complete, by number: none of a new job, whose plan is kept from now on.
@@ -62,16 +70,23 @@ class State:
             UsageError: The job to be resumed is another one; or another job has begun here meanwhile.
         """
         if self._resume:
-            return self._complete_of(plan)
+            done = self._complete_of(plan)
+            if not self._out.exists(FILES):
+                # It was killed when it had just begun.
+                self._write_files(layouts)
+            return done
         if self._overwrite:
             self._clear()
         try:
             self._out.create(f"{STATE}/plan.json", json.dumps({"plan": plan}).encode())
         except FileExistsError as error:
             raise UsageError(f"{self._out.url}: another job has begun here meanwhile; give another --out") from error
+        self._write_files(layouts)
+        return {}
+
+    def _write_files(self, layouts: Sequence[FileLayout]) -> None:
         with self._out.open(FILES) as file:
             pq.write_table(_table(layouts), file, compression="zstd", write_page_checksum=True)
-        return {}
 
     def _clear(self) -> None:
         """Removes what a job has written, its plan first: what is left after a failure is no job that could be resumed."""
@@ -94,11 +109,18 @@ class State:
             )
         # Not what a killed process has left half-written.
         names = [name for name in self._out.files() if re.fullmatch(rf"{STATE}/batch-\d+\.json", name)]
-        reports = [BatchReport.from_json(self._read(name.removeprefix(f"{STATE}/"))) for name in names]
+        reports = [BatchReport.from_json(self._read(name.removeprefix(f"{STATE}/")), self._kernel) for name in names]
         return {report.number: report for report in reports}
 
     def _read(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._out.read(f"{STATE}/{name}"))
+        try:
+            told: dict[str, Any] = json.loads(self._out.read(f"{STATE}/{name}"))
+        except ValueError as error:
+            # A file of a disk is cut off where the machine went down.
+            raise UsageError(
+                f"{self._out.path(f'{STATE}/{name}')}: cannot be read ({error}), so that the job cannot be gone on with; give "
+                "--overwrite, or another --out"
+            ) from error
         return told
 
     def _write(self, name: str, told: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import storescope.uproot
 import uproot  # type: ignore[import-untyped]
 
-from .source import DiskSource, Range, StoreSource, joined
+from .source import AsFile, DiskSource, Range, StoreSource, joined
 
 #: The format of a tree by the name of its class in ROOT.
 FORMATS = {"TTree": "ttree", "ROOT::RNTuple": "rntuple"}
@@ -31,6 +30,10 @@ LARGE = 32 << 20
 
 class FormatError(ValueError):
     """What is wrong with a file's contents. The text names no file."""
+
+
+class MissingColumns(FormatError):
+    """The file has not all columns that are read."""
 
 
 class Opened(ABC):
@@ -113,7 +116,7 @@ def open_source(source: StoreSource | DiskSource, tree: str, columns: Sequence[s
         raise FormatError("is empty" if not size else f"is neither ROOT nor parquet: it begins with {head[:4]!r}")
     missing = sorted(set(columns) - set(opened.names()))
     if missing:
-        raise FormatError(_without(missing, opened.names(), tree if opened.format != "parquet" else ""))
+        raise MissingColumns(_without(missing, opened.names(), tree if opened.format != "parquet" else ""))
     reached = opened.clusters[-1].entry_stop if opened.clusters else 0
     if reached != opened.count():
         raise FormatError(f"has {opened.count():,} entries by its metadata, but columns of {reached:,}")
@@ -131,7 +134,7 @@ def _without(missing: list[str], names: list[str], tree: str) -> str:
 
     return (
         f"has no {', '.join(missing[:TOLD])}{' …' if len(missing) > TOLD else ''}{f' in {tree}' if tree else ''}: "
-        f"it has {_some(sorted(names, key=likeness))}. The file of --cuts names other columns, or turns a cut off by null"
+        f"it has {_some(sorted(names, key=likeness))}"
     )
 
 
@@ -300,7 +303,7 @@ class ParquetFile(Opened):
         self._metadata = self._footer()
         # Pages without a checksum are read as they are.
         self._file = pq.ParquetFile(
-            _Bytes(source), metadata=self._metadata, pre_buffer=False, page_checksum_verification=True
+            AsFile(source), metadata=self._metadata, pre_buffer=False, page_checksum_verification=True
         )
         self._schema = self._file.schema_arrow
         groups = range(self._metadata.num_row_groups)
@@ -332,12 +335,16 @@ class ParquetFile(Opened):
             ranges = [
                 _column_chunk(column)
                 for column in (group.column(place) for place in range(group.num_columns))
-                if column.path_in_schema.partition(".")[0] in self.columns
+                if self._is_of(column.path_in_schema)
             ]
             if group.num_rows:
                 found.append(storescope.uproot.Cluster(entry, entry + group.num_rows, sorted(ranges)))
             entry += group.num_rows
         return found
+
+    def _is_of(self, path: str) -> bool:
+        """Whether a leaf is of a column that is read. Names of columns may have dots, as those between a path's parts."""
+        return any(path == name or path.startswith(f"{name}.") for name in self.columns)
 
     def read(self, start: int, stop: int) -> ak.Array:
         first = int(np.searchsorted(self._ends, start, "right"))
@@ -372,34 +379,3 @@ def _awkward(column: Any) -> ak.Array:
 
 def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-
-
-class _Bytes(io.RawIOBase):
-    """A source as a binary file that is read."""
-
-    def __init__(self, source: StoreSource | DiskSource) -> None:
-        self._source = source
-        self._place = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: int(self._source.num_bytes)}[whence]
-        self._place = start + offset
-        return self._place
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        left = int(self._source.num_bytes) - self._place
-        size = left if size is None or size < 0 else min(size, left)
-        if size <= 0:
-            return b""
-        data = bytes(self._source.chunk(self._place, self._place + size).raw_data)
-        self._place += len(data)
-        return data

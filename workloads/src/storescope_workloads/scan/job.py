@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import WorkloadError
 from ..places import Folder, SourceFile
 from .engine import BatchReport, Engine, Job, Progress
+from .measured import Measured
 from .pieces import FileLayout, batches, fingerprint
 from .state import State
-from .summary import Measured, Summary
 
 @dataclass(frozen=True)
 class Dataset:
@@ -47,7 +47,7 @@ class Finished:
     datasets: tuple[Dataset, ...]
     layouts: list[FileLayout]
     skipped: list[Skipped]
-    summaries: dict[str, Summary]
+    summaries: dict[str, Any]
     measured: dict[str, Measured]
     plan: Measured
     plan_s: float
@@ -63,6 +63,9 @@ class Watch:
     def stage(self, name: str, total: int, unit: str) -> Progress:
         """A stage of so many units begins; what is returned counts them."""
         return lambda done: None
+
+    def note(self, text: str) -> None:
+        """Something that is worth a line happened."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Output:
     batch_target: int | None = None
 
 
-def run(engine: Engine, datasets: Sequence[Dataset], job: Job, out: Output | Folder, watch: Watch | None = None) -> Finished:
+def run(engine: Engine, datasets: Sequence[Dataset], job: Job[Any], out: Output | Folder, watch: Watch | None = None) -> Finished:
     """Runs a job.
 
     Args:
@@ -97,16 +100,16 @@ def run(engine: Engine, datasets: Sequence[Dataset], job: Job, out: Output | Fol
     watch = watch or Watch()
     out = out if isinstance(out, Output) else Output(out)
     began = time.monotonic()
-    state = State(out.folder, resume=out.resume, overwrite=out.overwrite)
+    state = State(out.folder, job.kernel, resume=out.resume, overwrite=out.overwrite)
     inputs = [file.url for dataset in datasets for file in dataset.files]
     state.look(inputs)
     engine.require(out.folder, inputs)
     layouts, skipped = _plan(engine, datasets, job, watch)
     planned = time.monotonic()
     todo = batches(layouts, out.batch_target or engine.batch_target)
-    settled = {"cuts": job.cuts.to_dict(), "batches": [len(batch.files) for batch in todo]}
+    settled = {"cuts": job.kernel.to_dict(), "batches": [len(batch.files) for batch in todo]}
     done = state.begin(fingerprint(layouts, settled), layouts)
-    progress = watch.stage("reduce", sum(layout.entries for layout in layouts), "events")
+    progress = watch.stage(job.kernel.name, sum(layout.entries for layout in layouts), "events")
     reports = []
     for batch in todo:
         report = done.get(batch.number)
@@ -118,7 +121,7 @@ def run(engine: Engine, datasets: Sequence[Dataset], job: Job, out: Output | Fol
         reports.append(report)
     ended = time.monotonic()
     finished = Finished(
-        tuple(datasets), layouts, skipped + _skipped(layouts, reports), _sums(datasets, reports, "summaries", Summary),
+        tuple(datasets), layouts, skipped + _skipped(layouts, reports), _sums(datasets, reports, "summaries", job.kernel.empty),
         _sums(datasets, reports, "measured", Measured), engine.measured_plan(), planned - began, ended - planned,
         len(todo), len(done), engine.versions(),
     )
@@ -126,7 +129,7 @@ def run(engine: Engine, datasets: Sequence[Dataset], job: Job, out: Output | Fol
     return finished
 
 
-def _plan(engine: Engine, datasets: Sequence[Dataset], job: Job, watch: Watch) -> tuple[list[FileLayout], list[Skipped]]:
+def _plan(engine: Engine, datasets: Sequence[Dataset], job: Job[Any], watch: Watch) -> tuple[list[FileLayout], list[Skipped]]:
     files = [(dataset.name, file) for dataset in datasets for file in dataset.files]
     progress = watch.stage("plan", len(files), "files")
     layouts: list[FileLayout] = []
@@ -149,7 +152,7 @@ def _skipped(layouts: list[FileLayout], reports: list[BatchReport]) -> list[Skip
     ]
 
 
-def _sums(datasets: Sequence[Dataset], reports: list[BatchReport], what: str, empty: type[Any]) -> dict[str, Any]:
+def _sums(datasets: Sequence[Dataset], reports: list[BatchReport], what: str, empty: Callable[[], Any]) -> dict[str, Any]:
     sums = {dataset.name: empty() for dataset in datasets}
     for report in reports:
         for name, value in getattr(report, what).items():
@@ -163,9 +166,9 @@ def _check(finished: Finished) -> None:
         planned = sum(layout.entries for layout in finished.layouts if layout.dataset == dataset.name)
         left_out = sum(file.events or 0 for file in finished.skipped if file.dataset == dataset.name)
         summary = finished.summaries[dataset.name]
-        histogram = int(summary.histograms["linear"].sum())
-        if summary.flow.events + left_out != planned or histogram != summary.pairs:
+        wrong = summary.check()
+        if summary.events + left_out != planned or wrong:
             raise WorkloadError(
-                f"data set {dataset.name}: the counts do not add up: {planned} events planned, {summary.flow.events} read, "
-                f"{left_out} skipped; {summary.pairs} pairs, {histogram} in the histogram. This is a fault of the program"
+                f"data set {dataset.name}: the counts do not add up: {planned} events planned, {summary.events} read, "
+                f"{left_out} skipped; {wrong or f'{summary.rows} rows'}. This is a fault of the program"
             )

@@ -7,21 +7,19 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from ..places import Folder, filesystem
-from .cuts import Cuts
+from .kernel import Kernel
 
 #: Footers that are read at once.
 THREADS = 16
 
 
-def row_schema(cuts: Cuts) -> pa.Schema:
-    """The columns of the rows: the file's number in the plan, the data set, and what the cuts give."""
-    columns = [(name, pa.from_numpy_dtype(np.dtype(kind))) for name, kind in cuts.output().items()]
-    return pa.schema([("file", pa.int32()), ("dataset", pa.string()), *columns])
+def row_schema(kernel: Kernel) -> pa.Schema:
+    """The columns of the rows: the file's number in the plan, the data set, and what the kernel gives."""
+    return pa.schema([("file", pa.int32()), ("dataset", pa.string()), *kernel.schema()])
 
 
 def dataset_folder(dataset: str) -> str:
@@ -41,11 +39,11 @@ def count_rows(folder: Folder) -> int:
         return sum(pool.map(count, _parts(folder)))
 
 
-def fill_empty(folder: Folder, datasets: Iterable[str], cuts: Cuts) -> None:
+def fill_empty(folder: Folder, datasets: Iterable[str], kernel: Kernel) -> None:
     """Writes a file without rows for each data set where the folder has no file of rows, so that readers find columns."""
     if _parts(folder):
         return
-    schema = row_schema(cuts)
+    schema = row_schema(kernel)
     schema = schema.remove(schema.get_field_index("dataset"))
     for dataset in sorted(set(datasets)):
         with folder.open(f"{dataset_folder(dataset)}/part-00000.parquet") as file:

@@ -6,6 +6,8 @@ parts of which may lie in other tasks and be bad there. Tallies are held packed,
 
 from __future__ import annotations
 
+import functools
+import operator
 import pickle
 import zlib
 from collections.abc import Sequence
@@ -13,7 +15,8 @@ from dataclasses import dataclass, field
 
 from ..errors import BadFile
 from .engine import BatchReport
-from .summary import Measured, Summary
+from .kernel import Sum
+from .measured import Measured
 from .work import Outcome, TaskReport
 
 
@@ -22,16 +25,19 @@ class Tally:
     """What one task came to.
 
     Attributes:
-        whole: Of the good files between its first and its last.
+        whole: Of the good files between its first and its last; empty at the beginning.
         ends: Of its first and last file, by their numbers in the plan.
         bad: Files that could not be read, the same.
         report: What the task cost.
     """
 
-    whole: Summary = field(default_factory=Summary)
-    ends: dict[int, Summary] = field(default_factory=dict)
+    whole: Sum
+    ends: dict[int, Sum] = field(default_factory=dict)
     bad: dict[int, BadFile] = field(default_factory=dict)
     report: TaskReport | None = None
+
+    def __post_init__(self) -> None:
+        self._empty = self.whole
 
     def add(self, told: Outcome | TaskReport) -> None:
         """Takes in what :func:`work` yields, in its order: the pieces of a file come one after the other."""
@@ -41,10 +47,10 @@ class Tally:
         file = told.piece.file
         if file not in self.ends:
             self._close()
-            self.ends[file] = Summary()
+            self.ends[file] = self._empty
         if told.error is not None:
             self.bad[file] = told.error
-        else:
+        elif told.summary is not None:
             self.ends[file] = self.ends[file] + told.summary
 
     def _close(self) -> None:
@@ -86,5 +92,6 @@ def batch_report(number: int, tallies: Sequence[Packed]) -> BatchReport:
         dataset = tally.report.dataset
         report.measured[dataset] = report.measured.get(dataset, Measured()) + tally.report.measured
         good = [summary for file, summary in tally.ends.items() if file not in bad]
-        report.summaries[dataset] = sum([tally.whole, *good], report.summaries.get(dataset, Summary()))
+        before = [report.summaries[dataset]] if dataset in report.summaries else []
+        report.summaries[dataset] = functools.reduce(operator.add, [*before, tally.whole, *good])
     return report
