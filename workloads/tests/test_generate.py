@@ -23,8 +23,8 @@ from click.testing import CliRunner
 
 import storescope
 from storescope_workloads.errors import UsageError, WorkloadError
+from storescope_workloads.generate import dimuon
 from storescope_workloads.generate import files as written_files
-from storescope_workloads.generate import job
 from storescope_workloads.generate.command import generate
 from storescope_workloads.generate.job import Sample, run_local
 from storescope_workloads.places import Folder
@@ -330,14 +330,14 @@ class Inside(Exception):
 @pytest.mark.parametrize("service", ["local", "oci", "s3"])
 def test_a_file_that_fails_is_not_there(where, monkeypatch, format):
     folder = where()
-    make = job.dimuon.chunk
+    make = dimuon.chunk
 
     def failing(seed, number):
         if number == 2:
             raise Inside
         return make(seed, number)
 
-    monkeypatch.setattr(job.dimuon, "chunk", failing)
+    monkeypatch.setattr(dimuon, "chunk", failing)
     with pytest.raises(Inside):
         run_local(Sample(40_000, 2, cluster=10_000, format=format), folder, 1, lambda events: None)
     (name,) = folder.files()

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 import uproot
 from click.testing import CliRunner
-from pyspark import SparkContext
+from pyspark import SparkContext, TaskContext
 
 from storescope_workloads import spark as sessions
 from storescope_workloads.errors import WorkloadError
 from storescope_workloads.generate.command import generate
 from storescope_workloads.generate.job import Sample, run_local
-from storescope_workloads.generate.spark import run_spark
+from storescope_workloads.generate.samples import TriggerSample
+from storescope_workloads.generate.spark import _task, run_spark
 from storescope_workloads.places import Folder
 
 # The JVM's sockets are closed when Python ends; Spark 3.5 compares versions by distutils.
@@ -46,6 +49,40 @@ def test_spark_writes_what_one_machine_writes(spark, place, settings, tmp_path, 
         assert ours.fields == theirs.fields
         for field in ours.fields:
             assert ours[field].to_list() == theirs[field].to_list()
+
+
+def test_spark_writes_the_triggers_classes(spark, place, settings, tmp_path, seen):
+    sample = TriggerSample(700, 2, seed=5, cluster=400, soft_particles=8)
+    told = []
+    out, here = Folder(place, settings), Folder(str(tmp_path), settings)
+    written = run_spark(sample, out, spark, told.append)
+    agents = {line["user_agent"] for line in seen()}
+    assert sum(told) == 2_100 and [one.events for one in written] == [350] * 6
+    run_local(sample, here, 1, lambda events: None)
+    assert out.files() == here.files() and len(here.files()) == 6
+    assert all(agent.startswith("storescope/") and agent.endswith("(python)") for agent in agents)
+    for name in here.files():
+        (tmp_path / "theirs.root").write_bytes(out.read(name))
+        ours, theirs = (uproot.open(tmp_path / path)["Delphes"].arrays() for path in (name, "theirs.root"))
+        assert ours.fields == theirs.fields
+        for field in ours.fields:
+            assert ours[field].to_list() == theirs[field].to_list()
+
+
+def test_tasks_write_by_the_names_of_their_attempts(settings, tmp_path, monkeypatch):
+    """Attempts at one file may run at once, by speculation: each writes a file of its own."""
+    names = []
+
+    class Recording(Folder):
+        def open(self, name, attempt=""):
+            names.append((name, attempt))
+            return super().open(name, attempt)
+
+    monkeypatch.setattr(TaskContext, "get", lambda: SimpleNamespace(taskAttemptId=lambda: 7))
+    for sample in (Sample(100, 2, cluster=50), Sample(100, 2, format="parquet", cluster=50)):
+        list(_task(sample, Recording(str(tmp_path), settings), iter([pa.record_batch([pa.array([1])], ["id"])])))
+    assert names == [("dimuon-0001.root", ".7"), ("dimuon-0001.parquet", ".7")]
+    assert Folder(str(tmp_path), settings).files() == ["dimuon-0001.parquet", "dimuon-0001.root"]
 
 
 def test_a_task_that_fails_names_its_file_and_leaves_nothing(spark, server, place, settings):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The branches of the sample, by the names of NanoAOD: what is in them and of which type."""
+"""The branches of the samples: what is in them and of which type. Dimuon's have the names of NanoAOD, trigger's those of
+Delphes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Collections: ``nMuon`` is how many muons an event has, and each ``Muon_*`` has that many values in it.
+#: NanoAOD's collections: ``nMuon`` is how many muons an event has, and each ``Muon_*`` has that many values in it.
 COLLECTIONS = ("Muon", "Jet", "Electron")
+#: Delphes's collections: ``Jet_size`` is how many jets an event has, and each ``Jet.*`` has that many values in it.
+DELPHES_COLLECTIONS = ("EFlowTrack", "EFlowPhoton", "EFlowNeutralHadron", "Electron", "MuonTight", "Jet", "MissingET")
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,24 @@ class Branch:
     @property
     def collection(self) -> str | None:
         """The collection whose objects it describes, or ``None`` where an event has one value."""
-        head, separator, _ = self.name.partition("_")
-        return head if separator and head in COLLECTIONS else None
+        separator, known = (".", DELPHES_COLLECTIONS) if "." in self.name else ("_", COLLECTIONS)
+        head = self.name.partition(separator)[0]
+        return head if head != self.name and head in known and not self.counts else None
+
+    @property
+    def field(self) -> str:
+        """Its name without the collection's."""
+        return self.name[len(self.collection) + 1 :] if self.collection else self.name
 
     @property
     def counts(self) -> str | None:
         """The collection whose objects it counts."""
+        if self.name.endswith("_size") and self.name[:-5] in DELPHES_COLLECTIONS:
+            return self.name[:-5]
         return self.name[1:] if self.name[:1] == "n" and self.name[1:] in COLLECTIONS else None
 
 
-#: Those that every sample has.
+#: Those that every sample of dimuon has.
 BASIC: tuple[Branch, ...] = (
     Branch("run", "uint32", "run number"),
     Branch("luminosityBlock", "uint32", "luminosity block of the run"),
@@ -143,12 +154,51 @@ FILLER: tuple[Branch, ...] = (
 )
 
 
-#: How many branches a sample may have.
+def _momenta(collection: str, first: str, what: str) -> tuple[Branch, ...]:
+    return (
+        Branch(f"{collection}.{first}", "float32", f"{what}, GeV"),
+        Branch(f"{collection}.Eta", "float32", "pseudorapidity"),
+        Branch(f"{collection}.Phi", "float32", "azimuth, -pi to pi"),
+    )
+
+
+#: Those of trigger.
+TRIGGER: tuple[Branch, ...] = (
+    Branch("Event.Number", "int64", "event number, from 0, different in all events of a class"),
+    Branch("EFlowTrack_size", "int32", "number of tracks, in no order"),
+    *_momenta("EFlowTrack", "PT", "transverse momentum"),
+    Branch("EFlowTrack.X", "float32", "origin of the track, mm"),
+    Branch("EFlowTrack.Y", "float32", "origin of the track, mm"),
+    Branch("EFlowTrack.Z", "float32", "origin of the track, mm"),
+    Branch("EFlowTrack.Charge", "int32", "charge, 1 or -1"),
+    Branch("EFlowTrack.PID", "int32", "11 electron, 13 muon, 211 pion, 321 kaon, 2212 proton, or minus these"),
+    Branch("EFlowPhoton_size", "int32", "number of photons, in no order"),
+    *_momenta("EFlowPhoton", "ET", "transverse energy"),
+    Branch("EFlowNeutralHadron_size", "int32", "number of neutral hadrons, in no order"),
+    *_momenta("EFlowNeutralHadron", "ET", "transverse energy"),
+    Branch("Electron_size", "int32", "number of electrons that are identified, by falling PT; each is a track, too"),
+    *_momenta("Electron", "PT", "transverse momentum"),
+    Branch("Electron.Charge", "int32", "charge, 1 or -1"),
+    Branch("MuonTight_size", "int32", "number of muons that are identified, by falling PT; each is a track, too"),
+    *_momenta("MuonTight", "PT", "transverse momentum"),
+    Branch("MuonTight.Charge", "int32", "charge, 1 or -1"),
+    Branch("Jet_size", "int32", "number of jets above 20 GeV, by falling PT"),
+    *_momenta("Jet", "PT", "transverse momentum"),
+    Branch("Jet.Mass", "float32", "mass, GeV"),
+    Branch("Jet.BTag", "uint32", "1 where it is tagged as a b jet, else 0"),
+    Branch("MissingET_size", "int32", "1"),
+    Branch("MissingET.MET", "float32", "missing transverse momentum, GeV"),
+    Branch("MissingET.Eta", "float32", "0: it is transverse"),
+    Branch("MissingET.Phi", "float32", "its azimuth, -pi to pi"),
+)
+
+
+#: How many branches a sample of dimuon may have.
 CHOICES = (len(BASIC), len(BASIC) + len(FILLER))
 
 
 def branches(count: int) -> tuple[Branch, ...]:
-    """The branches of a sample of 37 or of 100."""
+    """The branches of a sample of dimuon of 37 or of 100."""
     if count not in CHOICES:
         raise ValueError(f"a sample has {CHOICES[0]} or {CHOICES[1]} branches, not {count}")
     return BASIC if count == CHOICES[0] else BASIC + FILLER

@@ -16,9 +16,9 @@ from .branches import Branch
 Columns = dict[str, NDArray[Any]]
 
 
-def length(columns: Columns) -> int:
+def length(columns: Columns, branches: Sequence[Branch]) -> int:
     """How many events they are."""
-    return len(columns["event"])
+    return len(columns[next(branch.name for branch in branches if not branch.collection)])
 
 
 def offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
@@ -28,7 +28,7 @@ def offsets(counts: NDArray[Any]) -> NDArray[np.int64]:
 
 def cut(columns: Columns, branches: Sequence[Branch], start: int, stop: int) -> Columns:
     """The events ``start`` to ``stop``, as views."""
-    if start == 0 and stop == length(columns):
+    if start == 0 and stop == length(columns, branches):
         return columns
     ends = {
         branch.counts: (int(columns[branch.name][:start].sum()), int(columns[branch.name][:stop].sum()))

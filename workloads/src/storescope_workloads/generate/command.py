@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ import click
 from ..options import properties, store_options
 from ..places import Folder
 from ..progress import Bars
-from ..settings import StoreSettings
 from .branches import CHOICES
 from .files import COMPRESSIONS, ENDINGS
-from .job import Progress, Sample, Written, refuse, run_local
+from .job import Progress, Written, refuse, run_local
+from .samples import AnySample, Sample, TriggerSample
+from .trigger import MOST_SOFT_PARTICLES, SOFT_PARTICLES
 
 
 @click.group()
@@ -48,12 +50,68 @@ Examples:
 """
 
 
+_TRIGGER_HELP = """Make events of a trigger's three classes, with branches as Delphes names them: W+jets, tt and QCD.
+
+This is a toy: its proportions are matched to published scores of the Spark DL Trigger's classifiers. It is no simulation of a
+detector, and nothing can be measured from it but what was put in. Samples of the real data are at
+http://sparkdltrigger.web.cern.ch/sparkdltrigger/.
+
+--events and --files count for each class: --events 1000 --files 2 makes 3,000 events in 6 files, qcd/trigger-0000.root to
+wjets/trigger-0001.root. The events are those before any selection: part of them have no lepton that passes.
+
+An event depends only on --seed, --soft-particles, its class and its number. So the events are the same whatever the number
+of files, processes or tasks, and a larger sample begins with the smaller one. Another number of soft particles leaves the
+partons, jets and leptons as they are. (Other versions of numpy and other CPUs may differ in the last bit of a value.)
+
+A file is in the store when it is complete, and not before. ROOT files pass through the folder for temporary files (TMPDIR)
+where they are larger than 64 MiB. An event takes about 5 KB.
+
+\b
+Examples:
+  storescope-workloads generate trigger --events 20000 --files 4 --out /tmp/trigger
+  storescope-workloads generate trigger --events 100000 --format parquet --out oci://lake@my-namespace/trigger
+  storescope-workloads generate trigger --events 10000000 --files 1000 \\
+      --engine spark --master spark://head:7077 --out s3://lake/trigger
+"""
+
+_Command = Callable[..., Any]
+
+
+def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Gives a command several options, in this order."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_seed = click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True,
+                     help="Another seed makes other events.")
+_common = _options(
+    click.option("--compression", type=click.Choice(COMPRESSIONS), default="zlib", show_default=True,
+                 help="zlib is level 1."),
+    click.option("--out", required=True, help="Folder: a path, oci://BUCKET@NAMESPACE/PREFIX or s3://BUCKET/PREFIX."),
+    click.option("--overwrite", is_flag=True,
+                 help="Write into a folder that is not empty; files of the same names are replaced."),
+    click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True,
+                 help="Where the work is done."),
+    click.option("--processes", type=click.IntRange(1), help="Engine local: processes.  [default: one for each core]"),
+    click.option("--master", metavar="URL",
+                 help="Spark: local[N], spark://…, k8s://…  [default: spark-submit's, else local[*]]"),
+    click.option("--conf", multiple=True, metavar="KEY=VALUE", help="Spark: a property; may be repeated."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object."),
+    store_options,
+)
+
+
 @generate.command(help=_HELP)
 @click.option("--events", type=click.IntRange(1), default=1_000_000, show_default=True, help="Events in all files.")
 @click.option("--files", type=click.IntRange(1), default=1, show_default=True,
               help="Files of about as many events each.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True,
-              help="Another seed makes other events.")
+@_seed
 @click.option("--branches", type=click.Choice([str(count) for count in CHOICES]), default=str(CHOICES[0]),
               show_default=True,
               help="100 adds plausible values that no selection reads, so that less of each file is needed.")
@@ -61,28 +119,36 @@ Examples:
               help="Format of the files.")
 @click.option("--cluster", type=click.IntRange(1), default=100_000, show_default=True,
               help="Events of a cluster: one basket of each branch, one page of each column or one row group.")
-@click.option("--compression", type=click.Choice(COMPRESSIONS), default="zlib", show_default=True,
-              help="zlib is level 1.")
-@click.option("--out", required=True, help="Folder: a path, oci://BUCKET@NAMESPACE/PREFIX or s3://BUCKET/PREFIX.")
-@click.option("--overwrite", is_flag=True,
-              help="Write into a folder that is not empty; files of the same names are replaced.")
-@click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True,
-              help="Where the work is done.")
-@click.option("--processes", type=click.IntRange(1), help="Engine local: processes.  [default: one for each core]")
-@click.option("--master", metavar="URL",
-              help="Spark: local[N], spark://…, k8s://…  [default: spark-submit's, else local[*]]")
-@click.option("--conf", multiple=True, metavar="KEY=VALUE", help="Spark: a property; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@store_options
-def dimuon(settings: StoreSettings, out: str, overwrite: bool, as_json: bool, **options: Any) -> None:
-    conf = properties(options.pop("conf"))
+@_common
+def dimuon(branches: str, **options: Any) -> None:
+    _generate(Sample, {**options, "branches": int(branches)})
+
+
+@generate.command(help=_TRIGGER_HELP)
+@click.option("--events", type=click.IntRange(1), default=20_000, show_default=True, help="Events of each class.")
+@click.option("--files", type=click.IntRange(1), default=1, show_default=True,
+              help="Files of each class, of about as many events each.")
+@_seed
+@click.option("--soft-particles", type=click.FloatRange(0, MOST_SOFT_PARTICLES), default=SOFT_PARTICLES, show_default=True,
+              help="Mean number of particles of the underlying event and of pile-up; fewer make a smaller sample.")
+@click.option("--format", default="ttree", show_default=True, metavar="[ttree|parquet]", help="Format of the files.")
+@click.option("--cluster", type=click.IntRange(1), default=2_000, show_default=True,
+              help="Events of a cluster: one basket of each branch or one row group. One cluster is held in memory.")
+@_common
+def trigger(**options: Any) -> None:
+    _generate(TriggerSample, options)
+
+
+def _generate(kind: Callable[..., AnySample], options: dict[str, Any]) -> None:
+    settings, out, overwrite = (options.pop(name) for name in ("settings", "out", "overwrite"))
+    as_json, conf = options.pop("as_json"), properties(options.pop("conf"))
     where = _Where(options.pop("engine"), options.pop("processes"), options.pop("master"), conf)
-    sample = Sample(**{**options, "branches": int(options["branches"])})
+    sample = kind(**options)
     folder = Folder(out, settings)
     refuse(sample, folder, overwrite)
     began = time.monotonic()
     with Bars() as bars:
-        written = where.run(sample, folder, bars.stage("generate", sample.events, "events"))
+        written = where.run(sample, folder, bars.stage("generate", sample.total, "events"))
     _tell(sample, folder, written, time.monotonic() - began, as_json)
 
 
@@ -93,7 +159,7 @@ class _Where:
     master: str | None
     conf: dict[str, str]
 
-    def run(self, sample: Sample, folder: Folder, progress: Progress) -> list[Written]:
+    def run(self, sample: AnySample, folder: Folder, progress: Progress) -> list[Written]:
         if self.engine == "local":
             return run_local(sample, folder, self.processes or len(os.sched_getaffinity(0)), progress)
         from ..spark import session, stop
@@ -106,7 +172,7 @@ class _Where:
             stop(spark)
 
 
-def _tell(sample: Sample, folder: Folder, written: list[Written], seconds: float, as_json: bool) -> None:
+def _tell(sample: AnySample, folder: Folder, written: list[Written], seconds: float, as_json: bool) -> None:
     events, size = sum(one.events for one in written), sum(one.bytes for one in written)
     told = {
         "out": folder.url,
@@ -115,8 +181,8 @@ def _tell(sample: Sample, folder: Folder, written: list[Written], seconds: float
         "bytes": size,
         "seconds": round(seconds, 3),
         "format": sample.format,
-        "branches": sample.branches,
         "seed": sample.seed,
+        **sample.told,
     }
     if as_json:
         click.echo(json.dumps(told))

@@ -226,7 +226,7 @@ def _muon_columns(rng: Generator, muons: _Muons, n_jets: NDArray[np.int32]) -> C
     }
 
 
-def rounded(values: Floats, bits: int) -> NDArray[np.float32]:
+def rounded(values: NDArray[np.floating[Any]], bits: int) -> NDArray[np.float32]:
     """As float32 with so many bits of mantissa, as NanoAOD has them: what is not measured is not stored."""
     drop = 23 - bits
     raw = values.astype(np.float32).view(np.uint32)

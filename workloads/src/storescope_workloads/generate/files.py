@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -21,8 +22,6 @@ from ..places import Folder
 from .branches import Branch
 from .columns import Columns, offsets
 
-#: The tree's name.
-TREE = "Events"
 #: Formats, and how their files' names end.
 ENDINGS = {"ttree": "root", "rntuple": "root", "parquet": "parquet"}
 COMPRESSIONS = ("zlib", "zstd", "lz4", "none")
@@ -46,25 +45,40 @@ class Layout:
         format: ``ttree``, ``rntuple`` or ``parquet``.
         branches: Its branches, fields or columns, in this order.
         compression: One of :data:`COMPRESSIONS`; ``zlib`` is level 1.
+        tree: The name of the TTree or RNTuple.
     """
 
     format: str
     branches: tuple[Branch, ...]
     compression: str = "zlib"
+    tree: str = "Events"
+
+    @functools.cached_property
+    def counters(self) -> dict[str, str]:
+        """By the name of a collection, that of the branch that counts its objects."""
+        return {branch.counts: branch.name for branch in self.branches if branch.counts}
+
+    @functools.cached_property
+    def names(self) -> dict[tuple[str, str], str]:
+        """By the names of a collection and of a field in it, that of the branch."""
+        return {(branch.collection, branch.field): branch.name for branch in self.branches if branch.collection}
 
 
-def write(folder: Folder, name: str, layout: Layout, clusters: Iterable[Columns]) -> int:
+def write(folder: Folder, name: str, layout: Layout, clusters: Iterable[Columns], attempt: str = "") -> int:
     """Writes a file, replacing one of this name. It is there when all of it is written, and not before.
 
     Each cluster becomes one basket of each branch, one page of each column or one row group. One cluster is held in
     memory at a time. ROOT's formats need a file that can be changed after it is written: it is made in memory up to
     64 MiB, beyond that in the folder for temporary files (``TMPDIR``), and copied to its place when it is complete.
 
+    Args:
+        attempt: Different for attempts at one file that may run at once.
+
     Returns:
         The file's size in bytes.
     """
     if layout.format == "parquet":
-        with folder.open(name) as sink:
+        with folder.open(name, attempt) as sink:
             _parquet(sink, layout, clusters)
             return sink.tell()
     with _Held(_IN_MEMORY) as held:
@@ -77,7 +91,7 @@ def write(folder: Folder, name: str, layout: Layout, clusters: Iterable[Columns]
             raise
         size = held.seek(0, 2)
         held.seek(0)
-        with folder.open(name) as sink:
+        with folder.open(name, attempt) as sink:
             shutil.copyfileobj(held, sink, _COPY)
     return size
 
@@ -92,10 +106,13 @@ class _Held(tempfile.SpooledTemporaryFile[bytes]):
 def _root(sink: Any, layout: Layout, clusters: Iterable[Columns]) -> None:
     with uproot.recreate(sink, compression=_ROOT_COMPRESSION[layout.compression]()) as file:
         if layout.format == "ttree":
-            tree = file.mktree(TREE, _tree_types(layout), counter_name=lambda name: f"n{name}")
+            tree = file.mktree(
+                layout.tree, _tree_types(layout), counter_name=layout.counters.__getitem__,
+                field_name=lambda collection, field: layout.names.get((collection, field), collection),
+            )
             arrays = _tree_arrays
         else:
-            tree = file.mkrntuple(TREE, _ntuple_form(layout))
+            tree = file.mkrntuple(layout.tree, _ntuple_form(layout))
             arrays = _ntuple_arrays
         for columns in clusters:
             tree.extend(arrays(layout, columns))
@@ -115,7 +132,7 @@ def _tree_types(layout: Layout) -> dict[str, Any]:
     collections = _collections(layout)
     for branch in layout.branches:
         if branch.counts:
-            fields = ", ".join(f'"{own.name.partition("_")[2]}": {own.dtype}' for own in collections[branch.counts])
+            fields = ", ".join(f'"{own.field}": {own.dtype}' for own in collections[branch.counts])
             types[branch.counts] = f"var * {{{fields}}}"
         elif not branch.collection:
             types[branch.name] = np.dtype(branch.dtype)
@@ -130,7 +147,7 @@ def _tree_arrays(layout: Layout, columns: Columns) -> dict[str, Any]:
             own = collections[branch.counts]
             record = ak.contents.RecordArray(
                 [ak.contents.NumpyArray(columns[field.name]) for field in own],
-                [field.name.partition("_")[2] for field in own],
+                [field.field for field in own],
             )
             arrays[branch.counts] = _lists(columns[branch.name], record)
         elif not branch.collection:
@@ -157,7 +174,7 @@ def _ntuple_arrays(layout: Layout, columns: Columns) -> ak.Array:
     for branch in layout.branches:
         content = ak.contents.NumpyArray(columns[branch.name])
         if branch.collection:
-            starts = ak.index.Index64(offsets(columns[f"n{branch.collection}"]))
+            starts = ak.index.Index64(offsets(columns[layout.counters[branch.collection]]))
             content = ak.contents.ListOffsetArray(starts, content)
         contents.append(content)
     return ak.Array(ak.contents.RecordArray(contents, [branch.name for branch in layout.branches]))
@@ -170,7 +187,7 @@ def _parquet(sink: IO[bytes], layout: Layout, clusters: Iterable[Columns]) -> No
         sink, schema, compression=codec, compression_level=level, write_page_checksum=True
     ) as writer:
         for columns in clusters:
-            table = pa.table([_arrow_array(branch, columns) for branch in layout.branches], schema=schema)
+            table = pa.table([_arrow_array(layout, branch, columns) for branch in layout.branches], schema=schema)
             writer.write_table(table, row_group_size=max(1, table.num_rows))
 
 
@@ -179,9 +196,9 @@ def _arrow_type(branch: Branch) -> Any:
     return pa.list_(pa.field("element", value, nullable=False)) if branch.collection else value
 
 
-def _arrow_array(branch: Branch, columns: Columns) -> Any:
+def _arrow_array(layout: Layout, branch: Branch, columns: Columns) -> Any:
     values = pa.array(columns[branch.name])
     if not branch.collection:
         return values
-    starts = pa.array(offsets(columns[f"n{branch.collection}"]).astype(np.int32))
+    starts = pa.array(offsets(columns[layout.counters[branch.collection]]).astype(np.int32))
     return pa.ListArray.from_arrays(starts, values, type=_arrow_type(branch))

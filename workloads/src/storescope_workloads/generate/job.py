@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which events lie in which file, and the processes that write them."""
+"""Writes the files of a sample, by processes of this machine."""
 
 from __future__ import annotations
 
@@ -16,65 +16,12 @@ from typing import Any
 from ..errors import UsageError, WorkloadError
 from ..places import Folder
 from ..processes import begin, starting
-from . import columns, dimuon, filler
-from .branches import CHOICES, branches
+from . import columns
 from .columns import Columns
-from .files import COMPRESSIONS, ENDINGS, Layout, write
+from .files import write
+from .samples import AnySample, Sample
 
-
-@dataclass(frozen=True)
-class Sample:
-    """A sample of events in files.
-
-    Attributes:
-        events: How many, in all files.
-        seed: 0 to 2^32 - 1. An event depends on it and on its own number.
-        branches: 37 or 100.
-        format: ``ttree``, ``rntuple`` or ``parquet``.
-        cluster: Events of a cluster: one basket of each branch, or one row group.
-        compression: ``zlib`` (level 1), ``zstd``, ``lz4`` or ``none``.
-
-    Raises:
-        UsageError: Such a sample cannot be made.
-    """
-
-    events: int
-    files: int = 1
-    seed: int = 1
-    branches: int = CHOICES[0]
-    format: str = "ttree"
-    cluster: int = 100_000
-    compression: str = "zlib"
-
-    def __post_init__(self) -> None:
-        for name in ("events", "files", "cluster"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name} {getattr(self, name)}: must be at least 1")
-        if self.files > self.events:
-            raise UsageError(f"--files {self.files}: more than there are events ({self.events}); give fewer files")
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed {self.seed}: must be between 0 and {2**32 - 1}")
-        for name, allowed in (("branches", CHOICES), ("format", ENDINGS), ("compression", COMPRESSIONS)):
-            if getattr(self, name) not in allowed:
-                raise UsageError(f"--{name} {getattr(self, name)}: must be one of {', '.join(map(str, allowed))}")
-
-    @property
-    def layout(self) -> Layout:
-        """How each file holds its events."""
-        return Layout(self.format, branches(self.branches), self.compression)
-
-    def name(self, number: int) -> str:
-        """The name of a file: ``dimuon-0000.root`` and so on."""
-        return f"dimuon-{number:0{max(4, len(str(self.files - 1)))}}.{ENDINGS[self.format]}"
-
-    def span(self, number: int) -> tuple[int, int]:
-        """The first of a file's events, and the one after its last."""
-        return number * self.events // self.files, (number + 1) * self.events // self.files
-
-    def columns(self, start: int, stop: int) -> Columns:
-        """The events ``start`` to ``stop``, counted over all files."""
-        make = dimuon.chunk if self.branches == CHOICES[0] else filler.extended_chunk
-        return columns.span(lambda number: make(self.seed, number), dimuon.CHUNK, self.layout.branches, start, stop)
+__all__ = ["Progress", "Sample", "Written", "refuse", "run_local", "write_file"]
 
 
 @dataclass(frozen=True)
@@ -90,27 +37,32 @@ class Written:
 Progress = Callable[[int], None]
 
 
-def write_file(sample: Sample, number: int, out: Folder, progress: Progress = lambda events: None) -> Written:
+def write_file(
+    sample: AnySample, number: int, out: Folder, progress: Progress = lambda events: None, attempt: str = ""
+) -> Written:
     """Makes one file of a sample.
+
+    Args:
+        attempt: Different for attempts at one file that may run at once.
 
     Raises:
         WorkloadError: It could not be written; names it. No part of it is there then.
     """
     start, stop = sample.span(number)
     try:
-        size = write(out, sample.name(number), sample.layout, _clusters(sample, start, stop, progress))
+        size = write(out, sample.name(number), sample.layout, _clusters(sample, start, stop, progress), attempt)
     except OSError as error:
         raise WorkloadError(f"{out.path(sample.name(number))}: was not written: {error}") from error
     return Written(number, stop - start, size)
 
 
-def _clusters(sample: Sample, start: int, stop: int, progress: Progress) -> Iterator[Columns]:
+def _clusters(sample: AnySample, start: int, stop: int, progress: Progress) -> Iterator[Columns]:
     for first, last in columns.clusters(start, stop, sample.cluster):
         yield sample.columns(first, last)
         progress(last - first)
 
 
-def refuse(sample: Sample, out: Folder, overwrite: bool) -> None:
+def refuse(sample: AnySample, out: Folder, overwrite: bool) -> None:
     """Looks at the folder before anything is written.
 
     Without ``overwrite`` it must be empty. With it, files of the sample's names are replaced. Files of another sample
@@ -123,15 +75,15 @@ def refuse(sample: Sample, out: Folder, overwrite: bool) -> None:
     if names and not overwrite:
         found = f"{len(names)} files, such as {names[0]}"
         raise UsageError(f"{out.url}: is not empty ({found}); give --overwrite, or another --out")
-    own = {sample.name(number) for number in range(sample.files)}
+    own = {sample.name(number) for number in range(sample.count)}
     for name in names:
-        if name not in own and re.fullmatch(rf"dimuon-\d+\.{ENDINGS[sample.format]}", name):
+        if name not in own and re.fullmatch(sample.pattern, name):
             raise UsageError(
                 f"{out.path(name)}: is of another sample and would stay beside this one; remove it, or give another --out"
             )
 
 
-def run_local(sample: Sample, out: Folder, processes: int, progress: Progress) -> list[Written]:
+def run_local(sample: AnySample, out: Folder, processes: int, progress: Progress) -> list[Written]:
     """Writes all files by processes of this machine; returns them in the order of their numbers.
 
     Where it fails or is interrupted, files that are complete by then stay, and those that are being written are aborted
@@ -140,16 +92,16 @@ def run_local(sample: Sample, out: Folder, processes: int, progress: Progress) -
     Raises:
         WorkloadError: A file could not be written, or a process died.
     """
-    processes = min(processes, sample.files)
+    processes = min(processes, sample.count)
     if processes <= 1:
-        return [write_file(sample, number, out, progress) for number in range(sample.files)]
+        return [write_file(sample, number, out, progress) for number in range(sample.count)]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     shared = _Shared(context.Value("q", 0), context.Event())
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(shared, dict(os.environ)))
     try:
         with starting():
-            futures = [pool.submit(_write_shared, sample, number, out) for number in range(sample.files)]
+            futures = [pool.submit(_write_shared, sample, number, out) for number in range(sample.count)]
         _follow(futures, shared, progress)
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
@@ -196,7 +148,7 @@ class _Terminated(BaseException):
     """The pool ends this process, since another has died."""
 
 
-def _write_shared(sample: Sample, number: int, out: Folder) -> Written:
+def _write_shared(sample: AnySample, number: int, out: Folder) -> Written:
     def terminate(*_: object) -> None:
         raise _Terminated
 

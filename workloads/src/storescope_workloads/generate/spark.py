@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from ..places import Folder
+from ..spark import attempt_name
 from ..watched import run_watched
-from .job import Progress, Sample, Written, write_file
+from .job import Progress, Written, write_file
+from .samples import AnySample
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 
-def run_spark(sample: Sample, out: Folder, spark: SparkSession, progress: Progress) -> list[Written]:
+def run_spark(sample: AnySample, out: Folder, spark: SparkSession, progress: Progress) -> list[Written]:
     """Writes all files by tasks; returns them in the order of their numbers. A task that is repeated replaces its file.
 
     Args:
@@ -27,18 +29,18 @@ def run_spark(sample: Sample, out: Folder, spark: SparkSession, progress: Progre
     Raises:
         WorkloadError: A task failed at last. Files that were complete by then stay.
     """
-    numbers = spark.range(0, sample.files, 1, sample.files)
+    numbers = spark.range(0, sample.count, 1, sample.count)
     written = numbers.mapInArrow(functools.partial(_task, sample, out), "number long, events long, bytes long")
     followed = _Followed(spark.sparkContext, sample, progress)
-    rows = run_watched(spark.sparkContext, "generate dimuon", written.collect, followed.look)
-    followed.tell(sample.files)
+    rows = run_watched(spark.sparkContext, f"generate {sample.kind}", written.collect, followed.look)
+    followed.tell(sample.count)
     return sorted((Written(*row) for row in rows), key=lambda one: one.number)
 
 
-def _task(sample: Sample, out: Folder, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _task(sample: AnySample, out: Folder, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for number in batch.column(0).to_pylist():
-            one = write_file(sample, number, out)
+            one = write_file(sample, number, out, attempt=attempt_name())
             columns = {"number": [one.number], "events": [one.events], "bytes": [one.bytes]}
             yield pa.RecordBatch.from_pydict(columns)
 
@@ -46,7 +48,7 @@ def _task(sample: Sample, out: Folder, batches: Iterator[pa.RecordBatch]) -> Ite
 class _Followed:
     """Tells the events of the tasks that have ended."""
 
-    def __init__(self, context: SparkContext, sample: Sample, progress: Progress) -> None:
+    def __init__(self, context: SparkContext, sample: AnySample, progress: Progress) -> None:
         self._context, self._sample, self._progress = context, sample, progress
         self._told = 0
 
