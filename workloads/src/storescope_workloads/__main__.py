@@ -1,4 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-from .cli import main
+import sys
+
+try:
+    from .cli import main
+except KeyboardInterrupt:
+    # Its imports take a second or two.
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
 
 main()

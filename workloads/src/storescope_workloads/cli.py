@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 import click
@@ -15,13 +16,15 @@ from .errors import FAILED, WorkloadError
 from .generate.command import generate
 from .reduction.command import reduce
 from .reduction.estimate_command import estimate
+from .trainer.command import trainer
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(f"{__version__} (storescope {storescope_version})", prog_name="storescope-workloads")
 @click.option("-v", "--verbose", is_flag=True, help="Log what the store client does: retries, waits.")
 def cli(verbose: bool) -> None:
-    """Reference workloads over object storage: data like CMS's, its reduction to pairs of muons, and what the reads cost.
+    """Reference workloads over object storage: data like CMS's, its reduction to pairs of muons, a classifier trained on
+    events, and what the reads cost.
 
     \b
     Files and folders are oci://bucket@namespace/key, s3://bucket/key or local paths. Credentials and settings come from
@@ -29,6 +32,7 @@ def cli(verbose: bool) -> None:
 
     \b
     Exit codes: 0 done · 1 failed · 2 wrong usage · 3 done, but files were skipped (--on-error skip) · 130 interrupted
+    (Ctrl-C or SIGTERM)
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.DEBUG if verbose else logging.WARNING)
 
@@ -36,13 +40,17 @@ def cli(verbose: bool) -> None:
 cli.add_command(generate)
 cli.add_command(reduce)
 cli.add_command(estimate)
+cli.add_command(trainer)
 
 
 def main() -> None:
-    """Runs the command line of this process."""
+    """Runs the command line of this process.
+
+    SIGTERM, by which a pod or a job is ended, is as Ctrl-C: what was begun is cleaned up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except click.ClickException as error:
