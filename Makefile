@@ -3,18 +3,20 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/storescope/target
 export CARGO_TERM_COLOR ?= never
 
-.PHONY: demo demo-reduction demo-binary test test-matrix lint fmt bench build dist help
+.PHONY: demo demo-reduction demo-trainer demo-binary test test-matrix lint fmt bench build dist help
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
 	@echo "make demo-reduction  a million events in a simulated S3, reduced by processes and by Spark (needs Java and Python, too)"
+	@echo "make demo-trainer    events of three classes in a simulated S3, and a classifier trained on them (needs Python, too)"
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel,"
-	@echo "                  the jar by Hadoop's contract suites and one round trip of Spark (needs Maven and a JDK from 17 on)"
+	@echo "                  the jar by Hadoop's contract suites and one round trip of Spark, the workloads (needs Maven and a JDK from 17 on)"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, DataFusion, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
 	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out,"
 	@echo "                  Hadoop's suites on 3.5.0 and by S3, Spark's committers, failures and older release, the commands"
-	@echo "                  of docs/HADOOP.md, Delta Lake and Iceberg; the reduction on two Sparks and a cluster, beside ROOT"
+	@echo "                  of docs/HADOOP.md, Delta Lake and Iceberg; the reduction on two Sparks and a cluster, beside ROOT;"
+	@echo "                  the trigger classifier's inclusive model, four workers, and its first steps on two Sparks"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make dist         the wheel and the jars for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
@@ -31,15 +33,19 @@ demo: demo-binary
 demo-reduction: demo-binary
 	@STORESCOPE_BIN=$(CARGO_TARGET_DIR)/demo/storescope scripts/stages workloads-env demo-reduction
 
+# The trigger classifier from end to end: events made, selected, prepared and trained on, in a simulated S3.
+demo-trainer: demo-binary
+	@STORESCOPE_BIN=$(CARGO_TARGET_DIR)/demo/storescope scripts/stages workloads-env demo-trainer
+
 demo-binary:
 	cargo build --profile demo --locked -p storescope-cli --no-default-features
 
 test:
-	@scripts/stages format clippy docs edges build rust judges python jar hadoop spark workloads
+	@scripts/stages format clippy docs edges build rust judges python jar hadoop spark workloads trainer
 
 test-matrix:
 	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth python python-matrix python-exits wheel \
-		jar hadoop-matrix spark-matrix workloads-matrix dist-jar
+		jar hadoop-matrix spark-matrix workloads-matrix trainer-matrix dist-jar
 
 lint:
 	@scripts/stages format clippy docs deny
