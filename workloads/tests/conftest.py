@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from pathlib import Path
 
@@ -14,6 +15,10 @@ import storescope
 from storescope_workloads.settings import StoreSettings
 
 pytest_plugins = ["strict"]
+
+# A shell without job control starts `make test &` with Ctrl-C ignored, and so all that is started by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 # No test has an account of its own, nor a configuration of Spark's.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 
@@ -43,11 +44,30 @@ cli.add_command(estimate)
 cli.add_command(trainer)
 
 
+class _Interrupt:
+    """The handler of Ctrl-C and SIGTERM."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, *_: object) -> None:
+        self._count += 1
+        if self._count == 1:
+            raise KeyboardInterrupt
+        if self._count > 2:
+            os._exit(130)
+        # Not by sys.stderr, which may be in use.
+        os.write(2, b"\ncleaning up; a third interrupt ends the process at once\n")
+
+
 def main() -> None:
     """Runs the command line of this process.
 
-    SIGTERM, by which a pod or a job is ended, is as Ctrl-C: what was begun is cleaned up."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    SIGTERM, by which a pod or a job is ended, is as Ctrl-C: what was begun is cleaned up. A second one does not interrupt that; a
+    third one ends the process at once."""
+    interrupt = _Interrupt()
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -101,6 +101,8 @@ class Watch:
         self._on_lost = on_lost
         self._state = threading.Condition()
         self._links: dict[int, _Link] = {}
+        #: Of worker 0: all connections that it serves, those that have not said who they are among them.
+        self._served: set[_Link] = set()
         self._reports: dict[int, Any] = {}
         self._why: str | None = None
         self._joined = self._released = self._ended = False
@@ -187,7 +189,7 @@ class Watch:
             self._state.notify_all()
         if self._listener is not None:
             self._listener.close()
-        for link in list(self._links.values()):
+        for link in [*self._links.values(), *self._served]:
             link.close()
 
     # Worker 0.
@@ -221,19 +223,35 @@ class Watch:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(_Link(connection, self._timing),), daemon=True).start()
+            link = _Link(connection, self._timing)
+            with self._state:
+                if self._ended:
+                    link.close()
+                    return
+                self._served.add(link)
+            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
 
     def _serve(self, link: _Link) -> None:
+        try:
+            self._listen_to(link)
+        finally:
+            link.close()
+            with self._state:
+                self._served.discard(link)
+
+    def _listen_to(self, link: _Link) -> None:
         hello = (link.receive(HELLO) or {}).get("hello")
         if hello is None or not _is_hello(hello, self._seat.workers):
             # Something else that connects to ports: no worker.
-            link.close()
             return
         link.who = f"worker {hello['worker']} ({hello['host']}, pid {hello['pid']})"
         wrong = self._wrong(hello, link.who)
         if wrong is not None:
             link.send({"end": wrong})
             self._lost(wrong)
+            # It closes when it has read why: closed here, with a heartbeat of it unread, the connection is reset and the reason lost.
+            while link.receive(MESSAGE) is not None:
+                pass
             return
         with self._state:
             self._links[hello["worker"]] = link
