@@ -140,7 +140,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
             tf.constant(network.weights()), inputs, tf.constant(chunk.label[0, rows]), tf.constant(chunk.weight[0, rows]),
             tf.constant(12.0)).numpy()
 
-    assert gradient(slice(0, 5)) + gradient(slice(5, 12)) == pytest.approx(gradient(slice(0, 12)), abs=1e-6)
+    assert gradient(slice(0, 5)) + gradient(slice(5, 12)) == pytest.approx(gradient(slice(0, 12)), rel=1e-6, abs=1e-6)
 
 
 _FOREIGN = """

@@ -311,7 +311,7 @@ def test_validation_may_be_a_part_or_none(plan):
 
 def test_a_training_that_diverges(plan):
     with pytest.raises(WorkloadError, match="epoch 1: the .*loss is (nan|inf): training has diverged.*--learning-rate"):
-        train(replace(plan, rates="1e38"))
+        train(replace(plan, rates="1e39"))
 
 
 @pytest.mark.parametrize("change, why", [
