@@ -27,27 +27,21 @@ from typing import Any
 
 from .. import __version__
 from ..errors import UsageError, WorkloadError
-from ..places import Folder
 from ..scan.job import Watch as Progress
 from ..scan.measured import Measured
-from .checkpoint import Checkpoint, Checkpoints
+from .checkpoint import Checkpoint
 from .cluster import Cluster, check_port, devices, strategy
 from .data import Loader, Prepared, Split
 from .feed import Chunk, Feed, Shape, sizes
 from .plan import Plan
 from .render import epoch_line
 from .resources import Sampler
-from .steptimes import StepTimes
 from .stopping import Interrupted, Stop
+from .train_epoch import Part, milliseconds, scalars
+from .train_output import FIGURES, MODEL, Output
 from .watch import Seat, Timing, Watch, deadline
 
-MODEL, FIGURES = "model.keras", "train.json"
 SCHEMA = 1
-#: What is in an output folder, of a training and of its evaluation: ``--overwrite`` removes nothing else.
-_OURS = (
-    "checkpoints", "tensorboard", MODEL, FIGURES, "result.json", "run.hlog", "roc.png", "confusion.png", "scores.png",
-    "training.png",
-)
 #: Seconds that an error of TensorFlow waits for the watch to tell which worker was lost: longer than a silent one is noticed.
 SETTLE = 20.0
 
@@ -100,7 +94,7 @@ def train(plan: Plan, setting: Setting | None = None) -> dict[str, Any]:
     plan.check_workers(setting.cluster.workers)
     with Stop() as stop, Sampler() as sampler:
         data = _Data(plan, setting.cluster)
-        output = _Output(plan, data) if setting.cluster.index == 0 else None
+        output = Output(plan, _identity(plan, data)) if setting.cluster.index == 0 else None
         watch = Watch(_seat(plan, setting.cluster, data), setting.on_lost, Timing(join=plan.join_timeout))
         # TensorFlow takes seconds to import, in which there are no heartbeats.
         from . import loop  # noqa: F401
@@ -199,57 +193,7 @@ def _version(*names: str) -> str:
     return "unknown"
 
 
-class _Output:
-    """The output folder, as worker 0 has it: empty, or with checkpoints to go on from."""
-
-    def __init__(self, plan: Plan, data: _Data) -> None:
-        self.folder = Folder(plan.out, plan.settings)
-        self.identity = _identity(plan, data)
-        self.checkpoints = Checkpoints(self.folder, plan.keep)
-        self.found: Checkpoint | None = None
-        self._old = False
-        if plan.resume:
-            self.found = self.checkpoints.newest(self.identity)
-            if self.found is not None:
-                self._refuse_fewer(plan, self.found)
-        elif self.folder.files():
-            if not plan.overwrite:
-                raise UsageError(f"{plan.out}: is not empty; give --resume to go on, --overwrite, or another --out")
-            self._refuse(plan)
-            self._old = True
-
-    def _refuse_fewer(self, plan: Plan, found: Checkpoint) -> None:
-        begun = found.epoch + bool(found.step)
-        if plan.epochs < begun:
-            raise UsageError(
-                f"--epochs {plan.epochs}: {self.folder.path(found.name)} is in epoch {begun}; give at least {begun}, or train anew"
-            )
-
-    def _refuse(self, plan: Plan) -> None:
-        """Refuses to remove what no training has written."""
-        strange = next((name for name in self.folder.files() if name.split("/")[0].removesuffix(".part") not in _OURS), None)
-        if strange is not None:
-            raise UsageError(f"{plan.out}: holds more than a training's output ({strange}); give another --out")
-        for name, url in (("--data", plan.data), ("--cache", plan.cache)):
-            if url is not None and self.folder.holds(url):
-                raise UsageError(f"{plan.out}: holds {name} {url}, which --overwrite would remove; give another --out")
-
-    def begin(self) -> None:
-        """Removes an earlier training: once nothing else can be refused."""
-        if self._old:
-            self.folder.clear()
-
-    def write(self, name: str, data: bytes) -> None:
-        """Writes a file; says which where it could not."""
-        try:
-            self.folder.write(name, data)
-        except OSError as error:
-            raise WorkloadError(
-                f"{self.folder.path(name)}: was not written: {error}. The checkpoints are kept: make room and give --resume"
-            ) from error
-
-
-def _join(watch: Watch, output: _Output | None) -> tuple[Course, tuple[int, int, int]]:
+def _join(watch: Watch, output: Output | None) -> tuple[Course, tuple[int, int, int]]:
     """Waits for all workers; worker 0 tells where training begins."""
     news: dict[str, Any] | None = None
     if output is not None:
@@ -281,7 +225,7 @@ class _Training:
         """Steps of a call of TensorFlow at most. A step with particles is long enough to be called alone."""
         return self.plan.steps_per_call if self.replicas == 1 and not self.plan.kind.particles else 1
 
-    def begin(self, gpus: list[str], course: Course, start: tuple[int, int, int], output: _Output | None) -> None:
+    def begin(self, gpus: list[str], course: Course, start: tuple[int, int, int], output: Output | None) -> None:
         """Makes the network and brings it to where training begins."""
         from .boards import Board
         from .loop import Stepper
@@ -346,7 +290,7 @@ class _Training:
         return self.early
 
     def _one_epoch(self) -> None:
-        part = _Part(self.course.part)
+        part = Part(self.course.part)
         self._train_epoch(part)
         self.course.part = part.sums
         validation = self._validate()
@@ -358,7 +302,7 @@ class _Training:
         if self._asked():
             self._interrupt()
 
-    def _train_epoch(self, part: _Part) -> None:
+    def _train_epoch(self, part: Part) -> None:
         loader, every = self.data.train, self.plan.checkpoint_every
         before = self.steps - self.step
         self.stepper.clear(part.totals())
@@ -396,7 +340,7 @@ class _Training:
         """Whether to stop: the same in all workers after the same step."""
         return self._stop.asked if self.workers == 1 else self.stepper.totals().stop > 0
 
-    def _pause(self, part: _Part) -> None:
+    def _pause(self, part: Part) -> None:
         """A checkpoint in an epoch; and the end, where a signal came."""
         part.take(self.stepper.totals(), self.step)
         self.course.part = part.sums
@@ -436,7 +380,7 @@ class _Training:
             "test_events": int(totals.events), "test_s": round(time.monotonic() - began, 4), "test_wait_s": round(totals.wait_s, 4),
         }
 
-    def _end_epoch(self, part: _Part, validation: dict[str, Any]) -> None:
+    def _end_epoch(self, part: Part, validation: dict[str, Any]) -> None:
         told = {"epoch": self.epoch + 1, "learning_rate": self.plan.rate(self.epoch), **part.figures(), **validation}
         for name in ("loss", "test_loss"):
             if not math.isfinite(told[name] or 0.0):
@@ -451,7 +395,7 @@ class _Training:
             self.course.best = {"epoch": self.epoch, "loss": loss}
             self.best = self.stepper.state()["weights"]
         if self.board is not None:
-            self.board.scalars(self.steps, _scalars(told, self.workers))
+            self.board.scalars(self.steps, scalars(told, self.workers))
 
     def _save(self) -> None:
         if self.output is None:
@@ -460,69 +404,6 @@ class _Training:
         arrays = {**self.stepper.state(), "best": self.best}
         told = vars(self.course)
         self.output.checkpoints.save(Checkpoint(self.output.identity, self.epoch, self.step, self.steps, told, arrays))
-
-
-class _Part:
-    """Sums over the part of an epoch that is done."""
-
-    def __init__(self, sums: dict[str, Any]) -> None:
-        self.sums: dict[str, Any] = {
-            "loss": 0.0, "correct": 0.0, "events": 0.0, "wait_s": 0.0, "steps": 0, "wall_s": 0.0, "times": {}, **sums
-        }
-        self._times = StepTimes(self.sums["times"])
-        self._last = time.monotonic()
-
-    def totals(self) -> Any:
-        """As the stepper has them."""
-        from .loop import Totals
-
-        return Totals(self.sums["loss"], self.sums["correct"], self.sums["events"], 0.0, self.sums["wait_s"])
-
-    def stepped(self, steps: int) -> None:
-        """Steps were taken since the last, or since :meth:`resume`."""
-        now = time.monotonic()
-        self._times.add(now - self._last, steps)
-        self.sums["wall_s"] += now - self._last
-        self._last = now
-
-    def resume(self) -> None:
-        """What happened since the last steps was no training."""
-        self._last = time.monotonic()
-
-    def take(self, totals: Any, step: int) -> None:
-        """Sets the sums to the stepper's."""
-        self.sums |= {
-            "loss": totals.loss, "correct": totals.correct, "events": totals.events, "wait_s": totals.wait_s, "steps": step,
-            "times": self._times.counts,
-        }
-
-    def figures(self) -> dict[str, Any]:
-        """Of the whole epoch; ``wait_s`` of all workers added."""
-        sums = self.sums
-        events = max(sums["events"], 1.0)
-        return {
-            "loss": sums["loss"] / events, "accuracy": sums["correct"] / events, "events": int(sums["events"]),
-            "steps": sums["steps"], "wall_s": sums["wall_s"], "wait_s": sums["wait_s"], "times": sums["times"],
-            "ms": _milliseconds([sums]),
-        }
-
-
-def _milliseconds(sums: list[dict[str, Any]]) -> dict[str, float | None]:
-    """The mean of a step and quantiles, of some epochs."""
-    steps = sum(one["steps"] for one in sums)
-    mean = 1e3 * sum(one["wall_s"] for one in sums) / steps if steps else None
-    return {"mean": mean, **sum((StepTimes(one["times"]) for one in sums), StepTimes()).quantiles()}
-
-
-def _scalars(told: dict[str, Any], workers: int) -> dict[str, float]:
-    """What TensorBoard shows of an epoch."""
-    wall = max(told["wall_s"], 1e-9)
-    found = {
-        "train/loss": told["loss"], "train/accuracy": told["accuracy"], "test/loss": told["test_loss"],
-        "test/accuracy": told["test_accuracy"], "learning_rate": told["learning_rate"], "rate/events_per_s": told["events"] / wall,
-        "rate/wait_share": told["wait_s"] / wall / workers, "rate/ms_per_step": told["ms"]["mean"], "epoch": told["epoch"],
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _wrap(action: Callable[[], None], what: str) -> None:
@@ -600,4 +481,4 @@ def _steps(epochs: list[dict[str, Any]]) -> dict[str, Any] | None:
     if not epochs:
         return None
     sums = {name: sum(epoch[name] for epoch in epochs) for name in ("steps", "events", "wall_s", "wait_s")}
-    return {**sums, "ms": _milliseconds(epochs)}
+    return {**sums, "ms": milliseconds(epochs)}
