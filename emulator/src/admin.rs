@@ -21,11 +21,12 @@ use serde_json::json;
 use storescope_model::{Model, ModelError};
 
 use crate::body::{Pace, PacedBody};
-use crate::buckets::parse_json;
+use crate::error::ApiError;
 use crate::fault::Fault;
 use crate::record::RecordLine;
-use crate::reply::{ApiError, Reply};
-use crate::service::Server;
+use crate::reply::Reply;
+use crate::request::parse_json;
+use crate::server::Server;
 use crate::target::Target;
 
 /// Most bytes of an admin request's body.

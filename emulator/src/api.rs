@@ -9,10 +9,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::reply::ApiError;
+use crate::error::ApiError;
 
 /// The table of OCI's native API.
 pub(crate) static OCI: LazyLock<Table> =
@@ -85,6 +86,16 @@ impl Refused {
     pub(crate) fn value(&self) -> HeaderValue {
         let text: String = self.name.chars().filter(|c| (' '..='~').contains(c)).collect();
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?"))
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> ApiError {
+        ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "NotImplemented",
+            format!("{}: {}", refused.message(), refused.name),
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use crate::content::{Payload, Piece, read_at};
+use crate::latency::Nic;
 use crate::timer::{Timer, Wait};
 
 /// Most bytes that are read from a file at once.
@@ -30,27 +31,6 @@ pub(crate) struct Pace {
     pub(crate) stall: Option<(u64, Option<Duration>)>,
     /// Flip the bits of this byte.
     pub(crate) corrupt: Option<u64>,
-}
-
-/// The machine's network interface: bytes of all streams queue up for it.
-#[derive(Debug)]
-pub(crate) struct Nic {
-    bytes_per_second: f64,
-    free_at: Mutex<Instant>,
-}
-
-impl Nic {
-    pub(crate) fn new(bytes_per_second: f64) -> Nic {
-        Nic { bytes_per_second, free_at: Mutex::new(Instant::now()) }
-    }
-
-    /// When so many bytes that queue up now have passed.
-    fn reserve(&self, bytes: u64) -> Instant {
-        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = free_at.max(Instant::now());
-        *free_at = start + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
-        *free_at
-    }
 }
 
 /// The body hyper sends.
@@ -119,7 +99,7 @@ impl PacedBody {
 
     /// A millisecond's worth of the bytes at hand, at least a packet and at most 64 KiB.
     fn step(&self) -> u64 {
-        let nic = self.pace.nic.as_ref().map(|nic| nic.bytes_per_second);
+        let nic = self.pace.nic.as_ref().map(|nic| nic.bytes_per_second());
         let rate = self.pace.bytes_per_second.into_iter().chain(nic).fold(f64::INFINITY, f64::min);
         let step = if rate.is_finite() {
             (rate / 1000.0).clamp(1400.0, 65_536.0) as u64

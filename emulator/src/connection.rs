@@ -10,7 +10,7 @@
 //!                                                     answer and bodies are counted exactly
 //! ```
 //!
-//! An [`Exchange`] is opened by the service when it has a head, told its answer's status and
+//! An [`OpenLine`] is opened by the service when it has a head, told its answer's status and
 //! length before the answer is handed to hyper, and closed here by the last byte, or by the
 //! socket's end.
 
@@ -47,14 +47,14 @@ pub(crate) struct Connection {
 struct State {
     last_read_ns: u64,
     requests: u64,
-    open: VecDeque<Exchange>,
+    open: VecDeque<OpenLine>,
     reset: bool,
     linger: bool,
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-struct Exchange {
+struct OpenLine {
     line: RecordLine,
     /// Body bytes of the answer; unknown until there is one.
     body: Option<u64>,
@@ -81,7 +81,7 @@ impl Connection {
 
     /// Opens the record's line of a request whose head was read.
     pub(crate) fn open(&self, line: RecordLine) {
-        self.lock().open.push_back(Exchange {
+        self.lock().open.push_back(OpenLine {
             line,
             body: None,
             cut_after: None,
@@ -91,17 +91,17 @@ impl Connection {
 
     /// Tells what the line of request `id` is to hold beside its times.
     pub(crate) fn amend(&self, id: u64, change: impl FnOnce(&mut RecordLine)) {
-        if let Some(exchange) = self.lock().open.iter_mut().find(|open| open.line.id == id) {
-            change(&mut exchange.line);
+        if let Some(open) = self.lock().open.iter_mut().find(|open| open.line.id == id) {
+            change(&mut open.line);
         }
     }
 
     /// Tells the answer of request `id`: its status, its body's length, and where to cut it.
     pub(crate) fn answer(&self, id: u64, status: u16, body: u64, cut_after: Option<u64>) {
-        if let Some(exchange) = self.lock().open.iter_mut().find(|open| open.line.id == id) {
-            exchange.line.status = Some(status);
-            exchange.body = Some(body);
-            exchange.cut_after = cut_after;
+        if let Some(open) = self.lock().open.iter_mut().find(|open| open.line.id == id) {
+            open.line.status = Some(status);
+            open.body = Some(body);
+            open.cut_after = cut_after;
         }
     }
 
@@ -122,11 +122,11 @@ impl Connection {
     /// How many of the next bytes may be written before a cut; `None` if there is none.
     fn allowed(&self, bytes: &[u8]) -> Option<usize> {
         let state = self.lock();
-        let exchange = state.open.front()?;
-        let cut = exchange.cut_after?;
-        let mut head = exchange.head.clone();
+        let open = state.open.front()?;
+        let cut = open.cut_after?;
+        let mut head = open.head.clone();
         let in_head = head.take(bytes);
-        Some(bytes.len().min(in_head + (cut - exchange.line.bytes_out.min(cut)) as usize))
+        Some(bytes.len().min(in_head + (cut - open.line.bytes_out.min(cut)) as usize))
     }
 
     /// Accounts for `count` bytes of `buffers` that the socket took.
@@ -137,10 +137,10 @@ impl Connection {
         for buffer in buffers {
             let mut bytes = &buffer[..buffer.len().min(left)];
             left -= bytes.len();
-            while let (false, Some(exchange)) = (bytes.is_empty(), state.open.front_mut()) {
-                bytes = &bytes[exchange.wrote(bytes, now)..];
-                if exchange.is_done() {
-                    exchange.line.last_byte_ns = Some(now);
+            while let (false, Some(open)) = (bytes.is_empty(), state.open.front_mut()) {
+                bytes = &bytes[open.wrote(bytes, now)..];
+                if open.is_done() {
+                    open.line.last_byte_ns = Some(now);
                     if let Some(done) = state.open.pop_front() {
                         self.record.push(done.line);
                     }
@@ -157,7 +157,7 @@ impl Connection {
     }
 }
 
-impl Exchange {
+impl OpenLine {
     /// Takes its own part of the bytes and says how many that were.
     fn wrote(&mut self, bytes: &[u8], now: u64) -> usize {
         if !self.head.complete {

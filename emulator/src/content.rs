@@ -166,7 +166,7 @@ pub(crate) struct Blob {
     id: u64,
     /// Bytes that are its own in the folder's count.
     length: u64,
-    folder: Arc<Folder>,
+    folder: Arc<DataFolder>,
 }
 
 impl Blob {
@@ -214,7 +214,7 @@ pub(crate) fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
 
 /// The data folder: blobs, and the journal beside them.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct DataFolder {
     path: PathBuf,
     last_blob: AtomicU64,
     used: AtomicU64,
@@ -226,12 +226,12 @@ pub(crate) struct Folder {
     _lock: FolderLock,
 }
 
-impl Folder {
+impl DataFolder {
     /// Opens the folder, which is made if it is not there, and which nobody else may have open.
-    pub(crate) fn open(path: &Path, limit: Option<u64>) -> io::Result<Folder> {
+    pub(crate) fn open(path: &Path, limit: Option<u64>) -> io::Result<DataFolder> {
         create_private_dir(&path.join("blobs"))?;
         let lock = FolderLock::take(path, "lock", "data")?;
-        Ok(Folder {
+        Ok(DataFolder {
             path: std::path::absolute(path)?,
             last_blob: AtomicU64::new(0),
             used: AtomicU64::new(0),
@@ -250,7 +250,7 @@ impl Folder {
     }
 
     /// A new blob and its file, to be written.
-    pub(crate) fn new_blob(self: &Arc<Folder>) -> io::Result<(Blob, File)> {
+    pub(crate) fn new_blob(self: &Arc<DataFolder>) -> io::Result<(Blob, File)> {
         let id = self.last_blob.fetch_add(1, Ordering::Relaxed) + 1;
         let blob = Blob { id, length: 0, folder: self.clone() };
         let file = File::create_new(blob.path())?;
@@ -258,7 +258,7 @@ impl Folder {
     }
 
     /// The blobs that lie in the folder. One that is dropped takes its file with it.
-    pub(crate) fn blobs(self: &Arc<Folder>) -> io::Result<Vec<(u64, Arc<Blob>)>> {
+    pub(crate) fn blobs(self: &Arc<DataFolder>) -> io::Result<Vec<(u64, Arc<Blob>)>> {
         let mut blobs = Vec::new();
         for entry in std::fs::read_dir(self.path.join("blobs"))? {
             let entry = entry?;
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_blob_lives_as_long_as_its_contents_and_outlives_a_close() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Arc::new(Folder::open(temporary.path(), Some(5)).unwrap());
+        let folder = Arc::new(DataFolder::open(temporary.path(), Some(5)).unwrap());
         let files = || std::fs::read_dir(temporary.path().join("blobs")).unwrap().count();
         let make = || {
             let (mut blob, file) = folder.new_blob().unwrap();

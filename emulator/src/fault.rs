@@ -2,6 +2,10 @@
 //! Faults: rules that say which requests go wrong, and how. They apply to requests whose
 //! signature was good, in the order in which they were given; several may fire at once, and of
 //! two that contradict each other the later wins. docs/EMULATOR.md shows each by `curl`.
+//!
+//! Here it is decided what is done to a request (`Plan`). It is carried out elsewhere: errors, resets
+//! and ranges in `oci/` and `s3/`; delays and answers that are dropped in `service.rs`; stalls and
+//! flipped bytes in `body.rs`; bodies that are cut in `connection.rs`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -204,7 +208,7 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent faults, any of which may fire")]
 pub(crate) struct Plan {
-    pub(crate) answer: Option<Answer>,
+    pub(crate) error: Option<InjectedError>,
     pub(crate) delay: Duration,
     pub(crate) reset: bool,
     pub(crate) drop_response: bool,
@@ -217,7 +221,7 @@ pub(crate) struct Plan {
 
 /// An error to answer with.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct InjectedError {
     pub(crate) status: u16,
     pub(crate) code: String,
     pub(crate) message: String,
@@ -316,7 +320,7 @@ impl Plan {
     fn add(&mut self, action: &Action) {
         match action {
             Action::Status { status, code, message, retry_after } => {
-                self.answer = Some(Answer {
+                self.error = Some(InjectedError {
                     status: *status,
                     code: code.clone().unwrap_or_else(|| usual_code(*status).to_owned()),
                     message: message.clone().unwrap_or_else(|| "A fault was injected.".to_owned()),
@@ -324,7 +328,7 @@ impl Plan {
                 });
             }
             Action::Throttle { retry_after, .. } => {
-                self.answer = Some(Answer {
+                self.error = Some(InjectedError {
                     status: 429,
                     code: usual_code(429).to_owned(),
                     message: "Too many requests for the user.".to_owned(),
@@ -332,7 +336,7 @@ impl Plan {
                 });
             }
             Action::UnauthorizedOnce => {
-                self.answer = Some(Answer {
+                self.error = Some(InjectedError {
                     status: 401,
                     code: usual_code(401).to_owned(),
                     message: "The required information to complete authentication was not \

@@ -5,7 +5,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The exclusive use of a folder. The system releases it however the process ends.
 #[derive(Debug)]
@@ -48,6 +48,41 @@ fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     text.parse().ok()
+}
+
+/// The folder of keys, configuration and record, and its lock.
+#[derive(Debug)]
+pub(crate) struct StateFolder {
+    pub(crate) path: PathBuf,
+    _lock: FolderLock,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl StateFolder {
+    /// This folder, or a temporary one.
+    pub(crate) fn open(folder: Option<&Path>) -> io::Result<StateFolder> {
+        let (path, temporary) = match folder {
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                (std::path::absolute(folder)?, None)
+            }
+            None => {
+                let made = tempfile::Builder::new().prefix("storescope-emulator-").tempdir()?;
+                (made.path().to_owned(), Some(made))
+            }
+        };
+        // Not the name that the data folder's has: both may be one folder.
+        let lock = FolderLock::take(&path, "state.lock", "state")?;
+        Ok(StateFolder { path, _lock: lock, _temporary: temporary })
+    }
+
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.path.join("ca.pem")
+    }
+
+    pub(crate) fn record_file(&self) -> PathBuf {
+        self.path.join("record.jsonl")
+    }
 }
 
 /// Makes a folder that only its owner may enter; one that is there stays as it is.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use storescope_sign::{KeyError, PrivateKey, PublicKey};
 
-use crate::StartError;
+use crate::error::StartError;
 use crate::folder::write_private;
 
 pub(crate) const REGION: &str = "us-ashburn-1";

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 
-use crate::content::{Blob, Content, Folder};
+use crate::content::{Blob, Content, DataFolder};
 #[cfg(feature = "s3")]
 use crate::content::{Piece, read_at};
 
@@ -150,8 +150,12 @@ impl Received {
 
 #[cfg(feature = "s3")]
 impl Received {
-    /// What a content is that came another way: its bytes are read once to be hashed.
-    pub(crate) async fn again(content: Content, digests: &[Algorithm]) -> io::Result<Received> {
+    /// A content that came another way, as if it were received: its bytes are read once to be
+    /// hashed.
+    pub(crate) async fn of_content(
+        content: Content,
+        digests: &[Algorithm],
+    ) -> io::Result<Received> {
         let mut intake = Intake::begin(None, 0, digests)?;
         tokio::task::spawn_blocking(move || {
             for piece in content.whole().pieces {
@@ -175,13 +179,13 @@ impl Received {
 
 /// A body of which more may come.
 pub(crate) struct Intake {
-    sink: Sink,
+    destination: Destination,
     md5: Md5,
     crc32c: u32,
     hashers: Vec<(Algorithm, Hasher)>,
 }
 
-enum Sink {
+enum Destination {
     Memory(BytesMut),
     Disk { blob: Blob, file: Option<File>, buffer: BytesMut },
 }
@@ -190,19 +194,19 @@ impl Intake {
     /// Begins a body of about `length` bytes, in `folder` if there is one. MD5 and CRC32C are
     /// always taken, and the others that are named.
     pub(crate) fn begin(
-        folder: Option<&Arc<Folder>>,
+        folder: Option<&Arc<DataFolder>>,
         length: u64,
         digests: &[Algorithm],
     ) -> io::Result<Intake> {
-        let sink = match folder {
-            None => Sink::Memory(BytesMut::with_capacity(length.min(MAX_RESERVE) as usize)),
+        let destination = match folder {
+            None => Destination::Memory(BytesMut::with_capacity(length.min(MAX_RESERVE) as usize)),
             Some(folder) => {
                 let (blob, file) = folder.new_blob()?;
-                Sink::Disk { blob, file: Some(file), buffer: BytesMut::new() }
+                Destination::Disk { blob, file: Some(file), buffer: BytesMut::new() }
             }
         };
         Ok(Intake {
-            sink,
+            destination,
             md5: Md5::new(),
             crc32c: 0,
             hashers: digests.iter().map(|taken| (*taken, Hasher::new(*taken))).collect(),
@@ -211,13 +215,13 @@ impl Intake {
 
     pub(crate) async fn write(&mut self, data: &Bytes) -> io::Result<()> {
         self.hash(data);
-        match &mut self.sink {
-            Sink::Memory(bytes) => bytes.extend_from_slice(data),
-            Sink::Disk { blob, buffer, .. } => {
+        match &mut self.destination {
+            Destination::Memory(bytes) => bytes.extend_from_slice(data),
+            Destination::Disk { blob, buffer, .. } => {
                 blob.grow(data.len() as u64)?;
                 buffer.extend_from_slice(data);
                 if buffer.len() >= WRITE {
-                    self.sink.flush(false).await?;
+                    self.destination.flush(false).await?;
                 }
             }
         }
@@ -226,11 +230,12 @@ impl Intake {
 
     /// The body is whole: it is on disk when this returns, if it is kept there.
     pub(crate) async fn finish(mut self) -> io::Result<Received> {
-        self.sink.flush(true).await?;
-        let content = match std::mem::replace(&mut self.sink, Sink::Memory(BytesMut::new())) {
-            Sink::Memory(bytes) => bytes.freeze().into(),
-            Sink::Disk { blob, .. } => blob.into_content(),
-        };
+        self.destination.flush(true).await?;
+        let content =
+            match std::mem::replace(&mut self.destination, Destination::Memory(BytesMut::new())) {
+                Destination::Memory(bytes) => bytes.freeze().into(),
+                Destination::Disk { blob, .. } => blob.into_content(),
+            };
         Ok(self.hashed(content))
     }
 
@@ -253,10 +258,10 @@ impl Intake {
     }
 }
 
-impl Sink {
+impl Destination {
     /// Hands what was gathered to the system; the last time it is synced.
     async fn flush(&mut self, last: bool) -> io::Result<()> {
-        let Sink::Disk { file, buffer, .. } = self else { return Ok(()) };
+        let Destination::Disk { file, buffer, .. } = self else { return Ok(()) };
         let (Some(mut open), gathered) = (file.take(), buffer.split()) else {
             return Err(io::Error::other("an earlier write failed"));
         };

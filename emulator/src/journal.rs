@@ -19,42 +19,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::content::{Blob, Content, Extent, Folder, Piece};
+use crate::content::{Blob, Content, DataFolder, Extent, Piece};
 use crate::folder::create_private;
-use crate::storage::{BucketInfo, Object, Par, Part, State, Upload};
-
-/// One change of the store, whole or not at all.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Change<C = Content> {
-    /// A bucket is made or changed.
-    Bucket { info: BucketInfo },
-    /// A bucket is deleted, with all that is in it.
-    DropBucket { bucket: String },
-    /// An object is written or replaced.
-    Put { bucket: String, name: String, object: Arc<Object<C>> },
-    /// An object is deleted.
-    Delete { bucket: String, name: String },
-    /// An object has another name, which another may have had.
-    Rename { bucket: String, from: String, to: String, object: Arc<Object<C>> },
-    /// An upload begins.
-    Upload { bucket: String, upload: Upload<C> },
-    /// A part of an upload is written or replaced.
-    Part { bucket: String, upload: String, number: u32, part: Arc<Part<C>> },
-    /// An upload ends without an object.
-    Abort { bucket: String, upload: String },
-    /// An upload becomes an object.
-    Commit { bucket: String, upload: String, name: String, object: Arc<Object<C>> },
-    /// A pre-authenticated request is made.
-    Par { bucket: String, par: Par },
-    /// A pre-authenticated request is deleted.
-    DropPar { bucket: String, id: String },
-}
+use crate::state::{Change, State};
 
 /// A log shorter than this is not written anew before the next start.
-const SHORT: u64 = 16 << 20;
+const MIN_REWRITE: u64 = 16 << 20;
 
 /// The log, open for more.
 #[derive(Debug)]
@@ -62,17 +32,17 @@ pub(crate) struct Journal {
     file: File,
     length: u64,
     /// At this length it is written anew.
-    long: u64,
+    rewrite_at: u64,
     /// An earlier line could neither be written nor be taken back.
     broken: bool,
 }
 
 /// A change as the log has it.
-type Written = Change<Vec<Extent>>;
+type LoggedChange = Change<Vec<Extent>>;
 
 impl Journal {
     /// Reads what is in the folder, and begins its log anew.
-    pub(crate) fn open(folder: &Arc<Folder>) -> io::Result<(Journal, State)> {
+    pub(crate) fn open(folder: &Arc<DataFolder>) -> io::Result<(Journal, State)> {
         let mut state = State::default();
         let blobs: HashMap<u64, Arc<Blob>> = folder.blobs()?.into_iter().collect();
         let (changes, whole) = read(&path(folder))?;
@@ -82,32 +52,32 @@ impl Journal {
         // Those that nothing names are removed here.
         drop(blobs);
         let dropped = state.drop_broken();
-        let (file, length) = match fresh(folder, &state) {
+        let (file, length) = match write_snapshot(folder, &state) {
             Ok(fresh) => fresh,
             // On a full disk there may be no room for two: the old one serves, as far as it is
             // whole. Where objects were dropped it would bring them back.
             Err(error) if whole > 0 && !dropped => {
                 tracing::warn!(%error, "the journal cannot be written anew: the old one is kept");
-                (kept(folder, whole)?, whole)
+                (keep_old(folder, whole)?, whole)
             }
             Err(error) => return Err(error),
         };
-        Ok((Journal { file, length, long: long(length), broken: false }, state))
+        Ok((Journal { file, length, rewrite_at: rewrite_at(length), broken: false }, state))
     }
 
     /// Writes a log that has grown long anew, as a snapshot of the store.
-    pub(crate) fn shorten(&mut self, folder: &Folder, state: &State) {
-        if self.length < self.long {
+    pub(crate) fn shorten(&mut self, folder: &DataFolder, state: &State) {
+        if self.length < self.rewrite_at {
             return;
         }
-        match fresh(folder, state) {
+        match write_snapshot(folder, state) {
             Ok((file, length)) => {
-                (self.file, self.length, self.long) = (file, length, long(length));
+                (self.file, self.length, self.rewrite_at) = (file, length, rewrite_at(length));
             }
             Err(error) => {
                 // There may be no room for two: the old one stays, and serves.
                 tracing::warn!(%error, "the journal cannot be written anew");
-                self.long = self.length.saturating_mul(2);
+                self.rewrite_at = self.length.saturating_mul(2);
             }
         }
     }
@@ -127,7 +97,7 @@ impl Journal {
     }
 }
 
-fn path(folder: &Folder) -> PathBuf {
+fn path(folder: &DataFolder) -> PathBuf {
     folder.path().join("journal")
 }
 
@@ -144,7 +114,7 @@ fn find(blobs: &HashMap<u64, Arc<Blob>>, extents: &[Extent]) -> Content {
 }
 
 /// The changes of a log, and the bytes that they take: what comes after them is torn.
-fn read(path: &Path) -> io::Result<(Vec<Written>, u64)> {
+fn read(path: &Path) -> io::Result<(Vec<LoggedChange>, u64)> {
     let mut lines = match File::open(path) {
         Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
@@ -174,14 +144,14 @@ fn line(change: &Change) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn parse(line: &[u8]) -> Option<Written> {
+fn parse(line: &[u8]) -> Option<LoggedChange> {
     let (sum, json) = line.strip_suffix(b"\n")?.split_at_checked(9)?;
     let sum = std::str::from_utf8(sum.strip_suffix(b" ")?).ok()?;
     (format!("{:08x}", crc32c::crc32c(json)) == sum).then(|| serde_json::from_slice(json).ok())?
 }
 
 /// Writes the store as it is into a new log, which takes the place of the old one at once.
-fn fresh(folder: &Folder, state: &State) -> io::Result<(File, u64)> {
+fn write_snapshot(folder: &DataFolder, state: &State) -> io::Result<(File, u64)> {
     let draft = folder.path().join("journal.new");
     let write = || {
         let mut file = BufWriter::new(create_private(&draft)?);
@@ -201,45 +171,15 @@ fn fresh(folder: &Folder, state: &State) -> io::Result<(File, u64)> {
 }
 
 /// The log as it is, cut where it is torn.
-fn kept(folder: &Folder, whole: u64) -> io::Result<File> {
+fn keep_old(folder: &DataFolder, whole: u64) -> io::Result<File> {
     let file = File::options().write(true).open(path(folder))?;
     file.set_len(whole)?;
     Ok(file)
 }
 
 /// When a log is long that was of this length when it was new.
-fn long(length: u64) -> u64 {
-    SHORT.max(length.saturating_mul(4))
-}
-
-impl<C> Change<C> {
-    fn with_contents<D>(self, make: &impl Fn(&C) -> D) -> Change<D> {
-        let made = |object: Arc<Object<C>>| Arc::new(object.with_content(make(&object.content)));
-        match self {
-            Change::Bucket { info } => Change::Bucket { info },
-            Change::DropBucket { bucket } => Change::DropBucket { bucket },
-            Change::Put { bucket, name, object } => {
-                Change::Put { bucket, name, object: made(object) }
-            }
-            Change::Delete { bucket, name } => Change::Delete { bucket, name },
-            Change::Rename { bucket, from, to, object } => {
-                Change::Rename { bucket, from, to, object: made(object) }
-            }
-            Change::Upload { bucket, upload } => {
-                Change::Upload { bucket, upload: upload.with_contents(make) }
-            }
-            Change::Part { bucket, upload, number, part } => {
-                let part = Arc::new(part.with_content(make(&part.content)));
-                Change::Part { bucket, upload, number, part }
-            }
-            Change::Abort { bucket, upload } => Change::Abort { bucket, upload },
-            Change::Commit { bucket, upload, name, object } => {
-                Change::Commit { bucket, upload, name, object: made(object) }
-            }
-            Change::Par { bucket, par } => Change::Par { bucket, par },
-            Change::DropPar { bucket, id } => Change::DropPar { bucket, id },
-        }
-    }
+fn rewrite_at(length: u64) -> u64 {
+    MIN_REWRITE.max(length.saturating_mul(4))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Answers before they are sent, and the service's errors.
+//! Answers before they are sent.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::api::{NOT_IMPLEMENTED, Refused};
 use crate::content::Payload;
+use crate::error::ApiError;
+use crate::fault::InjectedError;
 
 /// A whole answer; the body is sent by [`crate::body`].
 #[derive(Clone, Debug)]
@@ -67,110 +69,6 @@ impl Reply {
     }
 }
 
-/// An error as the service tells it: `{"code":…,"message":…}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ApiError {
-    pub(crate) status: StatusCode,
-    pub(crate) code: String,
-    pub(crate) message: String,
-}
-
-impl ApiError {
-    pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code: code.to_owned(), message: message.into() }
-    }
-
-    pub(crate) fn bad_request(code: &str, message: impl Into<String>) -> ApiError {
-        ApiError::new(StatusCode::BAD_REQUEST, code, message)
-    }
-
-    pub(crate) fn not_authenticated(why: &dyn std::fmt::Display) -> ApiError {
-        ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "NotAuthenticated",
-            format!(
-                "The required information to complete authentication was not provided or was \
-                 incorrect. ({why})"
-            ),
-        )
-    }
-
-    pub(crate) fn bucket_not_found(namespace: &str, bucket: &str) -> ApiError {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "BucketNotFound",
-            format!(
-                "Either the bucket named '{bucket}' does not exist in the namespace \
-                 '{namespace}' or you are not authorized to access it"
-            ),
-        )
-    }
-
-    pub(crate) fn object_not_found(bucket: &str, object: &str) -> ApiError {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "ObjectNotFound",
-            format!("The object '{object}' was not found in the bucket '{bucket}'"),
-        )
-    }
-
-    pub(crate) fn upload_not_found(id: &str) -> ApiError {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "UploadNotFound",
-            format!("The upload '{id}' was not found: it was committed, aborted or never began"),
-        )
-    }
-
-    pub(crate) fn par_not_found() -> ApiError {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "PreauthenticatedRequestNotFound",
-            "The pre-authenticated request was not found, has expired or does not allow this",
-        )
-    }
-
-    /// The data folder cannot be written.
-    #[expect(clippy::needless_pass_by_value, reason = "a function of map_err")]
-    pub(crate) fn storage(error: std::io::Error) -> ApiError {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        tracing::error!(%error, "the data folder cannot be written");
-        let (status, code) = match error.kind() {
-            StorageFull | QuotaExceeded => {
-                (StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage")
-            }
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
-        };
-        ApiError::new(status, code, format!("The data folder cannot be written: {error}"))
-    }
-
-    pub(crate) fn if_match_failed() -> ApiError {
-        ApiError::new(
-            StatusCode::PRECONDITION_FAILED,
-            "IfMatchFailed",
-            "The If-Match header does not match the entity's ETag",
-        )
-    }
-
-    pub(crate) fn if_none_match_failed() -> ApiError {
-        ApiError::new(
-            StatusCode::PRECONDITION_FAILED,
-            "IfNoneMatchFailed",
-            "The If-None-Match header is '*' but there is an existing entity",
-        )
-    }
-}
-
-impl From<Refused> for ApiError {
-    fn from(refused: Refused) -> ApiError {
-        ApiError::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "NotImplemented",
-            format!("{}: {}", refused.message(), refused.name),
-        )
-    }
-}
-
 impl From<Refused> for Reply {
     fn from(refused: Refused) -> Reply {
         let name = refused.value();
@@ -186,5 +84,17 @@ impl From<ApiError> for Reply {
             message: &'a str,
         }
         Reply::json(error.status, &Body { code: &error.code, message: &error.message })
+    }
+}
+
+impl From<InjectedError> for Reply {
+    fn from(error: InjectedError) -> Reply {
+        let status =
+            StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let reply = Reply::from(ApiError::new(status, &error.code, error.message));
+        match error.retry_after {
+            Some(seconds) => reply.with_text("retry-after", &seconds.to_string()),
+            None => reply,
+        }
     }
 }

@@ -5,8 +5,12 @@
 //! path and a space in a query. Everything after `/o/` is the object's name.
 
 use std::borrow::Cow;
+#[cfg(feature = "s3")]
+use std::fmt::Write as _;
 
 use storescope_sign::Rule;
+
+use crate::state::BucketName;
 
 /// A request target's parts, borrowed from its raw text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +57,6 @@ pub(crate) enum Route {
     NotServed { collection: &'static str, one: bool },
     /// Not a path of the service.
     Unknown,
-}
-
-/// Namespace and name of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BucketName {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
 }
 
 impl Target {
@@ -306,6 +303,21 @@ fn decode(raw: &str, plus_is_space: bool) -> Vec<u8> {
         });
     }
     decoded
+}
+
+/// Percent-encoded as SigV4 has it.
+#[cfg(feature = "s3")]
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            other => write!(encoded, "%{other:02X}").expect("a String takes all"),
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::S3Ready;
-use crate::reply::{ApiError, Reply};
-use crate::service::{Broken, Exchange, Server};
+use crate::error::ApiError;
+use crate::exchange::{Broken, Exchange};
+use crate::ready::S3Ready;
+use crate::reply::Reply;
+use crate::server::Server;
 
 /// Whether this build serves the S3 API.
 pub(crate) const IS_BUILT: bool = false;

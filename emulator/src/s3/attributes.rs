@@ -6,11 +6,12 @@ use s3s::dto::*;
 use s3s::xml::{Serialize as _, Serializer};
 use s3s::{S3Error, S3Request, S3Response, S3Result};
 
-use super::documents::invalid_argument;
-use super::objects::{checksum_type, find_version, storage_class};
-use super::{Answer, Shared, set_checksums};
+use super::checksums::{checksum_type, set_checksums};
+use super::errors::invalid_argument;
+use super::shared::{Answer, Shared};
+use super::stored::{find_version, storage_class};
 use crate::content::Payload;
-use crate::storage::{Object as Stored, ObjectPart as StoredPart};
+use crate::state::{Object as Stored, ObjectPart as StoredPart};
 
 /// Most parts of a page.
 const MAX_PARTS: i32 = 1000;

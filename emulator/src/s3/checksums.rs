@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checksums that a request sends of its body, or announces as a trailer.
+//! Checksums that a request sends of its body, or announces as a trailer, and those that answers
+//! tell.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderMap;
+use s3s::dto::ChecksumType;
 use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 
-use super::documents::detailed;
-use crate::intake::Algorithm;
-use crate::objects::text;
-use crate::storage::Upload;
+use super::errors::{bad_request, detailed, invalid};
+use crate::intake::{Algorithm, Received};
+use crate::request::text;
+use crate::state::{Checksums, Upload};
 
 /// The algorithms of this API.
 pub(super) const ALGORITHMS: [Algorithm; 5] =
@@ -77,7 +79,7 @@ impl Sent {
         let trailer =
             || trailers?.read(|trailers| text(trailers, &name).map(str::to_owned)).flatten();
         let Some(value) = self.value.clone().or_else(trailer) else {
-            return Err(super::gate::bad_request(
+            return Err(bad_request(
                 "MalformedTrailerError",
                 "The request contained trailing data that was not well-formed or did not conform \
                  to our published schema.",
@@ -139,6 +141,30 @@ pub(super) fn check_part(upload: &Upload, sent: Option<&Sent>) -> S3Result<()> {
     ))
 }
 
-pub(super) fn invalid<T>(message: impl Into<std::borrow::Cow<'static, str>>) -> S3Result<T> {
-    Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message))
+pub(super) fn checksum_type(composite: bool) -> &'static str {
+    if composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT }
 }
+
+/// The checksums of a content that are kept.
+pub(super) fn kept_checksums(received: &Received, wanted: &[Algorithm]) -> Checksums {
+    let kept = |taken: &Algorithm| Some((taken.name().to_owned(), received.base64(*taken)?));
+    wanted.iter().filter_map(kept).collect()
+}
+
+/// Fills the checksum fields of an output.
+macro_rules! set_checksums {
+    ($output:expr, $checksums:expr) => {
+        for (algorithm, value) in $checksums {
+            let value = Some(value.clone());
+            match algorithm.as_str() {
+                "crc32" => $output.checksum_crc32 = value,
+                "crc32c" => $output.checksum_crc32c = value,
+                "crc64nvme" => $output.checksum_crc64nvme = value,
+                "sha1" => $output.checksum_sha1 = value,
+                "sha256" => $output.checksum_sha256 = value,
+                _ => {}
+            }
+        }
+    };
+}
+pub(super) use set_checksums;

@@ -9,37 +9,18 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RANGE};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RANGE};
 use http::request::Parts;
-use s3s::{S3Error, S3ErrorCode};
 
-use crate::objects::text;
-use crate::service::{Ids, raw_target};
-use crate::target::{Target, form_text, lossy};
+use super::errors::{DETAIL, detail, message};
+use crate::exchange::Ids;
+use crate::request::{raw_target, text};
+use crate::target::{Target, lossy};
 
-/// Carries elements of an error through `s3s`; no answer has it.
-const DETAIL: HeaderName = HeaderName::from_static("emulator-error-detail");
+type Details = Vec<(String, String)>;
 
 /// Bytes of a key.
 const MAX_KEY: usize = 1024;
-
-/// An error with elements of its own, beside those that the request gives to errors of its code.
-pub(super) fn detailed(mut error: S3Error, details: &[(&str, &str)]) -> S3Error {
-    let mut headers = error.headers().cloned().unwrap_or_default();
-    for (name, value) in details {
-        let detail = format!("{name}={}", percent_encoded(value));
-        headers.append(DETAIL, HeaderValue::try_from(detail).expect("percent-encoded is ASCII"));
-    }
-    error.set_headers(headers);
-    error
-}
-
-/// The error of an invalid argument.
-pub(super) fn invalid_argument(name: &str, value: Option<&str>, message: String) -> S3Error {
-    let error = S3Error::with_message(S3ErrorCode::InvalidArgument, message);
-    let value = value.map(|value| ("ArgumentValue", value));
-    detailed(error, &[&[("ArgumentName", name)], value.as_slice()].concat())
-}
 
 /// The document of an answer, which may be an error, as S3 writes it.
 pub(super) fn document(body: Bytes, headers: &mut HeaderMap, asked: &Parts, ids: &Ids) -> Bytes {
@@ -56,27 +37,6 @@ pub(super) fn document(body: Bytes, headers: &mut HeaderMap, asked: &Parts, ids:
     let is_xml = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/xml");
     let readable = is_xml.then(|| readable(written)).flatten();
     readable.map_or_else(|| body.clone(), Bytes::from)
-}
-
-/// Percent-encoded as SigV4 has it.
-pub(super) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            other => write!(encoded, "%{other:02X}").expect("a String takes all"),
-        }
-    }
-    encoded
-}
-
-type Details = Vec<(String, String)>;
-
-fn detail(value: &HeaderValue) -> Option<(String, String)> {
-    let (name, value) = value.to_str().ok()?.split_once('=')?;
-    Some((name.to_owned(), form_text(value).ok()?))
 }
 
 /// Code, message, what belongs to them, and by what the answer is found.
@@ -160,65 +120,6 @@ fn resource_type(bucket: &str, key: &str) -> &'static str {
     }
 }
 
-/// What S3 says of a code where nothing else was said.
-pub(super) fn message(code: &str) -> Option<&'static str> {
-    MESSAGES.iter().find(|(known, _)| *known == code).map(|(_, message)| *message)
-}
-
-const MESSAGES: [(&str, &str); 30] = [
-    ("AccessDenied", "Access Denied"),
-    (
-        "BucketAlreadyOwnedByYou",
-        "Your previous request to create the named bucket succeeded and you already own it.",
-    ),
-    ("BucketNotEmpty", "The bucket you tried to delete is not empty"),
-    ("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),
-    ("IncompleteBody", "The request body terminated unexpectedly"),
-    ("InternalError", "We encountered an internal error. Please try again."),
-    ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
-    ("InvalidArgument", "Invalid Argument"),
-    ("InvalidBucketName", "The specified bucket is not valid."),
-    ("InvalidDigest", "The Content-MD5 you specified was invalid."),
-    ("InvalidObjectState", "The operation is not valid for the object's storage class"),
-    (
-        "InvalidPart",
-        "One or more of the specified parts could not be found.  The part may not have been \
-         uploaded, or the specified entity tag may not match the part's entity tag.",
-    ),
-    (
-        "InvalidPartOrder",
-        "The list of parts was not in ascending order. Parts must be ordered by part number.",
-    ),
-    ("InvalidRange", "The requested range is not satisfiable"),
-    ("InvalidToken", "The provided token is malformed or otherwise invalid."),
-    ("InvalidURI", "Couldn't parse the specified URI."),
-    ("KeyTooLongError", "Your key is too long"),
-    (
-        "MalformedXML",
-        "The XML you provided was not well-formed or did not validate against our published schema",
-    ),
-    ("MaxMessageLengthExceeded", "Your request was too big."),
-    ("MethodNotAllowed", "The specified method is not allowed against this resource."),
-    ("MissingContentLength", "You must provide the Content-Length HTTP header."),
-    ("MissingRequestBodyError", "Request Body is empty"),
-    ("NoSuchBucket", "The specified bucket does not exist"),
-    ("NoSuchKey", "The specified key does not exist."),
-    (
-        "NoSuchUpload",
-        "The specified upload does not exist. The upload ID may be invalid, or the upload may have \
-         been aborted or completed.",
-    ),
-    ("NoSuchVersion", "The specified version does not exist."),
-    ("NotImplemented", "A header you provided implies functionality that is not implemented"),
-    ("PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
-    (
-        "SignatureDoesNotMatch",
-        "The request signature we calculated does not match the signature you provided. Check your \
-         key and signing method.",
-    ),
-    ("SlowDown", "Please reduce your request rate."),
-];
-
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -253,13 +154,5 @@ mod tests {
             readable("<Key>\u{1}\r\u{1f}\u{b}\u{fffe}</Key>").as_deref(),
             Some("<Key>&#x1;&#xd;&#x1f;&#xb;&#xfffe;</Key>")
         );
-    }
-
-    #[test]
-    fn details_go_through_a_header_unharmed() {
-        let value = "a\nb=c&<\u{fc}> +%";
-        let error = detailed(S3ErrorCode::AccessDenied.into(), &[("StringToSign", value)]);
-        let carried = detail(error.headers().unwrap().get(DETAIL).unwrap());
-        assert_eq!(carried, Some(("StringToSign".to_owned(), value.to_owned())));
     }
 }

@@ -9,12 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
-use super::documents::{invalid_argument, percent_encoded};
-use super::objects::storage_class;
-use super::{Answer, Shared, error};
+use super::checksums::checksum_type;
+use super::errors::{error, invalid_argument};
+use super::shared::{Answer, Shared};
+use super::stored::{NULL, storage_class};
 use crate::identity::{REGION, USER};
-use crate::storage::{BucketInfo, ListQuery, Object as Stored, Page, after_all};
-use crate::target::query_pairs;
+use crate::state::{BucketInfo, ListQuery, Object as Stored, Page, after_all};
+use crate::target::{percent_encoded, query_pairs};
 
 /// Most objects and prefixes of a page.
 const MAX_KEYS: i32 = 1000;
@@ -69,9 +70,6 @@ pub(super) fn check(operation: &str, target: &str) -> S3Result<()> {
     }
     Ok(())
 }
-
-/// The one version of an object, in a bucket that keeps no others.
-pub(super) const NULL: &str = "null";
 
 /// What S3 says of a name with a NUL.
 pub(super) const NO_NULL: &str =
@@ -177,14 +175,14 @@ fn marked(mut query: ListQuery, marker: Option<String>) -> ListQuery {
 }
 
 /// What a list tells of its objects.
-struct Told<'a> {
+struct ListOptions<'a> {
     encoding: Option<&'a EncodingType>,
     with_owner: bool,
     /// Until when an archived one can be read, seen from this time.
     restored: Option<SystemTime>,
 }
 
-fn contents(page: &Page, told: &Told<'_>) -> Vec<Object> {
+fn contents(page: &Page, told: &ListOptions<'_>) -> Vec<Object> {
     let status = |stored: &Stored| {
         let is_told = |until: &SystemTime| told.restored.is_some_and(|now| *until > now);
         let until = stored.restored_until.filter(is_told);
@@ -215,7 +213,7 @@ fn checksums(stored: &Stored) -> (Option<Vec<ChecksumAlgorithm>>, Option<Checksu
     let known = stored.checksums.iter().filter(|(name, _)| name != "sha384");
     let names: Vec<_> = known.map(|(name, _)| name.to_uppercase().into()).collect();
     let is_composite = stored.checksums.iter().any(|(_, value)| value.contains('-'));
-    let kind = ChecksumType::from_static(super::objects::checksum_type(is_composite));
+    let kind = ChecksumType::from_static(checksum_type(is_composite));
     if names.is_empty() { (None, None) } else { (Some(names), Some(kind)) }
 }
 
@@ -251,7 +249,7 @@ pub(super) fn list(
     // Without a delimiter the next marker is the last key.
     let next = query.delimiter.as_ref().and(last(&page));
     Ok(S3Response::new(ListObjectsOutput {
-        contents: Some(contents(&page, &Told { encoding, with_owner: true, restored })),
+        contents: Some(contents(&page, &ListOptions { encoding, with_owner: true, restored })),
         common_prefixes: Some(prefixes(&page, encoding)),
         is_truncated: Some(page.next.is_some()),
         next_marker: next.map(|last| encoded(last, encoding)),
@@ -289,7 +287,7 @@ pub(super) fn list_v2(
         None => marked(query, given(start_after.as_ref())),
     };
     let page = page(api, &input.bucket, &query)?;
-    let told = Told { encoding, with_owner: input.fetch_owner == Some(true), restored };
+    let told = ListOptions { encoding, with_owner: input.fetch_owner == Some(true), restored };
     Ok(S3Response::new(ListObjectsV2Output {
         key_count: Some((page.objects.len() + page.prefixes.len()) as i32),
         contents: Some(contents(&page, &told)),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
-use crate::storage::Headers;
+use crate::state::Headers;
 
 const PREFIX: &str = "x-amz-meta-";
 
@@ -15,7 +15,7 @@ const PREFIX: &str = "x-amz-meta-";
 const LIMIT: usize = 2048;
 
 /// The user metadata of a request, under the names by which it is kept.
-pub(super) fn kept(headers: &HeaderMap) -> Headers {
+pub(super) fn user_metadata(headers: &HeaderMap) -> Headers {
     let user = headers.iter().filter_map(|(name, value)| {
         let key = name.as_str().strip_prefix(PREFIX)?;
         Some((HeaderName::try_from(format!("opc-meta-{key}")).ok()?, canonical(value)))

@@ -6,21 +6,24 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use aws_lc_rs::{constant_time, digest};
 use http::header::{AUTHORIZATION, DATE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
-use super::documents::{detailed, invalid_argument, percent_encoded};
-use super::{Keys, SKEW};
-use crate::objects::text;
-use crate::service::raw_target;
-use crate::target::{lossy, query_pairs};
+use super::canonical::{
+    CONTENT_SHA256, UNSIGNED, canonical_query, canonical_value, encoded_path, hex, hmac_sha256,
+    is_payload_hash, iso, long, names, parse_iso, payload_hash, set_target, spelled,
+};
+use super::errors::{detailed, invalid_argument};
+use super::keys::Keys;
+use crate::request::{raw_target, text};
+use crate::target::query_pairs;
 
+/// How far a request's date may be from the emulator's clock.
+const SKEW: Duration = Duration::from_mins(15);
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 /// Seconds that a presigned request may be good for.
 const WEEK: u64 = 604_800;
@@ -39,7 +42,7 @@ const IN_QUERY: [&str; 6] = [
 /// What a request says of who signed it, when and how.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
-    place: Place,
+    place: SignedIn,
     access_key_id: String,
     scope: Scope,
     /// Names of headers, in order.
@@ -55,7 +58,7 @@ pub(super) struct Claim {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SignedIn {
     Header,
     Query,
 }
@@ -117,17 +120,17 @@ impl Claim {
         let (Some(credential), Some(signed), Some(signature)) =
             (part("Credential"), part("SignedHeaders"), part("Signature"))
         else {
-            return Err(Place::Header.malformed(
+            return Err(SignedIn::Header.malformed(
                 "the authorization header requires three components: Credential, SignedHeaders, \
                  and Signature.",
             ));
         };
-        let (access_key_id, scope) = Scope::parse(Place::Header, credential)?;
+        let (access_key_id, scope) = Scope::parse(SignedIn::Header, credential)?;
         let sent = |name: &HeaderName| text(headers, name.as_str()).filter(|date| !date.is_empty());
         let sent = sent(&AMZ_DATE).or_else(|| sent(&DATE)).unwrap_or_default();
         let time = parse_iso(sent).or_else(|| httpdate::parse_http_date(sent).ok());
         let claim = Claim {
-            place: Place::Header,
+            place: SignedIn::Header,
             access_key_id,
             scope,
             signed: names(signed),
@@ -165,7 +168,7 @@ impl Claim {
         if algorithm != ALGORITHM {
             return Err(refuse("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
         }
-        let (access_key_id, scope) = Scope::parse(Place::Query, credential)?;
+        let (access_key_id, scope) = Scope::parse(SignedIn::Query, credential)?;
         let time = parse_iso(date).ok_or_else(|| {
             refuse("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
         })?;
@@ -180,7 +183,7 @@ impl Claim {
             ));
         }
         let claim = Claim {
-            place: Place::Query,
+            place: SignedIn::Query,
             access_key_id,
             scope,
             signed: names(signed),
@@ -269,7 +272,7 @@ impl Claim {
             *name == HOST.as_str()
                 || *name == "content-md5"
                 || name.starts_with("x-amz-")
-                    && !(self.place == Place::Query && *name == CONTENT_SHA256)
+                    && !(self.place == SignedIn::Query && *name == CONTENT_SHA256)
         };
         let sent = headers.keys().map(HeaderName::as_str).chain([HOST.as_str()]);
         let mut unsigned: Vec<&str> = sent
@@ -290,7 +293,7 @@ impl Claim {
             return Err(detailed(S3ErrorCode::InvalidToken.into(), &[("Token-0", token)]));
         }
         match text(headers, CONTENT_SHA256) {
-            None if self.place == Place::Header => Err(S3Error::with_message(
+            None if self.place == SignedIn::Header => Err(S3Error::with_message(
                 S3ErrorCode::InvalidRequest,
                 "Missing required header for this request: x-amz-content-sha256",
             )),
@@ -367,7 +370,7 @@ impl Claim {
     /// Makes the request what `s3s` takes.
     fn hand_on(&self, parts: &mut Parts, keys: &Keys) -> S3Result<()> {
         match self.place {
-            Place::Header => {
+            SignedIn::Header => {
                 let date = self.iso();
                 if text(&parts.headers, AMZ_DATE.as_str()) == Some(&date) {
                     return Ok(());
@@ -389,7 +392,7 @@ impl Claim {
                 let header = HeaderValue::try_from(header).map_err(S3Error::internal_error)?;
                 parts.headers.insert(AUTHORIZATION, header);
             }
-            Place::Query => {
+            SignedIn::Query => {
                 let path = parts.uri.path().to_owned();
                 let endless = |pair: &str| {
                     let expires = pair.starts_with("X-Amz-Expires=");
@@ -407,14 +410,14 @@ impl Claim {
     }
 }
 
-impl Place {
+impl SignedIn {
     /// The error of what is said of the credential.
     fn malformed(self, why: &str) -> S3Error {
         let (code, what) = match self {
-            Place::Header => {
+            SignedIn::Header => {
                 (S3ErrorCode::AuthorizationHeaderMalformed, "The authorization header is malformed")
             }
-            Place::Query => (
+            SignedIn::Query => (
                 S3ErrorCode::AuthorizationQueryParametersError,
                 "Error parsing the X-Amz-Credential parameter",
             ),
@@ -425,7 +428,7 @@ impl Place {
 
 impl Scope {
     /// The access key and the scope of `KEY/DATE/REGION/s3/aws4_request`.
-    fn parse(place: Place, credential: &str) -> S3Result<(String, Scope)> {
+    fn parse(place: SignedIn, credential: &str) -> S3Result<(String, Scope)> {
         let parts: Vec<&str> = credential.rsplitn(5, '/').collect();
         let &[terminal, service, region, date, key] = parts.as_slice() else {
             return Err(place.malformed(
@@ -455,98 +458,4 @@ impl Scope {
     fn text(&self) -> String {
         format!("{}/{}/s3/aws4_request", self.date, self.region)
     }
-}
-
-/// Names of `SignedHeaders`, in order.
-fn names(signed: &str) -> Vec<String> {
-    let mut names: Vec<_> = signed.split(';').map(str::to_ascii_lowercase).collect();
-    names.sort_unstable();
-    names
-}
-
-fn is_payload_hash(hash: &str) -> bool {
-    let is_sha256 = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let streaming = ["AWS4-HMAC-SHA256-PAYLOAD", "AWS4-ECDSA-P256-SHA256-PAYLOAD"];
-    let is_streaming = hash.strip_prefix("STREAMING-").is_some_and(|kind| {
-        kind == "UNSIGNED-PAYLOAD-TRAILER"
-            || streaming.contains(&kind.strip_suffix("-TRAILER").unwrap_or(kind))
-    });
-    is_sha256 || is_streaming || hash == UNSIGNED
-}
-
-/// What is signed of a request's body.
-fn payload_hash(asked: &Parts) -> String {
-    let in_query = || {
-        let pairs = query_pairs(raw_target(asked));
-        pairs.into_iter().find(|(name, _)| name == "X-Amz-Content-Sha256").map(|(_, hash)| hash)
-    };
-    let header = text(&asked.headers, CONTENT_SHA256).map(str::to_owned);
-    header.or_else(in_query).unwrap_or_else(|| UNSIGNED.to_owned())
-}
-
-/// Values of a header as they are signed: trimmed, with single spaces, joined by commas.
-fn canonical_value(headers: &HeaderMap, name: &str) -> String {
-    let values = headers.get_all(name).iter().map(|value| {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        value.split_whitespace().collect::<Vec<_>>().join(" ")
-    });
-    values.collect::<Vec<_>>().join(",")
-}
-
-/// The pairs of a query in their order, but for the signature.
-fn canonical_query(target: &str) -> String {
-    let mut pairs: Vec<(String, String)> = query_pairs(target)
-        .into_iter()
-        .filter(|(name, _)| name != "X-Amz-Signature")
-        .map(|(name, value)| (percent_encoded(&name), percent_encoded(&value)))
-        .collect();
-    pairs.sort_unstable();
-    let pairs = pairs.into_iter().map(|(name, value)| format!("{name}={value}"));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-fn encoded_path(path: &str) -> String {
-    percent_encoded(&lossy(path)).replace("%2F", "/")
-}
-
-fn set_target(parts: &mut Parts, target: &str) -> S3Result<()> {
-    let mut uri = parts.uri.clone().into_parts();
-    uri.path_and_query = Some(target.parse().map_err(S3Error::internal_error)?);
-    parts.uri = http::Uri::from_parts(uri).map_err(S3Error::internal_error)?;
-    Ok(())
-}
-
-/// `20260101T000000Z`
-fn parse_iso(text: &str) -> Option<SystemTime> {
-    let date = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", text)
-        .and_then(|date| date.to_datetime())
-        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC));
-    (text.len() == 16).then(|| date.map(|date| date.timestamp().into()).ok())?
-}
-
-fn iso(time: SystemTime) -> String {
-    strftime(time, "%Y%m%dT%H%M%SZ")
-}
-
-/// `2026-01-01T00:00:00Z`
-fn long(time: SystemTime) -> String {
-    strftime(time, "%Y-%m-%dT%H:%M:%SZ")
-}
-
-fn strftime(time: SystemTime, format: &str) -> String {
-    let time = jiff::Timestamp::try_from(time).unwrap_or_default();
-    time.strftime(format).to_string()
-}
-
-/// Bytes as S3 spells them out: `41 57 53`.
-fn spelled(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-}
-
-fn hmac_sha256(key: &[u8], text: &str) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }

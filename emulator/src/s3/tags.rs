@@ -5,10 +5,12 @@ use http::header::{HeaderName, HeaderValue};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::objects::find_version;
-use super::{Answer, Shared, error, gate};
-use crate::reply::ApiError;
-use crate::storage::{Headers, Object as Stored};
+use super::errors::{bad_request, error};
+use super::lists::encoded;
+use super::shared::{Answer, Shared};
+use super::stored::find_version;
+use crate::error::ApiError;
+use crate::state::{Headers, Object as Stored};
 use crate::target::Target;
 
 /// The header that has the tags of what is written, and under which they are kept.
@@ -19,7 +21,7 @@ const MAX_KEY: usize = 128;
 const MAX_VALUE: usize = 256;
 
 /// The tags of a header that came, as they are kept; none if there are none.
-pub(super) fn kept(header: Option<&HeaderValue>) -> S3Result<Option<HeaderValue>> {
+pub(super) fn of_header(header: Option<&HeaderValue>) -> S3Result<Option<HeaderValue>> {
     let Some(header) = header else { return Ok(None) };
     let invalid = || {
         S3Error::with_message(
@@ -49,7 +51,7 @@ fn pairs(form: &str) -> Vec<(String, String)> {
 }
 
 fn too_many() -> S3Error {
-    gate::bad_request("BadRequest", "Object tags cannot be greater than 10")
+    bad_request("BadRequest", "Object tags cannot be greater than 10")
 }
 
 /// The rules of tags: who breaks one is told which.
@@ -75,7 +77,7 @@ fn check(tags: &[(String, String)]) -> Result<(), &'static str> {
 
 fn form_of(tags: &[(String, String)]) -> Option<HeaderValue> {
     let url = EncodingType::from_static(EncodingType::URL);
-    let encode = |text: &str| super::lists::encoded(text, Some(&url));
+    let encode = |text: &str| encoded(text, Some(&url));
     let pairs: Vec<_> =
         tags.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
     (!pairs.is_empty()).then(|| HeaderValue::try_from(pairs.join("&")).ok())?
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn tags_are_forms() {
-        let kept = |text: &'static str| kept(Some(&HeaderValue::from_static(text)));
+        let kept = |text: &'static str| of_header(Some(&HeaderValue::from_static(text)));
         let told = |text| {
             let form = kept(text).unwrap().unwrap();
             let headers = vec![(TAGGING, form.clone())];
@@ -159,6 +161,6 @@ mod tests {
         }
         let many: Vec<_> = (0..11).map(|n| format!("{n}=")).collect();
         let many = HeaderValue::try_from(many.join("&")).unwrap();
-        assert_eq!(super::kept(Some(&many)).unwrap_err().code().as_str(), "BadRequest");
+        assert_eq!(of_header(Some(&many)).unwrap_err().code().as_str(), "BadRequest");
     }
 }

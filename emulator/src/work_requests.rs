@@ -3,7 +3,7 @@
 //! the admin API set a delay; the latest of those that ended are kept.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
@@ -11,17 +11,27 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::actions::Copy;
-use crate::buckets::page_name;
 use crate::clock::rfc3339;
+use crate::error::ApiError;
 use crate::identity::{COMPARTMENT, REGION};
-use crate::objects::{limit, new_etag};
-use crate::reply::{ApiError, Reply};
-use crate::service::Server;
-use crate::target::{BucketName, Target};
+use crate::reply::Reply;
+use crate::request::{limit, page_name};
+use crate::state::{BucketName, Condition, Object, new_etag};
+use crate::storage::Storage;
+use crate::target::Target;
 
 /// Most work requests that have ended and are still told of; the oldest go first.
 const MOST_ENDED: usize = 10_000;
+
+/// A copy that was asked for and whose source was found: it holds the bytes from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct Copy {
+    pub(crate) source: (BucketName, String),
+    pub(crate) target: (BucketName, String),
+    /// What is to be written, until it was written or the copy was canceled.
+    pub(crate) object: Option<Object>,
+    pub(crate) condition: Condition,
+}
 
 /// The work requests of one emulator.
 #[derive(Debug, Default)]
@@ -64,34 +74,20 @@ impl Works {
         self.lock().delay = delay;
     }
 
-    /// Accepts a copy: 202, and its work request.
-    pub(crate) fn accept(server: &Arc<Server>, copy: Copy) -> Reply {
+    /// Accepts a copy: the id of its work request, and how long the copy takes.
+    pub(crate) fn accept(&self, copy: Copy, accepted: SystemTime) -> (String, Duration) {
         let id = format!("ocid1.objectstorageworkrequest.oc1.iad.{}", new_etag());
-        let accepted = server.clock.wall();
-        let delay = {
-            let mut state = server.works.lock();
-            let (begun, delay) = (Instant::now(), state.delay);
-            state.works.insert(id.clone(), Work { copy, accepted, begun, delay, end: None });
-            delay
-        };
-        if delay.is_zero() {
-            Works::finish(server, &id);
-        } else {
-            let (server, id) = (server.clone(), id.clone());
-            tokio::spawn(async move {
-                server.timer.sleep_until(Instant::now() + delay).await;
-                Works::finish(&server, &id);
-            });
-        }
-        Reply::empty(StatusCode::ACCEPTED).with_text("opc-work-request-id", &id)
+        let mut state = self.lock();
+        let (begun, delay) = (Instant::now(), state.delay);
+        state.works.insert(id.clone(), Work { copy, accepted, begun, delay, end: None });
+        (id, delay)
     }
 
     /// Does a copy, unless it was canceled.
-    fn finish(server: &Server, id: &str) {
-        let now = server.clock.wall();
-        let mut state = server.works.lock();
+    pub(crate) fn finish(&self, id: &str, storage: &Storage, now: SystemTime) {
+        let mut state = self.lock();
         if let Some(work) = state.works.get_mut(id).filter(|work| work.end.is_none()) {
-            work.end = Some((now, work.copy.run(&server.storage, now).map_err(Some)));
+            work.end = Some((now, work.copy.run(storage, now).map_err(Some)));
             state.end(id);
         }
     }
@@ -147,6 +143,20 @@ impl Works {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Copy {
+    /// Does it, once.
+    fn run(&mut self, storage: &Storage, now: SystemTime) -> Result<(), ApiError> {
+        let Some(object) = self.object.take() else { return Ok(()) };
+        let object = Object { created: now, modified: now, ..object };
+        storage.put(&self.target.0, &self.target.1, object, &self.condition).map(drop)
+    }
+
+    /// Lets go of the bytes: it is not to be done.
+    fn forget(&mut self) {
+        self.object = None;
     }
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Uploads by parts: create, put a part, list, commit, abort. A commit joins what the parts
-//! share and copies nothing.
+//! Uploads by parts: create, put a part, list, commit, abort.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,28 +8,27 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use md5::{Digest as _, Md5};
+use http::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::buckets::{page_name, parse_json};
+use super::described::written;
+use super::digests::{base64_crc, check_algorithm, check_received};
+use super::validation::{check_name, check_tier, header, metadata_headers};
+use crate::assembly::{MAX_PART, assemble, new_upload_id};
+use crate::buckets::default_tier;
 use crate::clock::rfc3339;
-use crate::content::Content;
-use crate::intake::{Algorithm, Received};
-use crate::objects::{
-    METADATA, base64_crc, check_algorithm, check_metadata, check_name, check_received, check_tier,
-    chosen, condition, default_tier, limit, new_etag, new_object, written,
-};
-use crate::reply::{ApiError, Reply};
-use crate::storage::{Object, ObjectPart, Part, Storage, Upload};
-use crate::target::{BucketName, Target};
-
-/// The greatest number of a part.
-pub(crate) const MAX_PART: u32 = 10_000;
+use crate::error::ApiError;
+use crate::intake::Received;
+use crate::metadata::check_metadata;
+use crate::reply::Reply;
+use crate::request::{chosen, condition, limit, page_name, parse_json};
+use crate::state::{BucketName, Part, Upload, new_etag};
+use crate::storage::Storage;
+use crate::target::Target;
 
 /// CreateMultipartUpload.
-pub(crate) fn create(
+pub(super) fn create(
     storage: &Storage,
     bucket: &BucketName,
     headers: &HeaderMap,
@@ -87,32 +85,6 @@ pub(crate) fn create(
     Ok(Reply::json(StatusCode::OK, &told).with_text("location", &location))
 }
 
-/// A fresh id of an upload, in the shape of the service's.
-pub(crate) fn new_upload_id() -> String {
-    new_etag()
-}
-
-/// User metadata as headers; the prefix may be left out.
-pub(crate) fn metadata_headers(
-    metadata: BTreeMap<String, Option<String>>,
-) -> impl Iterator<Item = (String, Option<String>)> {
-    metadata.into_iter().map(|(name, value)| {
-        let name = name.to_ascii_lowercase();
-        let name = name.strip_prefix(METADATA).unwrap_or(&name);
-        (format!("{METADATA}{name}"), value)
-    })
-}
-
-/// A header that is kept with an object.
-pub(crate) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ApiError> {
-    let invalid =
-        || ApiError::bad_request("InvalidMetadata", format!("'{name}: {value}' is no header"));
-    Ok((
-        HeaderName::try_from(name).map_err(|_| invalid())?,
-        HeaderValue::try_from(value).map_err(|_| invalid())?,
-    ))
-}
-
 fn described(bucket: &BucketName, upload: &Upload) -> Value {
     json!({
         "namespace": bucket.namespace,
@@ -125,14 +97,14 @@ fn described(bucket: &BucketName, upload: &Upload) -> Value {
 }
 
 /// The upload that a request names.
-pub(crate) fn id(target: &Target) -> Result<&str, ApiError> {
+pub(super) fn id(target: &Target) -> Result<&str, ApiError> {
     target.query("uploadId").ok_or_else(|| {
         ApiError::bad_request("MissingUploadId", "The query parameter uploadId is missing")
     })
 }
 
 /// The part that a request names.
-pub(crate) fn part_number(target: &Target) -> Result<u32, ApiError> {
+pub(super) fn part_number(target: &Target) -> Result<u32, ApiError> {
     target
         .query("uploadPartNum")
         .and_then(|number| number.parse().ok())
@@ -146,7 +118,7 @@ pub(crate) fn part_number(target: &Target) -> Result<u32, ApiError> {
 }
 
 /// UploadPart; a part of this number that is there already is replaced.
-pub(crate) fn put_part(
+pub(super) fn put_part(
     storage: &Storage,
     bucket: &BucketName,
     (name, target): (&str, &Target),
@@ -179,7 +151,7 @@ pub(crate) fn put_part(
 }
 
 /// ListMultipartUploads.
-pub(crate) fn list(
+pub(super) fn list(
     storage: &Storage,
     bucket: &BucketName,
     target: &Target,
@@ -196,7 +168,7 @@ pub(crate) fn list(
 }
 
 /// ListMultipartUploadParts.
-pub(crate) fn list_parts(
+pub(super) fn list_parts(
     storage: &Storage,
     bucket: &BucketName,
     name: &str,
@@ -236,7 +208,7 @@ fn paged(told: &[Value], next: Option<String>) -> Reply {
 }
 
 /// CommitMultipartUpload.
-pub(crate) fn commit(
+pub(super) fn commit(
     storage: &Storage,
     bucket: &BucketName,
     (name, target): (&str, &Target),
@@ -302,65 +274,8 @@ fn invalid_part(number: u32, why: &str) -> ApiError {
     ApiError::bad_request("InvalidUploadPart", format!("The part {number} {why}"))
 }
 
-/// The object that these parts make, in the order of their numbers.
-pub(crate) fn assemble(
-    upload: &Upload,
-    chosen: &BTreeMap<u32, Arc<Part>>,
-    now: SystemTime,
-) -> Result<Object, ApiError> {
-    if chosen.is_empty() {
-        return Err(ApiError::bad_request("InvalidUploadPart", "There are no parts to commit"));
-    }
-    let parts = || chosen.values();
-    let md5 = parts().fold(Md5::new(), |md5, part| md5.chain_update(part.md5)).finalize();
-    let crc32c =
-        parts().fold(0, |crc, part| crc32c::crc32c_combine(crc, part.crc32c, part.size as usize));
-    let content = Content::joined(parts().map(|part| &part.content));
-    let told = chosen.iter().map(|(number, part)| ObjectPart {
-        number: *number,
-        size: part.size,
-        md5: part.md5,
-        checksums: part.checksums.clone(),
-    });
-    Ok(Object {
-        parts: told.collect(),
-        md5: format!("{}-{}", STANDARD.encode(md5), chosen.len()),
-        crc32c,
-        checksums: checksum(upload, chosen).into_iter().collect(),
-        ..new_object(content, &upload.storage_tier, upload.headers.clone(), now)
-    })
-}
-
-/// The checksum of an object that was asked for when its upload began: of all bytes, or the
-/// checksum of the parts' checksums, `-` and their number. None if a part has none.
-pub(crate) fn checksum(
-    upload: &Upload,
-    chosen: &BTreeMap<u32, Arc<Part>>,
-) -> Option<(String, String)> {
-    let name = upload.checksum.as_ref()?;
-    let algorithm = Algorithm::named(name)?;
-    let mut digests = Vec::new();
-    for part in chosen.values() {
-        let (_, value) = part.checksums.iter().find(|(kept, _)| kept == name)?;
-        digests.push((STANDARD.decode(value).ok()?, part.size));
-    }
-    let value = if upload.checksum_of_whole {
-        let whole = digests.into_iter().try_fold(None::<Vec<u8>>, |all, (digest, size)| {
-            Some(Some(match all {
-                None => digest,
-                Some(all) => algorithm.combine(&all, &digest, size)?,
-            }))
-        });
-        STANDARD.encode(whole??)
-    } else {
-        let all: Vec<u8> = digests.into_iter().flat_map(|(digest, _)| digest).collect();
-        format!("{}-{}", STANDARD.encode(algorithm.of(&all)), chosen.len())
-    };
-    Some((name.clone(), value))
-}
-
 /// AbortMultipartUpload.
-pub(crate) fn abort(
+pub(super) fn abort(
     storage: &Storage,
     bucket: &BucketName,
     name: &str,

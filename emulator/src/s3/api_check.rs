@@ -12,13 +12,14 @@ use md5::{Digest as _, Md5};
 use quick_xml::events::Event;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
-use super::ACCOUNT;
 use super::checksums;
-use super::documents::detailed;
-use crate::api::{NOT_IMPLEMENTED, Place, Refused, Table};
-use crate::objects::text;
-use crate::service::raw_target;
+use super::errors::{bad_request, not_implemented};
+use crate::api::{Place, Refused, Table};
+use crate::request::{raw_target, text};
 use crate::target::Target;
+
+/// The account that owns all buckets.
+const ACCOUNT: &str = "000000000000";
 
 /// The table of this API.
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("../api/s3.tsv")));
@@ -91,20 +92,6 @@ fn check_owners(headers: &HeaderMap) -> S3Result<()> {
         }
     }
     Ok(())
-}
-
-/// The one error of all that is refused by the table.
-pub(super) fn not_implemented(refused: Refused) -> S3Error {
-    let message = format!("{}: {}", refused.message(), refused.name);
-    let mut error = S3Error::with_message(S3ErrorCode::NotImplemented, message);
-    error.set_headers(HeaderMap::from_iter([(NOT_IMPLEMENTED, refused.value())]));
-    let element = match refused.place {
-        Place::Operation => "Operation",
-        Place::Header => "Header",
-        Place::Query => "ArgumentName",
-        Place::Body => "Element",
-    };
-    detailed(error, &[(element, &refused.name)])
 }
 
 /// The error of a request that is no operation that `s3s` knows.
@@ -187,12 +174,4 @@ fn check_sums(operation: &str, headers: &HeaderMap, body: &[u8]) -> S3Result<()>
         }
         None => Ok(()),
     }
-}
-
-/// An error of a code that `s3s` does not know.
-pub(super) fn bad_request(code: &'static str, message: &str) -> S3Error {
-    let code = S3ErrorCode::Custom(code.into());
-    let mut error = S3Error::with_message(code, message.to_owned());
-    error.set_status_code(http::StatusCode::BAD_REQUEST);
-    error
 }

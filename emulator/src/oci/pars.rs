@@ -4,22 +4,22 @@
 
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use crate::buckets::{page_name, parse_json};
 use crate::clock::rfc3339;
-use crate::objects::{limit, new_etag};
-use crate::reply::{ApiError, Reply};
-use crate::storage::{Par, Storage};
-use crate::target::{BucketName, Route, Target};
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::request::{limit, page_name, parse_json};
+use crate::state::{BucketName, Par, new_etag};
+use crate::storage::Storage;
+use crate::target::{Route, Target};
 
 /// CreatePreauthenticatedRequest; `base` is the address that the client used.
-pub(crate) fn create(
+pub(super) fn create(
     storage: &Storage,
     bucket: &BucketName,
     body: &[u8],
@@ -117,7 +117,7 @@ fn described(par: &Par) -> Map<String, Value> {
 }
 
 /// ListPreauthenticatedRequests.
-pub(crate) fn list(
+pub(super) fn list(
     storage: &Storage,
     bucket: &BucketName,
     target: &Target,
@@ -141,20 +141,20 @@ pub(crate) fn list(
 }
 
 /// GetPreauthenticatedRequest.
-pub(crate) fn get(storage: &Storage, bucket: &BucketName, id: &str) -> Result<Reply, ApiError> {
+pub(super) fn get(storage: &Storage, bucket: &BucketName, id: &str) -> Result<Reply, ApiError> {
     let pars = storage.pars(bucket)?;
     let par = pars.iter().find(|par| par.id == id).ok_or_else(ApiError::par_not_found)?;
     Ok(Reply::json(StatusCode::OK, &described(par)))
 }
 
 /// DeletePreauthenticatedRequest.
-pub(crate) fn delete(storage: &Storage, bucket: &BucketName, id: &str) -> Result<Reply, ApiError> {
+pub(super) fn delete(storage: &Storage, bucket: &BucketName, id: &str) -> Result<Reply, ApiError> {
     storage.delete_par(bucket, id)?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
 /// Whether a request may be done because of its token.
-pub(crate) fn check_token(
+pub(super) fn check_token(
     storage: &Storage,
     token: &str,
     method: &str,
@@ -168,36 +168,35 @@ pub(crate) fn check_token(
         .pars(bucket)?
         .iter()
         .find(|par| par.token == token)
-        .filter(|par| par.expires > now && par.allows(method, target))
+        .filter(|par| par.expires > now && allows(par, method, target))
         .map(drop)
         .ok_or_else(ApiError::par_not_found)
 }
 
-impl Par {
-    fn allows(&self, method: &str, target: &Target) -> bool {
-        let granted = match method {
-            "GET" | "HEAD" => self.access.contains("Read"),
-            "PUT" => self.access.contains("Write"),
-            _ => false,
-        };
-        let object = self.object.as_deref().unwrap_or_default();
-        let any = self.access.starts_with("Any");
-        match &target.route {
-            Route::Object { name: Some(name), .. } => {
-                granted && if any { name.starts_with(object) } else { name == object }
-            }
-            Route::Objects { .. } => {
-                let prefix = target.query("prefix").unwrap_or_default();
-                method == "GET" && self.listing && prefix.starts_with(object)
-            }
-            _ => false,
+/// Whether a pre-authenticated request is for such a request.
+fn allows(par: &Par, method: &str, target: &Target) -> bool {
+    let granted = match method {
+        "GET" | "HEAD" => par.access.contains("Read"),
+        "PUT" => par.access.contains("Write"),
+        _ => false,
+    };
+    let object = par.object.as_deref().unwrap_or_default();
+    let any = par.access.starts_with("Any");
+    match &target.route {
+        Route::Object { name: Some(name), .. } => {
+            granted && if any { name.starts_with(object) } else { name == object }
         }
+        Route::Objects { .. } => {
+            let prefix = target.query("prefix").unwrap_or_default();
+            method == "GET" && par.listing && prefix.starts_with(object)
+        }
+        _ => false,
     }
 }
 
 /// Whether a request without a signature may be done because its bucket is public. What it asks
 /// of another bucket is not found: who may not see a bucket is not told that it is there.
-pub(crate) fn check_public(
+pub(super) fn check_public(
     storage: &Storage,
     method: &str,
     target: &Target,

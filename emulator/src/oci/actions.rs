@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The operations of `/actions/`: rename, copy, batch delete, restore and change of tier. A copy
-//! is a work request; see [`crate::works`].
+//! is a work request; see [`crate::work_requests`].
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -9,22 +9,23 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::buckets::parse_json;
+use super::described::written;
+use super::validation::{check_name, check_tier, check_version, header, metadata_headers};
 use crate::clock::rfc3339;
+use crate::error::ApiError;
 use crate::identity::REGION;
-use crate::objects::{
-    METADATA, check_metadata, check_name, check_tier, check_version, new_etag, new_object, written,
-};
-use crate::reply::{ApiError, Reply};
-use crate::storage::{Condition, Object, Storage};
-use crate::target::BucketName;
-use crate::uploads::{header, metadata_headers};
+use crate::metadata::{METADATA, check_metadata};
+use crate::reply::Reply;
+use crate::request::parse_json;
+use crate::state::{BucketName, Condition, Object, new_etag};
+use crate::storage::Storage;
+use crate::work_requests::Copy;
 
 /// Most objects of one batch delete.
 const MAX_BATCH: usize = 1000;
 
 /// RenameObject: the new name has the bytes, and the old one nothing, at once.
-pub(crate) fn rename(
+pub(super) fn rename(
     storage: &Storage,
     bucket: &BucketName,
     body: &[u8],
@@ -79,120 +80,80 @@ fn absent(if_none_match: Option<&str>) -> Result<bool, ApiError> {
     }
 }
 
-/// A copy that was asked for and whose source was found: it holds the bytes from now on.
-#[derive(Clone, Debug)]
-pub(crate) struct Copy {
-    pub(crate) source: (BucketName, String),
-    pub(crate) target: (BucketName, String),
-    /// What is to be written, until it was or nobody wants it any more.
-    object: Option<Object>,
-    condition: Condition,
+/// The body of a CopyObject.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CopyDetails {
+    source_object_name: String,
+    destination_region: String,
+    destination_namespace: String,
+    destination_bucket: String,
+    destination_object_name: String,
+    #[serde(rename = "sourceObjectIfMatchETag")]
+    source_if_match: Option<String>,
+    source_version_id: Option<String>,
+    #[serde(rename = "destinationObjectIfMatchETag")]
+    target_if_match: Option<String>,
+    #[serde(rename = "destinationObjectIfNoneMatchETag")]
+    target_if_none_match: Option<String>,
+    destination_object_metadata: Option<BTreeMap<String, Option<String>>>,
+    destination_object_storage_tier: Option<String>,
 }
 
-impl Copy {
-    /// Reads and judges a CopyObject as far as the service does before it answers.
-    pub(crate) fn parse(
-        storage: &Storage,
-        bucket: &BucketName,
-        body: &[u8],
-        now: SystemTime,
-    ) -> Result<Copy, ApiError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Details {
-            source_object_name: String,
-            destination_region: String,
-            destination_namespace: String,
-            destination_bucket: String,
-            destination_object_name: String,
-            #[serde(rename = "sourceObjectIfMatchETag")]
-            source_if_match: Option<String>,
-            source_version_id: Option<String>,
-            #[serde(rename = "destinationObjectIfMatchETag")]
-            target_if_match: Option<String>,
-            #[serde(rename = "destinationObjectIfNoneMatchETag")]
-            target_if_none_match: Option<String>,
-            destination_object_metadata: Option<BTreeMap<String, Option<String>>>,
-            destination_object_storage_tier: Option<String>,
-        }
-        let details: Details = parse_json(body)?;
-        if details.destination_region != REGION {
-            return Err(ApiError::bad_request(
-                "InvalidParameter",
-                format!("The emulator has one region, {REGION}"),
-            ));
-        }
-        check_name(&details.destination_object_name)?;
-        let target = BucketName {
-            namespace: details.destination_namespace,
-            name: details.destination_bucket,
-        };
-        storage.bucket(&target)?;
-        let source = storage.get(bucket, &details.source_object_name)?;
-        let version = details.source_version_id.as_deref();
-        check_version(&source, version, bucket, &details.source_object_name)?;
-        source.check_if_match(details.source_if_match.as_deref())?;
-        if source.is_archived(now) {
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "NotRestored",
-                "The source is archived: restore it before it is copied",
-            ));
-        }
-        let mut headers = source.headers.clone();
-        if let Some(metadata) = details.destination_object_metadata {
-            headers.retain(|(name, _)| !name.as_str().starts_with(METADATA));
-            for (name, value) in metadata_headers(metadata) {
-                headers.push(header(&name, &value.unwrap_or_default())?);
-            }
-            check_metadata(&headers)?;
-        }
-        let tier = match details.destination_object_storage_tier {
-            Some(tier) => check_tier(&tier)?,
-            None => source.storage_tier.clone(),
-        };
-        Ok(Copy {
-            source: (bucket.clone(), details.source_object_name),
-            target: (target, details.destination_object_name),
-            object: Some(copied(&source, &tier, headers, now)),
-            condition: Condition {
-                if_match: details.target_if_match,
-                absent: absent(details.target_if_none_match.as_deref())?,
-            },
-        })
-    }
-
-    /// Does it, once.
-    pub(crate) fn run(&mut self, storage: &Storage, now: SystemTime) -> Result<(), ApiError> {
-        let Some(object) = self.object.take() else { return Ok(()) };
-        let object = Object { created: now, modified: now, ..object };
-        storage.put(&self.target.0, &self.target.1, object, &self.condition).map(drop)
-    }
-
-    /// Lets go of the bytes: it is not to be done.
-    pub(crate) fn forget(&mut self) {
-        self.object = None;
-    }
-}
-
-/// A new object with the bytes of another.
-pub(crate) fn copied(
-    source: &Object,
-    tier: &str,
-    headers: crate::storage::Headers,
+/// Reads and judges a CopyObject as far as the service does before it answers.
+pub(super) fn copy(
+    storage: &Storage,
+    bucket: &BucketName,
+    body: &[u8],
     now: SystemTime,
-) -> Object {
-    Object {
-        md5: source.md5.clone(),
-        crc32c: source.crc32c,
-        checksums: source.checksums.clone(),
-        parts: source.parts.clone(),
-        ..new_object(source.content.clone(), tier, headers, now)
+) -> Result<Copy, ApiError> {
+    let details: CopyDetails = parse_json(body)?;
+    if details.destination_region != REGION {
+        return Err(ApiError::bad_request(
+            "InvalidParameter",
+            format!("The emulator has one region, {REGION}"),
+        ));
     }
+    check_name(&details.destination_object_name)?;
+    let target =
+        BucketName { namespace: details.destination_namespace, name: details.destination_bucket };
+    storage.bucket(&target)?;
+    let source = storage.get(bucket, &details.source_object_name)?;
+    let version = details.source_version_id.as_deref();
+    check_version(&source, version, bucket, &details.source_object_name)?;
+    source.check_if_match(details.source_if_match.as_deref())?;
+    if source.is_archived(now) {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "NotRestored",
+            "The source is archived: restore it before it is copied",
+        ));
+    }
+    let mut headers = source.headers.clone();
+    if let Some(metadata) = details.destination_object_metadata {
+        headers.retain(|(name, _)| !name.as_str().starts_with(METADATA));
+        for (name, value) in metadata_headers(metadata) {
+            headers.push(header(&name, &value.unwrap_or_default())?);
+        }
+        check_metadata(&headers)?;
+    }
+    let tier = match details.destination_object_storage_tier {
+        Some(tier) => check_tier(&tier)?,
+        None => source.storage_tier.clone(),
+    };
+    Ok(Copy {
+        source: (bucket.clone(), details.source_object_name),
+        target: (target, details.destination_object_name),
+        object: Some(source.copied(&tier, headers, now)),
+        condition: Condition {
+            if_match: details.target_if_match,
+            absent: absent(details.target_if_none_match.as_deref())?,
+        },
+    })
 }
 
 /// BatchDeleteObjects: each object's own end, in the order in which they were named.
-pub(crate) fn delete_batch(
+pub(super) fn delete_batch(
     storage: &Storage,
     bucket: &BucketName,
     body: &[u8],
@@ -239,7 +200,7 @@ pub(crate) fn delete_batch(
 }
 
 /// UpdateObjectStorageTier.
-pub(crate) fn set_tier(
+pub(super) fn set_tier(
     storage: &Storage,
     bucket: &BucketName,
     body: &[u8],
@@ -272,7 +233,7 @@ pub(crate) fn set_tier(
 }
 
 /// RestoreObjects: done at once, where the service takes an hour.
-pub(crate) fn restore(
+pub(super) fn restore(
     storage: &Storage,
     bucket: &BucketName,
     body: &[u8],
