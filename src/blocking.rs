@@ -4,13 +4,13 @@
 //! On a thread of a tokio runtime a blocking call would stop that runtime: it is an error of kind `Misuse`, never a
 //! panic. (The threads of `spawn_blocking` cannot be told apart, and are refused, too.)
 
-use crate::backend::ObjectMeta;
 use crate::client::{Client, StoreOptions};
 use crate::error::{Error, Result};
 use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
 use crate::payload::Payload;
-use crate::read::ReadOptions;
-use crate::store::ListEntry;
+use crate::read::{ReadOptions, Reader as AsyncReader};
+use crate::store::Store as AsyncStore;
+use crate::types::{ListEntry, ObjectMeta};
 use crate::url::StoreUrl;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
-    store: crate::Store,
+    store: AsyncStore,
 }
 
 impl Store {
@@ -92,7 +92,7 @@ impl Store {
 #[derive(Clone, Debug)]
 pub struct Reader {
     client: Client,
-    reader: crate::Reader,
+    reader: AsyncReader,
 }
 
 impl Reader {
@@ -167,7 +167,7 @@ impl Reader {
 
 /// Begins something on the client's own runtime, where its calls will wait.
 fn entered<T>(client: &Client, begin: impl FnOnce() -> T) -> Result<T> {
-    let _entered = client.own_runtime()?.enter();
+    let _entered = client.context().own_runtime()?.enter();
     Ok(begin())
 }
 
@@ -177,5 +177,5 @@ fn wait<T>(client: &Client, call: impl Future<Output = T>) -> Result<T> {
             "a blocking call on a runtime's thread would stop that runtime: use the async twin",
         ));
     }
-    Ok(client.own_runtime()?.block_on(call))
+    Ok(client.context().own_runtime()?.block_on(call))
 }

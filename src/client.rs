@@ -1,56 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The process's side: one transport, one retry budget, one root scope, and the runtime that work runs on.
+//! The front door: a process's client, its builder, and the backends behind its stores.
 
-use crate::attempt::Policy;
+use crate::backend::Backend;
 use crate::backend::oci::Oci;
-use crate::backend::{Backend, Bucket};
 use crate::config::{Certificates, Config, SETTINGS};
+use crate::context::{Context, Target};
 use crate::error::{Error, ErrorKind, Failure, Result};
-use crate::read::Admission;
+use crate::listing;
+use crate::ops;
 use crate::store::Store;
-use crate::timing::{Gauges, Held, Metrics, RequestId, Scope};
-use crate::transport::Transport;
+use crate::timing::{Metrics, RequestId, Scope};
+use crate::types::Bucket;
 use crate::url::{Scheme, StoreUrl};
 use futures_core::stream::BoxStream;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
 /// A process's client: connections, retry budget, metrics. Cheap to clone; clones are the same client.
 ///
 /// Work runs on the runtime given to the builder, else on the one that the caller is in, else on one of its own. A
 /// caller's runtime may end without breaking others: connections belong to the runtime they were made on.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    config: Config,
-    transport: Arc<Transport>,
-    policy: Arc<Policy>,
-    admission: Arc<Admission>,
-    gauges: Arc<Gauges>,
-    metrics: Metrics,
-    runtime: Option<Handle>,
-    own: OnceLock<Owned>,
-    closed: AtomicBool,
-}
-
-/// A runtime of ours; its end waits for nobody, so that it may come on any thread.
-#[derive(Debug)]
-struct Owned(Option<Runtime>);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
+pub struct Client(Arc<Context>);
 
 /// Builds a [`Client`].
 #[derive(Debug, Default)]
@@ -121,18 +94,7 @@ impl ClientBuilder {
             None => Config::from_env()?,
         };
         config.certificates = self.certificates;
-        let gauges = Arc::new(Gauges::default());
-        Ok(Client(Arc::new(Shared {
-            transport: Arc::new(Transport::new(&config, self.face, &gauges)),
-            policy: Arc::new(Policy::new(&config, &gauges)),
-            admission: Admission::new(config.read_budget, config.max_connections, &gauges),
-            metrics: Metrics::new(Arc::clone(&gauges)),
-            gauges,
-            config,
-            runtime: self.runtime,
-            own: OnceLock::new(),
-            closed: AtomicBool::new(false),
-        })))
+        Ok(Client(Context::new(config, self.face.user_agent(), self.runtime)))
     }
 }
 
@@ -158,11 +120,15 @@ impl Client {
     /// A bucket, and the part of it below the URL's key, as a store. No I/O: what is wrong with configuration, key or
     /// endpoint is told by the first request.
     pub fn store(&self, url: &StoreUrl, options: StoreOptions) -> Result<Store> {
+        self.target(url, options).map(Store::new)
+    }
+
+    fn target(&self, url: &StoreUrl, options: StoreOptions) -> Result<Target> {
         if !url.holds_objects() {
             return Err(Error::invalid(format!("{url} names no bucket: oci://bucket@namespace/")));
         }
         let (backend, config) = self.backend(url, &options)?;
-        Ok(Store::new(self.clone(), backend, url, &config, options.scope.as_ref()))
+        Ok(Target::new(&self.0, backend, url, &config, options.scope.as_ref()))
     }
 
     /// Any `object_store::ObjectStore` as a store, below `prefix`: timed and retried like the others. No I/O.
@@ -173,10 +139,10 @@ impl Client {
         prefix: &str,
         options: StoreOptions,
     ) -> Result<Store> {
-        let config = options.apply(&self.0.config)?;
+        let config = options.apply(self.0.config())?;
         let url = StoreUrl::bare(Scheme::Wrapped, prefix);
         let backend = Arc::new(crate::backend::object_store::Wrapped::new(store));
-        Ok(Store::new(self.clone(), backend, &url, &config, options.scope.as_ref()))
+        Ok(Store::new(Target::new(&self.0, backend, &url, &config, options.scope.as_ref())))
     }
 
     /// The buckets of a service (`oci://@namespace`), in the compartment of the settings.
@@ -186,119 +152,48 @@ impl Client {
         options: StoreOptions,
     ) -> BoxStream<'static, Result<Bucket>> {
         match self.backend(at, &options) {
-            Ok((backend, _)) => crate::listing::buckets(self, &backend, options.scope.as_ref()),
+            Ok((backend, config)) => {
+                let service = Target::new(&self.0, backend, at, &config, options.scope.as_ref());
+                listing::buckets(service)
+            }
             Err(error) => Box::pin(futures_util::stream::once(std::future::ready(Err(error)))),
         }
     }
 
     /// Makes the bucket that the URL names, in the compartment of the settings.
     pub async fn create_bucket(&self, url: &StoreUrl, options: StoreOptions) -> Result<()> {
-        self.store(url, options)?.create_bucket().await
+        ops::bucket::create(&self.target(url, options)?).await
     }
 
     /// Removes the bucket that the URL names. It must be empty.
     pub async fn delete_bucket(&self, url: &StoreUrl, options: StoreOptions) -> Result<()> {
-        self.store(url, options)?.delete_bucket().await
+        ops::bucket::delete(&self.target(url, options)?).await
     }
 
     /// What this client has recorded, and its gauges.
     pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+        self.0.metrics()
     }
 
     /// Takes no new calls, waits at most `grace` for those under way, and closes idle connections. Fails with
     /// `Timeout` if calls were still under way.
     pub async fn shutdown(&self, grace: Duration) -> Result<()> {
-        self.0.closed.store(true, Relaxed);
-        let gauges = Arc::clone(&self.0.gauges);
+        self.0.close();
+        let gauges = Arc::clone(self.0.gauges());
         let drained =
-            self.run(async move { Ok(tokio::time::timeout(grace, gauges.drained()).await) });
+            self.0.run(async move { Ok(tokio::time::timeout(grace, gauges.drained()).await) });
         let drained = drained.await?;
-        self.0.transport.close_idle();
+        self.0.transport().close_idle();
         drained.map_err(|_| {
-            let left = self.0.metrics.calls_in_flight();
+            let left = self.0.metrics().calls_in_flight();
             Failure::new(ErrorKind::Timeout)
                 .message(format!("{left} calls were under way after {grace:?}"))
                 .into()
         })
     }
 
-    pub(crate) fn policy(&self) -> &Arc<Policy> {
-        &self.0.policy
-    }
-
-    pub(crate) fn config(&self) -> &Config {
-        &self.0.config
-    }
-
-    pub(crate) fn admission(&self) -> &Arc<Admission> {
-        &self.0.admission
-    }
-
-    pub(crate) fn timing_is_on(&self) -> bool {
-        self.0.config.timing
-    }
-
-    /// Fails once the client was shut down.
-    pub(crate) fn check_open(&self) -> Result<()> {
-        if self.0.closed.load(Relaxed) {
-            Err(Error::misuse("the client was shut down"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The runtime to enter for work begun here: `None` where the caller's own will do.
-    pub(crate) fn foreign_runtime(&self) -> Result<Option<Handle>> {
-        if let Some(runtime) = &self.0.runtime {
-            return Ok(Some(runtime.clone()));
-        }
-        match Handle::try_current() {
-            Ok(_) => Ok(None),
-            Err(_) => self.own_runtime().map(|runtime| Some(runtime.handle().clone())),
-        }
-    }
-
-    /// A runtime of the client's own, for callers without one.
-    pub(crate) fn own_runtime(&self) -> Result<&Runtime> {
-        if self.0.own.get().is_none() {
-            let built = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_name("storescope")
-                .enable_all()
-                .build()
-                .map_err(|e| {
-                    Failure::new(ErrorKind::Exhausted)
-                        .message("no runtime could be started")
-                        .source(e)
-                })?;
-            // Lost to another thread's, a second one just ends.
-            let _ = self.0.own.set(Owned(Some(built)));
-        }
-        Ok(self
-            .0
-            .own
-            .get()
-            .and_then(|owned| owned.0.as_ref())
-            .expect("set above, and taken only on drop"))
-    }
-
-    /// The runtime that work begun here belongs to.
-    pub(crate) fn handle(&self) -> Result<Handle> {
-        Ok(self.foreign_runtime()?.unwrap_or_else(Handle::current))
-    }
-
-    /// Counts as a call under way, for as long as it lives.
-    pub(crate) fn hold(&self) -> Held {
-        self.0.gauges.call()
-    }
-
-    /// Polls `work` inside the runtime it belongs to.
-    pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        match self.foreign_runtime()? {
-            None => work.await,
-            Some(runtime) => entered(runtime, Box::pin(work)).await,
-        }
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.0
     }
 
     fn backend(
@@ -306,12 +201,14 @@ impl Client {
         url: &StoreUrl,
         options: &StoreOptions,
     ) -> Result<(Arc<dyn Backend>, Config)> {
-        let config = options.apply(&self.0.config)?;
+        let config = options.apply(self.0.config())?;
         match url.scheme() {
-            Scheme::Oci => Ok((Arc::new(Oci::new(url, config.clone(), &self.0.transport)), config)),
+            Scheme::Oci => {
+                Ok((Arc::new(Oci::new(url, config.clone(), self.0.transport())), config))
+            }
             #[cfg(feature = "s3")]
             Scheme::S3 => {
-                let s3 = crate::backend::s3::S3::new(url, config.clone(), &self.0.transport);
+                let s3 = crate::backend::s3::S3::new(url, config.clone(), self.0.transport());
                 Ok((Arc::new(s3), config))
             }
             #[cfg(feature = "object-store")]
@@ -332,18 +229,6 @@ impl Client {
                 .into()),
         }
     }
-}
-
-/// Polls `work` inside `runtime`, whichever thread polls it.
-pub(crate) async fn entered<T>(
-    runtime: Handle,
-    mut work: Pin<Box<impl Future<Output = T> + Send>>,
-) -> T {
-    poll_fn(|cx| {
-        let _entered = runtime.enter();
-        work.as_mut().poll(cx)
-    })
-    .await
 }
 
 /// What one store has of its own: settings of level *store*, and a scope.

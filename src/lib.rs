@@ -19,11 +19,15 @@
 //! # The path of a read
 //!
 //! ```text
-//!  Store::get ─▶ attempt   retry · resume at the byte reached · deadline · budget
-//!              ─▶ backend   one HTTP request, classified        ─▶ auth   principal → signature, reused while valid
-//!              ─▶ transport our pool over hyper http1, timed in the socket
-//!              ─▶ timing    every call and attempt in histograms of its scope
+//!  Store::get ─▶ ops/get.rs ─▶ context    Target::begin: one call, timed and counted
+//!                           ─▶ attempt    retry · resume at the byte reached · deadline · budget
+//!                           ─▶ backend    one HTTP request, classified   ─▶ auth  principal → signature, reused while valid
+//!                           ─▶ transport  our pool over hyper http1, timed in the socket
+//!                           ─▶ timing     every call and attempt in histograms of its scope
+//!  Reader     ─▶ read/      ─▶ attempt    many ranges become few requests; then the same way
 //! ```
+//!
+//! Where a change goes: CONTRIBUTING.md.
 //!
 //! # Where to look
 //!
@@ -49,35 +53,40 @@ mod backend;
 pub mod blocking;
 mod client;
 pub mod config;
+mod context;
 mod error;
 mod limiter;
 mod listing;
-mod moves;
+mod ops;
 mod options;
 mod payload;
 mod read;
+#[cfg(feature = "report")]
+mod report;
 #[cfg(test)]
 mod sim;
 mod store;
 pub mod tfrecord;
 pub mod timing;
 mod transport;
+mod types;
 mod url;
 mod write;
 
 pub use attempt::ObjectBody;
-pub use backend::{Bucket, Checksum, GetRange, ObjectMeta, PutMode, Upload};
 pub use client::{Client, ClientBuilder, Face, StoreOptions};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
+pub use ops::{GetResult, UploadedPart};
 pub use options::{
     ChecksumMode, CopyOptions, DeleteOptions, GetOptions, ListOptions, PutOptions, RenameOptions,
 };
 pub use payload::Payload;
 pub use read::{ByteStream, Piece, Pieces, Ranges, ReadOptions, ReadPolicy, Reader};
-pub use store::{GetResult, ListEntry, Store};
+pub use store::Store;
+pub use types::{Bucket, Checksum, GetRange, ListEntry, ObjectMeta, PutMode, Upload};
 pub use url::{Scheme, StoreUrl};
-pub use write::{UploadedPart, Writer};
+pub use write::Writer;
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a caller may say of a call. Each begins at its defaults: `GetOptions::new().range(0..4096)`.
 
-use crate::backend::{About, GetRange, ObjectMeta, PutMode};
+use crate::types::{About, GetRange, ObjectMeta, PutMode};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

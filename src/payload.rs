@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bytes to be written, in one piece or in several that are never joined.
 
-use crate::backend::Checksum;
+use crate::types::Checksum;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use md5::{Digest as _, Md5};

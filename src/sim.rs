@@ -9,14 +9,15 @@
 //!
 //! Bytes tell their place and the object's version, so that any mix of two is seen. They are slices of one buffer.
 
-use crate::auth::Again;
+use crate::auth::AuthRetry;
 use crate::backend::{
-    Abilities, Answer, Attempt, Backend, BucketPage, GetReply, GetRequest, ListPage, ListRequest,
-    ObjectMeta, PutRequest, ServiceId,
+    Abilities, Attempt, Backend, BucketPage, GetReply, GetRequest, ListPage, ListRequest,
+    PutRequest, RequestFuture, ServiceId,
 };
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{Connection, Phase, instant_at, now_ns};
 use crate::transport::Body;
+use crate::types::ObjectMeta;
 use bytes::Bytes;
 use futures_util::stream;
 use std::collections::BTreeMap;
@@ -291,7 +292,7 @@ fn status(status: u16) -> Failure {
     failure
 }
 
-fn unsupported<'a, T: Send + 'a>() -> Answer<'a, T> {
+fn unsupported<'a, T: Send + 'a>() -> RequestFuture<'a, T> {
     Box::pin(std::future::ready(Err(Failure::new(ErrorKind::Unsupported))))
 }
 
@@ -364,15 +365,19 @@ impl Backend for SimBackend {
         format!("sim://{key}")
     }
 
-    fn after_unauthorized(&self, _: &Failure) -> Again {
-        Again::No("a simulation asks nobody".to_owned())
+    fn after_unauthorized(&self, _: &Failure) -> AuthRetry {
+        AuthRetry::GiveUp("a simulation asks nobody".to_owned())
     }
 
-    fn get<'a>(&'a self, request: &'a GetRequest, attempt: Attempt) -> Answer<'a, Box<GetReply>> {
+    fn get<'a>(
+        &'a self,
+        request: &'a GetRequest,
+        attempt: Attempt,
+    ) -> RequestFuture<'a, Box<GetReply>> {
         Box::pin(self.answer(request, attempt))
     }
 
-    fn head<'a>(&'a self, key: &'a str, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
+    fn head<'a>(&'a self, key: &'a str, mut attempt: Attempt) -> RequestFuture<'a, ObjectMeta> {
         Box::pin(async move {
             let mut taken = self.begin("HEAD", 0..0);
             until(taken.first_byte).await;
@@ -410,27 +415,27 @@ impl Backend for SimBackend {
         ServiceId::Other
     }
 
-    fn put<'a>(&'a self, _: &'a PutRequest, _: Attempt) -> Answer<'a, ObjectMeta> {
+    fn put<'a>(&'a self, _: &'a PutRequest, _: Attempt) -> RequestFuture<'a, ObjectMeta> {
         unsupported()
     }
 
-    fn delete<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Attempt) -> Answer<'a, ()> {
+    fn delete<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Attempt) -> RequestFuture<'a, ()> {
         unsupported()
     }
 
-    fn list<'a>(&'a self, _: &'a ListRequest, _: Attempt) -> Answer<'a, ListPage> {
+    fn list<'a>(&'a self, _: &'a ListRequest, _: Attempt) -> RequestFuture<'a, ListPage> {
         unsupported()
     }
 
-    fn create_bucket(&self, _: Attempt) -> Answer<'_, ()> {
+    fn create_bucket(&self, _: Attempt) -> RequestFuture<'_, ()> {
         unsupported()
     }
 
-    fn delete_bucket(&self, _: Attempt) -> Answer<'_, ()> {
+    fn delete_bucket(&self, _: Attempt) -> RequestFuture<'_, ()> {
         unsupported()
     }
 
-    fn list_buckets<'a>(&'a self, _: Option<&'a str>, _: Attempt) -> Answer<'a, BucketPage> {
+    fn list_buckets<'a>(&'a self, _: Option<&'a str>, _: Attempt) -> RequestFuture<'a, BucketPage> {
         unsupported()
     }
 }

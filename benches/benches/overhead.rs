@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What timing costs a 4 KiB ranged GET: on against off, in pairs by turns (contracts §8.7).
+//! What timing costs a 4 KiB ranged GET: on against off, in pairs by turns.
 //!
 //! Each round opens both clients anew on current-thread runtimes of their own and warms them up; then they take turns of
 //! some requests one after the other. Client CPU by getrusage; instructions in user space by callgrind.

@@ -4,7 +4,7 @@
 //!
 //! Speed and CPU are taken with bytes that are there already, made before and shared, so that the clients alone are
 //! compared. Memory is taken apart, in a fresh process for each run, with bytes that are made as they go, as a reader of
-//! a file makes them: the peak of a write less the process after its first small write (contracts §8.3). Judged is what
+//! a file makes them: the peak of a write less the process after its first small write. Judged is what
 //! was allocated; beside it stands the RSS, which has what glibc's arenas keep of freed pieces as well, with as many
 //! arenas as there are threads and with one. `-- --rounds N --mib N` set the size; `--only NAME` runs one row once, for a profiler.
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `mb`, `rb`: buckets.
 
-use crate::Ended;
 use crate::escape;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;

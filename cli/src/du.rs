@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `du`: how many objects and bytes are below a name, folder by folder.
 
-use crate::Ended;
-use crate::cp::objects;
 use crate::escape;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
+use crate::figures::size;
 use crate::filter::Filter;
+use crate::listing::objects;
+use crate::names::{Meant, Names};
 use crate::place::{prefix, relative, root, url_of};
 use crate::session::{self, Work};
 use crate::settings::Settings;
-use crate::tally::{Tally, size};
-use crate::wildcard::{Meant, Names};
+use crate::tally::Tally;
 use clap::Args;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};

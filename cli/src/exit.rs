@@ -3,8 +3,12 @@
 
 use crate::escape;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use storescope::ErrorKind;
+
+/// What a command ends with.
+pub(crate) type Ended = Result<(), Exit>;
 
 /// A command that did not succeed. Its message is for a terminal: names, and what a server said, are escaped in it.
 #[derive(Debug)]
@@ -23,6 +27,11 @@ impl Exit {
     /// The work itself failed.
     pub(crate) fn failed(message: impl Into<String>) -> Exit {
         Exit { code: 1, message: escape::line(&message.into()).into_owned(), kind: None }
+    }
+
+    /// Something could not be done to a file or folder: `cannot read x: …`.
+    pub(crate) fn cannot(what: &str, path: &Path, error: &io::Error) -> Exit {
+        Exit::failed(format!("cannot {what} {}: {error}", path.display()))
     }
 
     /// Nothing is there of what was named.

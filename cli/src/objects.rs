@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ls`, `cat`, `stat`.
 
-use crate::Ended;
 use crate::escape::{self, json, json_lines};
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::fetch::Fetch;
+use crate::figures::rfc3339;
 use crate::filter::Filter;
+use crate::names::{Meant, Names};
 use crate::place::{relative, root};
 use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;
-use crate::wildcard::{Meant, Names};
 use clap::Args;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
@@ -19,7 +19,6 @@ use std::future::ready;
 use std::io::{self, BufWriter, Write};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use storescope::{
     Bucket, Checksum, Client, GetOptions, GetRange, ListEntry, ListOptions, ObjectMeta,
     ReadOptions, ReadPolicy, Scheme, Store, StoreOptions, StoreUrl,
@@ -355,12 +354,6 @@ fn described(meta: &ObjectMeta) -> Value {
         "version": meta.version,
         "metadata": meta.metadata,
     })
-}
-
-/// `2026-11-22T06:00:00Z`.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    jiff::Timestamp::from_second(seconds as i64).map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn parse_range(text: &str) -> Result<GetRange, String> {

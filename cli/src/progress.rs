@@ -2,16 +2,17 @@
 //! How far work has got, told on standard error once it takes longer than two seconds.
 
 use crate::escape;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Shorter work says nothing.
 const AFTER: Duration = Duration::from_secs(2);
 
-/// Whether a line of progress stands on the terminal, to be cleared before anything else is written there.
-static SHOWN: AtomicBool = AtomicBool::new(false);
+/// What stands on the terminal, to be cleared before anything else is written there.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// How progress is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +26,13 @@ pub(crate) enum Show {
 }
 
 impl Show {
-    /// On a terminal, or where it is `wanted`.
+    /// On a terminal, or where it is `wanted`. A terminal on which no line can be written over gets lines.
     pub(crate) fn new(wanted: bool) -> Show {
-        match (std::io::stderr().is_terminal(), wanted) {
-            (true, _) => Show::Terminal,
-            (false, true) => Show::Lines,
+        let terminal = std::io::stderr().is_terminal();
+        let can_overwrite = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        match (terminal, wanted) {
+            (true, _) if can_overwrite => Show::Terminal,
+            (true, _) | (false, true) => Show::Lines,
             (false, false) => Show::Never,
         }
     }
@@ -71,17 +74,22 @@ pub(crate) fn note(text: &str) {
 }
 
 fn tell(show: Show, text: &str) {
-    if show == Show::Terminal {
-        SHOWN.store(true, Relaxed);
-        eprint!("\r{text}\x1b[K");
-    } else {
+    if show == Show::Lines {
         eprintln!("{text}");
+        return;
     }
+    let mut shown = SHOWN.lock().expect("no holder panics");
+    let bar = shown.get_or_insert_with(|| {
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("it is a template");
+        ProgressBar::new_spinner().with_style(style.tick_chars("|/-\\ "))
+    });
+    bar.set_message(text.to_owned());
+    bar.tick();
 }
 
 fn clear() {
-    if SHOWN.swap(false, Relaxed) {
-        eprint!("\r\x1b[K");
+    if let Some(bar) = SHOWN.lock().expect("no holder panics").take() {
+        bar.finish_and_clear();
     }
 }
 

@@ -1,290 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a bench came to: as a table for people, as JSON for scripts. Both print the same numbers.
+//! `report`: what was recorded before, to look at.
 
-use crate::Ended;
-use crate::exit::Exit;
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::path::Path;
-use std::time::Duration;
-use storescope::timing::{Distribution, Level, Operation, Outcome, Phase, Snapshot};
+use crate::exit::{Ended, Exit};
+use clap::Args;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use storescope::timing::Snapshot;
 
-/// A measured run.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) url: String,
-    pub(crate) model: Option<String>,
-    pub(crate) operation: Operation,
-    /// What one of it is called.
-    pub(crate) word: &'static str,
-    /// Bytes of a read or write, where all have as many.
-    pub(crate) size: Option<u64>,
-    pub(crate) concurrency: u32,
-    pub(crate) pattern: &'static str,
-    pub(crate) seed: u64,
-    pub(crate) elapsed: Duration,
-    pub(crate) failed_calls: u64,
-    pub(crate) first_error: Option<storescope::Error>,
-    pub(crate) retries: u64,
-    /// The reads as their callers saw them, where they are not one request each.
-    pub(crate) reads: Option<Reads>,
-    pub(crate) attributed: Attributed,
-    pub(crate) snapshot: Snapshot,
+/// Make a page of what was recorded: curves of percentiles, the share of each phase, a table.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  storescope bench --emulator s3-standard --out run1 && storescope report run1      writes run1/report.html
+  storescope report executor-*.hlog --out job.html       the sum of many: counts are added, no percentile is averaged
+  storescope report run1 --json                          the histograms' figures as JSON
+
+What is read are .hlog files (HdrHistogram logs), as `bench --out`, `--scope-out` and the bindings write them.")]
+pub(crate) struct Report {
+    /// Folders that hold a run.hlog, or .hlog files.
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+
+    /// Where the page goes; without it, report.html beside the first run. `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// What stands above it; without it, the runs' names.
+    #[arg(long)]
+    title: Option<String>,
+
+    /// Print JSON instead of a page.
+    #[arg(long)]
+    json: bool,
 }
 
-/// Reads that are not one request each.
-#[derive(Debug)]
-pub(crate) struct Reads {
-    bytes: u64,
-    /// In seconds.
-    sorted: Vec<f64>,
-}
-
-impl Reads {
-    /// Reads of so many bytes in all, and how many seconds each took.
-    pub(crate) fn new(bytes: u64, mut times: Vec<f64>) -> Reads {
-        times.sort_by(f64::total_cmp);
-        Reads { bytes, sorted: times }
-    }
-
-    /// The time in milliseconds that this share of the reads did not exceed.
-    fn quantile(&self, quantile: f64) -> f64 {
-        let rank = (self.sorted.len() as f64 * quantile).ceil() as usize;
-        self.sorted.get(rank.max(1) - 1).map_or(0.0, |seconds| seconds * 1e3)
-    }
-
-    fn json(&self) -> Value {
-        let mut figures = Map::new();
-        figures.insert("count".into(), self.sorted.len().into());
-        figures.insert("bytes".into(), self.bytes.into());
-        for (name, quantile) in QUANTILES.into_iter().chain([("max_ms", 1.0)]) {
-            figures.insert(name.into(), rounded(self.quantile(quantile)));
-        }
-        Value::Object(figures)
-    }
-}
-
-/// How much of the callers' wall time the phases account for, a share for each request.
-#[derive(Debug)]
-pub(crate) struct Attributed {
-    sorted: Vec<f32>,
-}
-
-impl Attributed {
-    pub(crate) fn new(mut shares: Vec<f32>) -> Attributed {
-        shares.sort_by(f32::total_cmp);
-        Attributed { sorted: shares }
-    }
-
-    /// The share that 99 % of the requests reach or exceed.
-    fn in_99_percent(&self) -> Option<f32> {
-        self.sorted.get(self.sorted.len() / 100).copied()
-    }
-}
-
-const QUANTILES: [(&str, f64); 4] =
-    [("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999)];
-
-impl Run {
-    fn times(&self, phase: Phase) -> Option<Distribution> {
-        self.snapshot.attempts(self.operation, phase, Outcome::Ok)
-    }
-
-    fn attempts(&self) -> BTreeMap<Outcome, u64> {
-        self.snapshot.outcomes(Level::Attempt, self.operation)
-    }
-
-    fn requests(&self) -> u64 {
-        self.attempts().values().sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        let delivered = self.snapshot.select(|key| {
-            key.level == Level::Attempt
-                && key.operation == self.operation
-                && key.phase == Phase::BytesDelivered
-        });
-        delivered.map_or(0, |bytes| bytes.sum())
-    }
-
-    fn mb_per_s(&self) -> f64 {
-        self.bytes() as f64 / 1e6 / self.elapsed.as_secs_f64()
-    }
-
-    /// Each phase of the successful attempts with its share of their whole time.
-    fn phases(&self) -> Vec<(Phase, Distribution, f64)> {
-        let Some(total) = self.times(Phase::Total) else { return Vec::new() };
-        let parts = Phase::PARTS.iter().filter_map(|phase| {
-            let part = self.times(*phase)?;
-            let share = part.sum() as f64 / total.sum() as f64;
-            Some((*phase, part, share))
-        });
-        parts.collect()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        let errors: Map<String, Value> = self
-            .attempts()
-            .into_iter()
-            .filter(|(outcome, _)| *outcome != Outcome::Ok)
-            .map(|(outcome, count)| (outcome.to_string(), count.into()))
-            .collect();
-        let phases: Map<String, Value> = self
-            .phases()
-            .into_iter()
-            .map(|(phase, part, share)| {
-                let mut figures = figures(Some(&part));
-                figures.insert("share".into(), rounded(share));
-                (phase.to_string(), Value::Object(figures))
-            })
-            .collect();
-        json!({
-            "schema": 1,
-            "url": self.url,
-            "model": self.model,
-            "operation": self.operation.as_str(),
-            "size": self.size,
-            "concurrency": self.concurrency,
-            "pattern": self.pattern,
-            "seed": self.seed,
-            "ttfb": figures(self.times(Phase::Ttfb).as_ref()),
-            "total": figures(self.times(Phase::Total).as_ref()),
-            "phases": phases,
-            "attributed_in_99_percent": self.attributed.in_99_percent().map(|share| rounded(f64::from(share))),
-            "errors": errors,
-            "failed_calls": self.failed_calls,
-            "reads": self.reads.as_ref().map(Reads::json),
-            "retries": self.retries,
-            "requests": self.requests(),
-            "bytes": self.bytes(),
-            "mb_per_s": rounded(self.mb_per_s()),
-            "elapsed_ms": rounded(self.elapsed.as_secs_f64() * 1e3),
-            "version": env!("CARGO_PKG_VERSION"),
-        })
-    }
-
-    /// Writes `run.json` and `run.hlog`.
-    pub(crate) fn write(&self, folder: &Path) -> Ended {
-        let put = |name: &str, text: String| {
-            let path = folder.join(name);
-            std::fs::write(&path, text)
-                .map_err(|e| Exit::failed(format!("cannot write {}: {e}", path.display())))
-        };
-        put("run.json", format!("{:#}\n", self.json()))?;
-        put("run.hlog", self.snapshot.to_hlog())
-    }
-
-    pub(crate) fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let Run { url, size, concurrency, pattern, word, .. } = self;
-        let model = self.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
-        let size = size.map(|size| format!("{size} bytes a {word}, ")).unwrap_or_default();
-        let url = crate::escape::name(url);
-        writeln!(out, "{url}{model}: {size}{pattern}, {concurrency} at a time")?;
-        writeln!(out)?;
-        writeln!(
-            out,
-            "{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            "ms", "count", "p50", "p90", "p99", "p99.9", "max"
-        )?;
-        if let Some(reads) = &self.reads {
-            write!(out, "{word:<12}{:>9}", reads.sorted.len())?;
-            for (_, quantile) in QUANTILES.into_iter().chain([("max", 1.0)]) {
-                write!(out, "{:>10.3}", reads.quantile(quantile))?;
+impl Report {
+    pub(crate) fn run(self) -> Ended {
+        let mut sum: Option<Snapshot> = None;
+        for run in &self.runs {
+            let run = read(&log(run))?;
+            match &mut sum {
+                Some(sum) => sum.merge(&run),
+                None => sum = Some(run),
             }
-            writeln!(out)?;
         }
-        for (name, phase) in [("first byte", Phase::Ttfb), ("whole", Phase::Total)] {
-            let Some(times) = self.times(phase) else { continue };
-            write!(out, "{name:<12}{:>9}", times.count())?;
-            for (_, quantile) in QUANTILES {
-                write!(out, "{:>10.3}", milliseconds(times.quantile(quantile)))?;
-            }
-            writeln!(out, "{:>10.3}", milliseconds(times.max()))?;
+        let sum = sum.ok_or_else(|| Exit::usage("there is no run"))?;
+        let mut stdout = std::io::stdout().lock();
+        if self.json {
+            return Ok(writeln!(stdout, "{}", crate::escape::json_lines(&sum.to_json()))?);
         }
-        writeln!(out)?;
-        writeln!(
-            out,
-            "{:<12}{:>9}{:>10}{:>10}{:>10}",
-            "phase", "count", "share", "p50 ms", "p99 ms"
-        )?;
-        for (phase, part, share) in self.phases() {
-            let (p50, p99) = (milliseconds(part.quantile(0.5)), milliseconds(part.quantile(0.99)));
-            let percent = share * 100.0;
-            writeln!(
-                out,
-                "{:<12}{:>9}{percent:>9.1}%{p50:>10.3}{p99:>10.3}",
-                phase.as_str(),
-                part.count()
-            )?;
+        let names: Vec<_> = self.runs.iter().map(|run| run.display().to_string()).collect();
+        let page = sum.to_html(&self.title.unwrap_or_else(|| names.join(" + ")));
+        let out = self.out.unwrap_or_else(|| log(&self.runs[0]).with_file_name("report.html"));
+        if out.as_os_str() == "-" {
+            return Ok(stdout.write_all(page.as_bytes())?);
         }
-        if let Some(share) = self.attributed.in_99_percent() {
-            writeln!(
-                out,
-                "phases account for at least {:.1} % of the caller's wait in 99 % of {word}s",
-                share * 100.0
-            )?;
-        }
-        writeln!(out)?;
-        writeln!(
-            out,
-            "{} requests, {} retries, {:.1} MB in {:.2} s: {:.1} MB/s",
-            self.requests(),
-            self.retries,
-            self.bytes() as f64 / 1e6,
-            self.elapsed.as_secs_f64(),
-            self.mb_per_s()
-        )?;
-        if let Some(reads) = self.reads.as_ref().filter(|reads| reads.bytes > 0) {
-            let (wanted, got) = (reads.bytes as f64 / 1e6, self.bytes() as f64 / 1e6);
-            let per_read = self.requests() as f64 / reads.sorted.len() as f64;
-            writeln!(
-                out,
-                "{wanted:.1} MB wanted: {:.2} bytes received for each, {per_read:.2} requests a {word}",
-                got / wanted
-            )?;
-        }
-        for (outcome, count) in
-            self.attempts().into_iter().filter(|(outcome, _)| *outcome != Outcome::Ok)
-        {
-            writeln!(out, "errors: {count} {outcome}")?;
-        }
-        Ok(())
-    }
-
-    /// A run with reads that failed for good is not a success.
-    pub(crate) fn verdict(&self) -> Ended {
-        match &self.first_error {
-            Some(error) if self.requests() > 0 && !self.attempts().contains_key(&Outcome::Ok) => {
-                Err(error.clone().into())
-            }
-            Some(error) => Err(Exit::failed(format!(
-                "{} {}s failed, the first with: {error}",
-                self.failed_calls, self.word
-            ))),
-            None => Ok(()),
-        }
+        std::fs::write(&out, page)
+            .map_err(|e| Exit::failed(format!("cannot write {}: {e}", out.display())))?;
+        Ok(writeln!(stdout, "{}", crate::escape::path(&out))?)
     }
 }
 
-fn figures(times: Option<&Distribution>) -> Map<String, Value> {
-    let mut figures = Map::new();
-    figures.insert("count".into(), times.map_or(0, Distribution::count).into());
-    if let Some(times) = times {
-        for (name, quantile) in QUANTILES {
-            figures.insert(name.into(), rounded(milliseconds(times.quantile(quantile))));
-        }
-        figures.insert("max_ms".into(), rounded(milliseconds(times.max())));
-        figures.insert("mean_ms".into(), rounded(times.mean() / 1e6));
-    }
-    figures
+fn log(run: &Path) -> PathBuf {
+    if run.is_dir() { run.join("run.hlog") } else { run.to_owned() }
 }
 
-fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
-}
-
-/// Six decimals: a nanosecond, for milliseconds.
-fn rounded(number: f64) -> Value {
-    ((number * 1e6).round() / 1e6).into()
+fn read(path: &Path) -> Result<Snapshot, Exit> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Exit::usage(format!("cannot read {}: {e}", path.display())))?;
+    Snapshot::from_hlog(&text)
+        .map_err(|e| Exit::usage(format!("{} is no log of ours: {e}", path.display())))
 }

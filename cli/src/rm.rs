@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `rm`: objects by name, and what is below a name.
 
-use crate::Ended;
-use crate::cp::objects;
 use crate::escape;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::filter::Filter;
+use crate::listing::objects;
+use crate::names::{Meant, Names};
 use crate::place::{last, prefix, root, url_of};
+use crate::removal::remove;
 use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;
-use crate::wildcard::{Meant, Names};
 use clap::Args;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
 use std::future::ready;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use storescope::{Client, DeleteOptions, ObjectMeta, Store, StoreUrl};
 
 /// Remove objects. With -r, all whose names begin with NAME/, by as few requests as the store takes.
@@ -201,39 +201,4 @@ impl Work for Rm {
         }
         Ok(())
     }
-}
-
-/// Removes objects by as few requests as the store takes, and counts how each ended.
-pub(crate) async fn remove(
-    store: &Store,
-    keys: BoxStream<'static, Result<String, Exit>>,
-    tally: &Tally,
-) -> Ended {
-    // A listing that breaks ends the names; why is told behind the results of those that came.
-    let broken = Arc::new(Mutex::new(None));
-    let told = Arc::clone(&broken);
-    let keys = stream::unfold(keys, move |mut keys| {
-        let told = Arc::clone(&told);
-        async move {
-            match keys.next().await? {
-                Ok(key) => Some((key, keys)),
-                Err(exit) => {
-                    *told.lock().expect("no holder panics") = Some(exit);
-                    None
-                }
-            }
-        }
-    });
-    let mut removed = store.delete_many(keys.boxed());
-    while let Some((key, result)) = removed.next().await {
-        let name = json!({ "name": url_of(store, &key) });
-        match result {
-            Ok(()) => tally.removed(name),
-            // Somebody else was faster: it is gone.
-            Err(error) if error.is_not_found() => tally.skipped("gone", name),
-            Err(error) => tally.failed(error.into(), name),
-        }
-    }
-    let broken = broken.lock().expect("no holder panics").take();
-    broken.map_or(Ok(()), Err)
 }

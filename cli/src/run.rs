@@ -4,7 +4,7 @@
 use crate::buckets::{Mb, Rb};
 use crate::cp::{Cp, Mv};
 use crate::du::Du;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::objects::{Ls, Stat};
 use crate::progress::note;
 use crate::rm::Rm;
@@ -12,12 +12,11 @@ use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::sync::Sync;
 use crate::tally::Tally;
-use crate::{Cli, Command, Ended, redacted};
-use clap::{Args, CommandFactory, FromArgMatches};
+use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,8 +59,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn run(self, settings: &Settings) -> Ended {
-        let lines = self.lines()?;
+    /// Runs the lines; `parse` makes a task of the words of one.
+    pub(crate) fn run(self, settings: &Settings, parse: impl Parse) -> Ended {
+        let lines = self.lines(parse)?;
         let tally = Arc::new(Tally::new("done", self.json));
         tally.expect_many();
         session::run_told(settings, &tally, async |client: &Client| {
@@ -72,17 +72,15 @@ impl Run {
     }
 
     /// All lines, or what is wrong with any of them.
-    fn lines(&self) -> Result<Vec<Line>, Exit> {
+    fn lines(&self, mut parse: impl Parse) -> Result<Vec<Line>, Exit> {
         let shown = self.file.display();
         let text =
-            read(&self.file).map_err(|e| Exit::failed(format!("cannot read {shown}: {e}")))?;
+            contents(&self.file).map_err(|e| Exit::failed(format!("cannot read {shown}: {e}")))?;
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
         let (mut lines, mut wrong) = (Vec::new(), 0);
-        // Once for all lines: it takes longer to build than to use.
-        let mut parser = Cli::command();
         for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            match Line::parse(&mut parser, at + 1, line, self.rehearse) {
+            match Line::parse(&mut parse, at + 1, line, self.rehearse) {
                 Ok(None) => {}
                 Ok(Some(line)) => lines.push(line),
                 Err(why) => {
@@ -99,7 +97,7 @@ impl Run {
     }
 }
 
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+fn contents(file: &Path) -> std::io::Result<Vec<u8>> {
     if file.as_os_str() != "-" {
         return std::fs::read(file);
     }
@@ -108,18 +106,23 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Makes a task of the words of a line, or says why that cannot be.
+pub(crate) trait Parse: FnMut(Vec<OsString>) -> Result<Task, String> {}
+
+impl<F: FnMut(Vec<OsString>) -> Result<Task, String>> Parse for F {}
+
 /// One line.
 #[derive(Debug)]
-struct Line {
+pub(crate) struct Line {
     number: usize,
     text: String,
-    task: Task,
+    pub(crate) task: Task,
 }
 
 impl Line {
     /// `None` for a line without words.
-    fn parse(
-        parser: &mut clap::Command,
+    pub(crate) fn parse(
+        parse: &mut impl Parse,
         number: usize,
         line: &[u8],
         rehearse: bool,
@@ -128,16 +131,7 @@ impl Line {
         if words.is_empty() {
             return Ok(None);
         }
-        let words = words.into_iter().map(OsString::from_vec);
-        let words = [OsString::from("storescope")].into_iter().chain(words);
-        let parsed = parser.try_get_matches_from_mut(words);
-        let cli = parsed
-            .and_then(|it| Cli::from_arg_matches(&it))
-            .map_err(|error| said(&redacted(error)))?;
-        if !cli.settings.is_empty() {
-            return Err("settings are those of `run`, for all lines alike".to_owned());
-        }
-        let mut task = Task::of(cli.command)?;
+        let mut task = parse(words.into_iter().map(OsString::from_vec).collect())?;
         if rehearse {
             task.rehearse();
         }
@@ -163,21 +157,9 @@ impl Line {
     }
 }
 
-/// What the argument parser says, in one line.
-fn said(error: &clap::Error) -> String {
-    use clap::error::ErrorKind;
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return "asks for help, and does nothing".to_owned();
-    }
-    let text = error.to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let lines: Vec<_> = first.lines().map(str::trim).collect();
-    lines.join(" ").trim_start_matches("error: ").to_owned()
-}
-
 /// The commands that a line may hold.
 #[derive(Debug)]
-enum Task {
+pub(crate) enum Task {
     Cp(Cp),
     Mv(Mv),
     Rm(Rm),
@@ -190,24 +172,6 @@ enum Task {
 }
 
 impl Task {
-    fn of(command: Command) -> Result<Task, String> {
-        Ok(match command {
-            Command::Cp(cp) if cp.is_of_standard_streams() => {
-                return Err("standard input and output are those of `run`".to_owned());
-            }
-            Command::Cp(cp) => Task::Cp(cp),
-            Command::Mv(mv) => Task::Mv(mv),
-            Command::Rm(rm) => Task::Rm(rm),
-            Command::Sync(sync) => Task::Sync(sync),
-            Command::Ls(ls) => Task::Ls(ls),
-            Command::Stat(stat) => Task::Stat(stat),
-            Command::Du(du) => Task::Du(du),
-            Command::Mb(mb) => Task::Mb(mb),
-            Command::Rb(rb) => Task::Rb(rb),
-            _ => return Err("a line may be cp, mv, rm, sync, ls, stat, du, mb or rb".to_owned()),
-        })
-    }
-
     /// Nothing that writes is to be done.
     fn rehearse(&mut self) {
         match self {
@@ -250,61 +214,5 @@ impl Work for Task {
 
     async fn work(&self, client: &Client, tally: &Arc<Tally>) -> Ended {
         each!(self, command => command.work(client, tally).await)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Option<Line>, String> {
-        Line::parse(&mut Cli::command(), 7, line.as_bytes(), false)
-    }
-
-    #[test]
-    fn lines_are_quoted_as_in_a_shell() {
-        let line = parsed(r#"  rm 's3://b/a b' "s3://b/it's" s3://b/c\ d # and this is a comment"#);
-        let shown = format!("{:?}", line.unwrap().unwrap().task);
-        for key in ["a b", "it's", "c d"] {
-            assert!(shown.contains(&format!("s3://b/{key}")), "{key} in {shown}");
-        }
-        assert!(!shown.contains("comment"), "{shown}");
-        for empty in ["", "   ", "# rm s3://b/x", "\t#"] {
-            assert!(parsed(empty).unwrap().is_none(), "{empty:?}");
-        }
-    }
-
-    #[test]
-    fn a_line_is_not_told_by_the_one_before_it() {
-        let mut parser = Cli::command();
-        let mut parsed = |line: &str| Line::parse(&mut parser, 1, line.as_bytes(), false);
-        parsed("rm -r --yes s3://b/").unwrap();
-        parsed("rm s3://b/ --exclude '*'").unwrap_err();
-        let shown = format!("{:?}", parsed("rm s3://b/x").unwrap().unwrap().task);
-        assert!(shown.contains("recursive: false") && shown.contains("rules: []"), "{shown}");
-    }
-
-    #[test]
-    fn what_cannot_be_run_says_why() {
-        for (line, why) in [
-            ("rm 's3://b/x", "quote"),
-            ("rm s3://b/x \\", "quote"),
-            ("rm", "required"),
-            ("frobnicate x", "frobnicate"),
-            ("rm s3://b/", "-r"),
-            ("rm s3://b/x --endpoint http://x", "settings"),
-            ("rm s3://b/x -v", "settings"),
-            ("rm --help", "help"),
-            ("cat s3://b/x", "may be"),
-            ("run other", "may be"),
-            ("serve", "may be"),
-            ("cp - s3://b/x", "standard input"),
-            ("cp s3://b/x -", "standard input"),
-            ("cp a b", "neither"),
-            ("rm 's3://b/a*['", "pattern"),
-        ] {
-            let said = parsed(line).unwrap_err();
-            assert!(said.contains(why) && !said.contains('\n'), "{line}: {said}");
-        }
     }
 }

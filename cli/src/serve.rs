@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `storescope serve`: the emulator, until SIGTERM or Ctrl-C.
 
-use crate::Ended;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
+use crate::model::model;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use storescope::config::parse_size;
 use storescope_emulator::{Builder, Emulator, StartError};
-use storescope_model::Model;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Run a local object store that speaks OCI's native API and S3's, on the same objects. Prints one JSON line when it is
@@ -189,16 +188,6 @@ async fn stdin_end() {
     let read = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     // Whatever it ended with, nobody is there any more.
     let _ = read.await;
-}
-
-/// A model by name, or from a TOML file.
-pub(crate) fn model(name: &str) -> Result<Model, Exit> {
-    if !Path::new(name).exists() {
-        return Model::named(name).map_err(|e| Exit::usage(format!("{e}; or give a TOML file")));
-    }
-    let text = std::fs::read_to_string(name)
-        .map_err(|e| Exit::usage(format!("cannot read {name}: {e}")))?;
-    Model::from_toml(&text).map_err(|e| Exit::usage(format!("{name}: {e}")))
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -4,8 +4,7 @@
 //! SIGINT or SIGTERM drops the command's work where it is, which aborts its uploads; the client's shutdown waits until
 //! they are; what ran is told, and the process ends with 130. A second signal does not wait.
 
-use crate::Ended;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::progress;
 use crate::settings::Settings;
 use crate::tally::Tally;

@@ -6,18 +6,18 @@
 //!                                 ─▶ all went well, and the source was not empty ─▶ the names that are left are removed
 //! ```
 
-use crate::Ended;
-use crate::cp::{Compare, Copying, How, Plan, Target, is_partial, objects};
+use crate::copy::{Compare, Copying, How, Plan, Target, is_partial};
 use crate::escape;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::filter::Filter;
+use crate::listing::objects;
+use crate::names::Names;
 use crate::place::{self, Place, name_of, prefix, relative, root, url_of};
 use crate::progress::note;
-use crate::rm::remove;
+use crate::removal::remove;
 use crate::session::{self, Work};
 use crate::settings::Settings;
 use crate::tally::Tally;
-use crate::wildcard::Names;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a command on many things came to: each thing told as it ends, the sum at the end.
 
-use crate::Ended;
 use crate::escape;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
+use crate::figures::size;
 use crate::progress::note;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -217,27 +217,5 @@ impl Tally {
 impl Default for Tally {
     fn default() -> Tally {
         Tally::new("done", false)
-    }
-}
-
-/// `1.2 GB`.
-pub(crate) fn size(bytes: f64) -> String {
-    let units = [("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
-    match units.iter().rev().find(|(_, unit)| bytes >= *unit) {
-        Some((name, unit)) => format!("{:.1} {name}", bytes / unit),
-        None => format!("{bytes} bytes"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size(0.0), "0 bytes");
-        assert_eq!(size(999.0), "999 bytes");
-        assert_eq!(size(1_250_000.0), "1.2 MB");
-        assert_eq!(size(3e12), "3.0 TB");
     }
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `uploads`: writes by parts that were begun and never ended.
 
-use crate::Ended;
 use crate::escape;
-use crate::exit::Exit;
-use crate::objects::rfc3339;
+use crate::exit::{Ended, Exit};
+use crate::figures::rfc3339;
 use crate::place::{root, url_of};
 use crate::session;
 use crate::settings::Settings;

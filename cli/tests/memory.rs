@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The reading engine's budget is hard (contracts §8.3): by an allocator that counts, not by the budget's own counter; the
+//! The reading engine's budget is hard: by an allocator that counts, not by the budget's own counter; the
 //! server in a process of its own.
 
 use peak_alloc::PeakAlloc;

@@ -105,7 +105,7 @@ fn format_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos() as u64;
     let (unit, size) = DURATIONS
         .iter()
-        .find(|(_, size)| nanos >= *size && nanos.is_multiple_of(*size))
+        .find(|(_, size)| nanos >= *size && nanos % *size == 0)
         .unwrap_or(&DURATIONS[0]);
     format!("{}{unit}", nanos / size)
 }

@@ -12,7 +12,7 @@ use crate::request::{BODY_SHA256, TARGET};
 use crate::{Authorization, MissingHeader, PublicKey, Request, Rule, signing_string};
 
 /// How far a request's date may be from the server's clock.
-pub const MAX_SKEW: Duration = Duration::from_mins(5);
+pub const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// Verifies a request against its `authorization` header.
 ///

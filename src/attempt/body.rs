@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The bytes of a read as its caller gets them: resumed where they broke, checked where they can be.
 
-use super::{Call, Repeat, is_transient};
-use crate::backend::{Checksum, GetRange, GetReply, GetRequest};
+use super::{Call, is_transient};
+use crate::backend::{GetReply, GetRequest};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::payload::crc32c_append;
 use crate::timing::instant_at;
 use crate::transport::Body;
+use crate::types::{Checksum, GetRange};
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use std::fmt;
@@ -231,8 +232,7 @@ impl ObjectBody {
             if let Err(failure) = call.back_off(failure).await {
                 return (call, Err(failure));
             }
-            let backend = call.backend();
-            let reply = call.run(Repeat::Freely, |attempt| backend.get(&rest, attempt)).await;
+            let reply = call.get(&rest).await;
             (call, reply)
         }));
         Ok(())

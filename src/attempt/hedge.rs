@@ -4,7 +4,7 @@
 //! then the transport reads that to its end.
 
 use super::Call;
-use crate::backend::{Answer, Attempt};
+use crate::backend::{Attempt, RequestFuture};
 use crate::error::Failure;
 use crate::timing::{AttemptTimer, Live, instant_at, now_ns};
 use futures_util::future::{Either, select};
@@ -22,11 +22,11 @@ pub(crate) struct Hedging<'a> {
 
 impl Call {
     /// Waits for an attempt, and sends a rival when its first byte is late and the budget of hedges has one.
-    pub(super) async fn raced<'a, T: 'a>(
+    pub(super) async fn hedged<'a, T: 'a>(
         &mut self,
         hedging: &Hedging<'_>,
-        first: Answer<'a, T>,
-        attempt: &mut impl FnMut(Attempt) -> Answer<'a, T>,
+        first: RequestFuture<'a, T>,
+        attempt: &mut impl FnMut(Attempt) -> RequestFuture<'a, T>,
     ) -> Result<T, Failure> {
         let Hedging { live, on } = *hedging;
         let begun = now_ns();
@@ -46,7 +46,7 @@ impl Call {
         self.attempts += 1;
         self.policy.gauges.hedges.fetch_add(1, Relaxed);
         let rival_begun = now_ns();
-        let mut timer = AttemptTimer::start_at(&self.sink, self.operation, rival_begun);
+        let mut timer = AttemptTimer::start_at(&self.recorders, self.operation, rival_begun);
         timer.hedges();
         let rival = attempt(Attempt { timer, fresh: false });
         match select(first, rival).await {

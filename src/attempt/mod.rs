@@ -8,30 +8,37 @@
 //!     │                            ├─ transient: back off (full jitter, Retry-After) ◀── budget of the process
 //!     └────────────────────────────┘
 //!                                  └─ else, or nothing left of attempts, time or budget: the error, with what to do
-//!  hedge ── an attempt whose first byte is late gets a rival; the first answer wins, the other's connection is closed
-//!  ObjectBody (body.rs) ── a body that broke is resumed at the byte reached, If-Match the ETag it began with
+//!  request.rs  the requests of a call by name, each with its retry safety
+//!  settle.rs   a lost answer is settled by looking, never by the second answer
+//!  hedge.rs    an attempt whose first byte is late gets a hedge; the first answer wins;
+//!              the other's connection is closed, or its small answer read to the end
+//!  body.rs     a body that broke is resumed at the byte reached, If-Match the ETag it began with
+//!  budget.rs   the process's retries and hedges
 //! ```
 //!
-//! It promises: what may have taken effect is not repeated blindly (`Repeat`); every sleep is inside a deadline; an
+//! It promises: what may have taken effect is not repeated blindly (`RetrySafety`); every sleep is inside a deadline; an
 //! error tells how many requests were made and how long it took.
 
 mod body;
 mod budget;
 mod hedge;
+mod request;
+mod settle;
 
 pub use body::ObjectBody;
 pub(crate) use body::Running;
 pub(crate) use budget::Budget;
 use budget::FREE_RETRIES;
 pub(crate) use hedge::Hedging;
+pub(crate) use settle::{Doubt, Settle, Verdict, is_lost, settle, unsettled_by};
 
-use crate::auth::Again;
-use crate::backend::{Answer, Attempt, Backend, Effect, transient};
+use crate::auth::AuthRetry;
+use crate::backend::{Attempt, Backend, Effect, RequestFuture, transient};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::limiter::Pace;
 use crate::timing::{
-    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, RequestId, Sink, after,
+    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, Recorders, RequestId, after,
     instant_at, now_ns,
 };
 use std::sync::Arc;
@@ -41,6 +48,9 @@ use tracing::Instrument;
 
 /// Bytes of a read that are progress however slow it may be.
 const PROGRESS: u64 = 64 << 10;
+
+/// What a 401 may lead to: the clock, a reused signature and a token can be mended.
+const MENDS: u32 = 3;
 
 /// How often and how patiently.
 #[derive(Clone, Debug)]
@@ -74,11 +84,11 @@ impl Policy {
 
 /// Whether a request that may have taken effect may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
+enum RetrySafety {
     /// It may: a second time changes nothing.
-    Freely,
+    Idempotent,
     /// Only if it certainly did not take effect. Otherwise the caller must look first.
-    IfUndone,
+    OnlyIfUndone,
 }
 
 /// One call under way: what was asked for, and what it has cost.
@@ -89,7 +99,7 @@ pub(crate) struct Call {
     operation: Operation,
     key: Arc<str>,
     timer: Option<CallTimer>,
-    sink: Sink,
+    recorders: Recorders,
     begun: u64,
     /// When the call last got somewhere.
     progress: u64,
@@ -110,12 +120,12 @@ impl Call {
     pub(crate) fn begin(
         backend: &Arc<dyn Backend>,
         policy: &Arc<Policy>,
-        sink: &Sink,
+        recorders: &Recorders,
         operation: Operation,
         key: Arc<str>,
         deadline: Option<Duration>,
     ) -> Box<Call> {
-        let timer = CallTimer::start(sink, operation);
+        let timer = CallTimer::start(recorders, operation);
         let begun = timer.started();
         // Boxed, since it is handed from the call to the body.
         Box::new(Call {
@@ -124,7 +134,7 @@ impl Call {
             operation,
             key,
             timer: Some(timer),
-            sink: sink.clone(),
+            recorders: recorders.clone(),
             begun,
             progress: begun,
             gained: 0,
@@ -142,7 +152,7 @@ impl Call {
     pub(crate) fn fetch(
         backend: &Arc<dyn Backend>,
         policy: &Arc<Policy>,
-        sink: &Sink,
+        recorders: &Recorders,
         key: Arc<str>,
         begun: u64,
     ) -> Box<Call> {
@@ -153,7 +163,7 @@ impl Call {
             operation: Operation::Get,
             key,
             timer: None,
-            sink: sink.clone(),
+            recorders: recorders.clone(),
             begun,
             progress: now,
             gained: 0,
@@ -167,41 +177,33 @@ impl Call {
     }
 
     /// Tries until it succeeds or there is nothing left to try with.
-    pub(crate) async fn run<'a, T: 'a>(
+    async fn run<'a, T: 'a>(
         &mut self,
-        repeat: Repeat,
-        attempt: impl FnMut(Attempt) -> Answer<'a, T>,
+        safety: RetrySafety,
+        attempt: impl FnMut(Attempt) -> RequestFuture<'a, T>,
     ) -> Result<T, Failure> {
-        self.tries(repeat, None, attempt).await
+        self.tries(safety, None, attempt).await
     }
 
     /// The same, for what may be repeated freely; an attempt whose answer is late gets a rival.
-    pub(crate) async fn run_hedged<'a, T: 'a>(
+    async fn run_hedged<'a, T: 'a>(
         &mut self,
         hedging: &Hedging<'_>,
-        attempt: impl FnMut(Attempt) -> Answer<'a, T>,
+        attempt: impl FnMut(Attempt) -> RequestFuture<'a, T>,
     ) -> Result<T, Failure> {
-        self.tries(Repeat::Freely, Some(hedging), attempt).await
+        self.tries(RetrySafety::Idempotent, Some(hedging), attempt).await
     }
 
     async fn tries<'a, T: 'a>(
         &mut self,
-        repeat: Repeat,
+        safety: RetrySafety,
         hedging: Option<&Hedging<'_>>,
-        mut attempt: impl FnMut(Attempt) -> Answer<'a, T>,
+        mut attempt: impl FnMut(Attempt) -> RequestFuture<'a, T>,
     ) -> Result<T, Failure> {
         let (mut mended, mut fresh) = (0, false);
         loop {
-            // The first attempt begins with the call.
-            let start = if self.attempts == 0 { self.begun } else { now_ns() };
-            self.attempts += 1;
-            self.policy.budget.earn();
-            let mut timer = AttemptTimer::start_at(&self.sink, self.operation, start);
-            if let Some(admitted) = self.admitted.take() {
-                timer.lap_at(Phase::Queue, admitted);
-            }
-            let id = timer.client_request_id();
-            let attempted = Attempt { timer, fresh };
+            let attempted = self.next_attempt(fresh);
+            let id = attempted.timer.client_request_id();
             let tried = if tracing::enabled!(tracing::Level::DEBUG) {
                 let span = tracing::debug_span!(
                     "attempt", operation = %self.operation, key = %self.key, client_request_id = %id
@@ -214,7 +216,7 @@ impl Call {
             };
             let answered = match hedging {
                 None => self.within_deadline(tried, id).await,
-                Some(hedging) => self.raced(hedging, tried, &mut attempt).await,
+                Some(hedging) => self.hedged(hedging, tried, &mut attempt).await,
             };
             let mut failure = match answered {
                 Ok(answer) => return Ok(answer),
@@ -226,28 +228,48 @@ impl Call {
                 self.attempts -= 1;
                 return Err(failure);
             }
-            // Three things can be mended: the clock, a reused signature, a token.
-            if failure.kind == ErrorKind::Unauthenticated && mended < 3 {
-                match self.backend.after_unauthorized(&failure) {
-                    Again::Yes => {
-                        mended += 1;
-                        continue;
-                    }
-                    Again::No(advice) => failure.hint = Some(advice),
-                }
+            if mended < MENDS && self.is_mended(&mut failure) {
+                mended += 1;
+                continue;
             }
-            if failure.stale_connection && !fresh && repeat == Repeat::Freely {
+            if failure.stale_connection && !fresh && safety == RetrySafety::Idempotent {
                 fresh = true;
                 continue;
             }
             if !is_transient(&failure)
-                || (repeat == Repeat::IfUndone && may_have_happened(&failure))
+                || (safety == RetrySafety::OnlyIfUndone && may_have_happened(&failure))
             {
                 return Err(failure);
             }
             // Boxed: what is rare must not make every call's future large.
             Box::pin(self.back_off(failure)).await?;
             fresh = false;
+        }
+    }
+
+    fn next_attempt(&mut self, fresh: bool) -> Attempt {
+        // The first attempt begins with the call.
+        let start = if self.attempts == 0 { self.begun } else { now_ns() };
+        self.attempts += 1;
+        self.policy.budget.earn();
+        let mut timer = AttemptTimer::start_at(&self.recorders, self.operation, start);
+        if let Some(admitted) = self.admitted.take() {
+            timer.lap_at(Phase::Queue, admitted);
+        }
+        Attempt { timer, fresh }
+    }
+
+    /// Whether the principal has mended what a 401 was about; else the failure has its advice.
+    fn is_mended(&self, failure: &mut Failure) -> bool {
+        if failure.kind != ErrorKind::Unauthenticated {
+            return false;
+        }
+        match self.backend.after_unauthorized(failure) {
+            AuthRetry::Retry => true,
+            AuthRetry::GiveUp(advice) => {
+                failure.hint = Some(advice);
+                false
+            }
         }
     }
 
@@ -319,7 +341,11 @@ impl Call {
         }
     }
 
-    async fn within_deadline<T>(&self, tried: Answer<'_, T>, id: RequestId) -> Result<T, Failure> {
+    async fn within_deadline<T>(
+        &self,
+        tried: RequestFuture<'_, T>,
+        id: RequestId,
+    ) -> Result<T, Failure> {
         let Some(deadline) = self.deadline else { return tried.await };
         match tokio::time::timeout_at(instant_at(deadline), tried).await {
             Ok(answer) => answer,
@@ -339,10 +365,6 @@ impl Call {
     /// The name of the object that the call is about.
     pub(crate) fn key(&self) -> &Arc<str> {
         &self.key
-    }
-
-    pub(crate) fn backend(&self) -> Arc<dyn Backend> {
-        Arc::clone(&self.backend)
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {
@@ -388,7 +410,7 @@ impl Call {
     }
 }
 
-/// Whether another try may fare better (contracts §3.1): the table says it of answers (`backend::transient`).
+/// Whether another try may fare better: the table says it of answers (`backend::transient`).
 pub(crate) fn is_transient(failure: &Failure) -> bool {
     if !was_refused(failure) {
         return matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout);

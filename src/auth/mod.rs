@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who asks: principals, and the signer that makes their signatures and reuses them while they are valid.
+//! Who asks: principals, and the signer that makes their signatures and reuses them while they are valid. The clock and
+//! the cache of signed reads serve S3's signer (`backend/s3/signer.rs`) too.
 //!
 //! ```text
-//!  profile (config) ─▶ Principal ── identity: key id + key ─▶ Signer ── reuse while valid ─▶ date, authorization
-//!                         ▲  re-read (a token's file) ◀── 401 ──┘  clock offset ◀── the server's Date
+//!  profile (config) ─▶ Principal ── identity: key id + key ─▶ Signer ── SignatureCache ─▶ date, authorization
+//!                         ▲  re-read (a token's file) ◀── 401 ──┘  Clock ◀── the server's Date
 //! ```
+//!
+//! `principal/` has the principals, `signer.rs` OCI's signatures, `reuse.rs` the cache of signed reads, `clock.rs` the
+//! clock that signatures are dated by, `retry.rs` what a 401 leads to.
 //!
 //! It promises: RSA runs off the async threads; no secret in `Debug`, logs or errors; a 401 says what was presented.
 
+mod clock;
 mod principal;
+mod retry;
+mod reuse;
 mod signer;
 
-pub(crate) use principal::{Principal, load};
 #[cfg(feature = "s3")]
-pub(crate) use signer::SKEW;
-pub(crate) use signer::{Again, Presented, Signed, Signer};
+pub(crate) use clock::Clock;
+pub(crate) use principal::{Principal, load};
+pub(crate) use retry::AuthRetry;
+#[cfg(feature = "s3")]
+pub(crate) use reuse::{ReadKind, SignatureCache, SignedRead};
+pub(crate) use signer::{Presented, Signed, Signer};

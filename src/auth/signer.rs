@@ -1,57 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Signatures for one store: made off the async threads, reused while they are valid, mended after a 401.
+//! OCI signatures for one store: made off the async threads, reused while they are valid, mended after a 401.
 
+use super::clock::Clock;
 use super::principal::{Identity, Principal};
+use super::retry::AuthRetry;
+use super::reuse::{ReadKind, SignatureCache, SignedRead};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Phase, after, now_ns};
+use crate::timing::{AttemptTimer, Phase};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use storescope_sign::{Request, Rule, authorization, sha256, signing_string};
-
-/// The service refuses a date more than 5 minutes off; ours is taken to be wrong from here.
-pub(crate) const SKEW: Duration = Duration::from_mins(4);
-
-/// Signatures kept at most for each method; beyond it the old ones go.
-const KEPT: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Signer {
     principal: Box<dyn Principal>,
     host: String,
-    reuse_for: Duration,
-    reuse: AtomicBool,
-    adjust_clock: bool,
-    /// Seconds to add to our clock.
-    offset: AtomicI64,
-    /// How often something was mended after a 401.
-    mends: AtomicU64,
-    kept: Mutex<Reads>,
+    clock: Clock,
+    reads: SignatureCache<Identity>,
     /// Held by the one request that mends.
     mending: Mutex<()>,
-}
-
-/// Requests to be made again, by the name of the object.
-#[derive(Debug, Default)]
-struct Reads {
-    get: HashMap<Box<str>, Arc<Kept>>,
-    head: HashMap<Box<str>, Arc<Kept>>,
-}
-
-/// A signed read of an object: what others of the same object may send while the signature is good.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) uri: Uri,
-    /// `date` and `authorization` among them.
-    pub(crate) headers: HeaderMap,
-    identity: Arc<Identity>,
-    until: u64,
 }
 
 /// The headers of a signature.
@@ -76,49 +48,29 @@ pub(crate) struct Presented {
     mends: u64,
 }
 
-/// What a 401 leads to.
-#[derive(Debug)]
-pub(crate) enum Again {
-    /// Something was mended: once more.
-    Yes,
-    /// Nothing to mend; what to tell.
-    No(String),
-}
-
 impl Signer {
     pub(crate) fn new(principal: Box<dyn Principal>, host: &str, config: &Config) -> Signer {
         Signer {
             principal,
             host: host.to_owned(),
-            reuse_for: config.signature_reuse.min(SKEW),
-            reuse: AtomicBool::new(!config.signature_reuse.is_zero()),
-            adjust_clock: config.adjust_clock,
-            offset: AtomicI64::new(0),
-            mends: AtomicU64::new(0),
-            kept: Mutex::default(),
+            clock: Clock::new(config),
+            reads: SignatureCache::new(config),
             mending: Mutex::default(),
         }
     }
 
-    /// The read of this object that was signed before, while it is good at the time `now`. One signature serves all
-    /// reads of an object, since only `date`, target and host are signed (spec §1.1): a Range is not.
+    /// The read of this object that was signed before, while it is good at the time `now`.
     pub(crate) fn reuse(
         &self,
         method: &Method,
         key: &str,
         now: u64,
-    ) -> Option<(Arc<Kept>, Presented)> {
-        if !self.reuse.load(Relaxed) {
-            return None;
-        }
-        let mends = self.mends.load(Relaxed);
+    ) -> Option<(Arc<SignedRead<Identity>>, Presented)> {
+        let kind = ReadKind::of(method, false).filter(|_| self.reads.is_on())?;
+        let mends = self.reads.mends();
         let identity = self.principal.current()?;
-        let kept = {
-            let mut reads = self.reads();
-            Arc::clone(reads.of(method)?.get(key)?)
-        };
-        let good = Arc::ptr_eq(&kept.identity, &identity) && now < kept.until;
-        good.then_some((kept, Presented { identity, reused: true, mends }))
+        let read = self.reads.get(kind, key, &identity, now)?;
+        Some((read, Presented { identity, reused: true, mends }))
     }
 
     /// Signs a request. A `body` is signed with it: JSON by POST or PUT, whose `content-type` must be sent as
@@ -130,7 +82,7 @@ impl Signer {
         body: Option<&[u8]>,
         timer: &mut AttemptTimer,
     ) -> Result<Signed, Failure> {
-        let mends = self.mends.load(Relaxed);
+        let mends = self.reads.mends();
         let identity = match self.principal.current() {
             Some(identity) => identity,
             None => self.principal.identity().await?,
@@ -156,29 +108,13 @@ impl Signer {
         signed: &Signed,
         headers: impl FnOnce() -> HeaderMap,
     ) {
-        if !self.reuse.load(Relaxed) || !is_read(method) {
-            return;
-        }
-        let now = now_ns();
-        let fresh = Kept {
+        let Some(kind) = ReadKind::of(method, false) else { return };
+        let Presented { identity, mends, .. } = &signed.presented;
+        self.reads.keep(kind, key, *mends, || SignedRead {
             uri: uri.clone(),
             headers: headers(),
-            identity: Arc::clone(&signed.presented.identity),
-            until: after(now, self.reuse_for),
-        };
-        let mut reads = self.reads();
-        // What was signed before something was mended is not for reuse.
-        if self.mends.load(Relaxed) != signed.presented.mends {
-            return;
-        }
-        let Some(kept) = reads.of(method) else { return };
-        if kept.len() >= KEPT {
-            kept.retain(|_, kept| now < kept.until);
-            if kept.len() >= KEPT {
-                kept.clear();
-            }
-        }
-        kept.insert(key.into(), Arc::new(fresh));
+            identity: Arc::clone(identity),
+        });
     }
 
     /// Looks at a 401: was a reused signature refused, is our clock off, has the token been renewed? Or has another
@@ -187,33 +123,23 @@ impl Signer {
         &self,
         presented: &Presented,
         server_date: Option<SystemTime>,
-    ) -> Again {
+    ) -> AuthRetry {
         let _mending = self.mending.lock().unwrap_or_else(PoisonError::into_inner);
         let renewed =
             self.principal.current().is_some_and(|now| !Arc::ptr_eq(&now, &presented.identity));
-        if renewed || self.mends.load(Relaxed) > presented.mends {
-            return Again::Yes;
+        if renewed || self.reads.mends() > presented.mends {
+            return AuthRetry::Retry;
         }
-        if let Some((server, skew)) =
-            server_date.and_then(|server| Some((server, self.skew(server)?)))
-        {
-            let ours = httpdate::fmt_http_date(self.now());
-            let theirs = httpdate::fmt_http_date(server);
-            if !self.adjust_clock {
-                return Again::No(format!(
-                    "our clock says {ours}, the server's {theirs}: set the clock, or let adjust_clock make up for it"
-                ));
+        if let Some(retry) = server_date.and_then(|server| self.clock.correct(server)) {
+            if let AuthRetry::Retry = retry {
+                self.reads.mended();
             }
-            tracing::warn!(
-                "our clock says {ours}, the server's {theirs}: signing by the server's from now on; set the clock"
-            );
-            self.offset.fetch_add(skew, Relaxed);
-            return self.mended();
+            return retry;
         }
         if self.principal.refresh() {
             return self.mended();
         }
-        if presented.reused && self.reuse.swap(false, Relaxed) {
+        if presented.reused && self.reads.turn_off() {
             tracing::warn!(
                 "{} refused a signature that it had accepted before: signing each request from now on (signature_reuse)",
                 self.host
@@ -221,18 +147,13 @@ impl Signer {
             return self.mended();
         }
         // What was refused is not for reuse either.
-        *self.reads() = Reads::default();
-        Again::No(self.principal.advice())
+        self.reads.clear();
+        AuthRetry::GiveUp(self.principal.advice())
     }
 
-    fn mended(&self) -> Again {
-        self.mends.fetch_add(1, Relaxed);
-        *self.reads() = Reads::default();
-        Again::Yes
-    }
-
-    fn reads(&self) -> MutexGuard<'_, Reads> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn mended(&self) -> AuthRetry {
+        self.reads.mended();
+        AuthRetry::Retry
     }
 
     async fn compute(
@@ -273,43 +194,9 @@ impl Signer {
         sensitive(&value)
     }
 
-    /// Our clock, made up for what the server's 401 told us.
-    fn now(&self) -> SystemTime {
-        let now = SystemTime::now();
-        let offset = self.offset.load(Relaxed);
-        let by = Duration::from_secs(offset.unsigned_abs());
-        if offset >= 0 { now + by } else { now.checked_sub(by).unwrap_or(UNIX_EPOCH) }
-    }
-
     fn date(&self) -> HeaderValue {
-        HeaderValue::try_from(httpdate::fmt_http_date(self.now())).expect("a date is ASCII")
+        HeaderValue::try_from(httpdate::fmt_http_date(self.clock.now())).expect("a date is ASCII")
     }
-
-    /// Seconds to add to our clock, if it is too far off.
-    fn skew(&self, server: SystemTime) -> Option<i64> {
-        let ours = self.now();
-        let (ahead, distance) = match server.duration_since(ours) {
-            Ok(distance) => (true, distance),
-            Err(e) => (false, e.duration()),
-        };
-        let seconds = distance.as_secs() as i64;
-        (distance > SKEW).then_some(if ahead { seconds } else { -seconds })
-    }
-}
-
-impl Reads {
-    /// Those by this method, if it reads.
-    fn of(&mut self, method: &Method) -> Option<&mut HashMap<Box<str>, Arc<Kept>>> {
-        match *method {
-            Method::GET => Some(&mut self.get),
-            Method::HEAD => Some(&mut self.head),
-            _ => None,
-        }
-    }
-}
-
-fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn header(text: &str) -> Result<HeaderValue, Failure> {
@@ -334,8 +221,9 @@ fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
 mod tests {
     use super::*;
     use crate::auth::principal::Identified;
-    use crate::timing::{Operation, Sink};
+    use crate::timing::{Operation, Recorders, now_ns};
     use hyper::header::{AUTHORIZATION, DATE};
+    use std::time::Duration;
     use storescope_sign::PrivateKey;
 
     #[derive(Debug)]
@@ -386,7 +274,7 @@ mod tests {
                 presented,
             };
         }
-        let mut timer = AttemptTimer::start(&Sink::off(), Operation::Get);
+        let mut timer = AttemptTimer::start(&Recorders::off(), Operation::Get);
         let signed = signer.sign(&method, key, None, &mut timer).await.unwrap();
         signer.keep(&method, key, &key.parse().unwrap(), &signed, || {
             HeaderMap::from_iter([
@@ -421,7 +309,7 @@ mod tests {
         sign(&signer_, "GET", "/k").await;
         let other = Signer {
             principal: Box::new(Fixed(Mutex::new(Fixed::identity("t/u/g")))),
-            kept: Mutex::new(signer_.kept.into_inner().unwrap()),
+            reads: signer_.reads,
             ..signer(&Config::default())
         };
         assert!(!sign(&other, "GET", "/k").await.presented.reused);
@@ -436,13 +324,16 @@ mod tests {
         sign(&signer, "GET", "/k").await;
         let refused = sign(&signer, "GET", "/k").await.presented;
         let now = Some(SystemTime::now());
-        assert!(matches!(signer.after_unauthorized(&refused, now), Again::Yes));
-        assert!(matches!(signer.after_unauthorized(&refused, now), Again::Yes), "mended meanwhile");
+        assert!(matches!(signer.after_unauthorized(&refused, now), AuthRetry::Retry));
+        assert!(
+            matches!(signer.after_unauthorized(&refused, now), AuthRetry::Retry),
+            "mended meanwhile"
+        );
         assert!(!sign(&signer, "GET", "/k").await.presented.reused);
         assert!(!sign(&signer, "GET", "/k").await.presented.reused);
         let fresh = sign(&signer, "GET", "/k").await.presented;
         let again = signer.after_unauthorized(&fresh, now);
-        assert!(matches!(again, Again::No(advice) if advice == "advice"));
+        assert!(matches!(again, AuthRetry::GiveUp(advice) if advice == "advice"));
     }
 
     #[tokio::test]
@@ -450,7 +341,7 @@ mod tests {
         let signer = signer(&Config::default());
         let refused = sign(&signer, "GET", "/k").await.presented;
         let now = Some(SystemTime::now());
-        assert!(matches!(signer.after_unauthorized(&refused, now), Again::No(_)));
+        assert!(matches!(signer.after_unauthorized(&refused, now), AuthRetry::GiveUp(_)));
         assert!(!sign(&signer, "GET", "/k").await.presented.reused);
         assert!(sign(&signer, "GET", "/k").await.presented.reused, "reuse is still on");
     }
@@ -460,16 +351,16 @@ mod tests {
         let server = SystemTime::now() - Duration::from_mins(6);
         let adjusting = signer(&Config::default());
         let signed = sign(&adjusting, "GET", "/k").await.presented;
-        assert!(matches!(adjusting.after_unauthorized(&signed, Some(server)), Again::Yes));
-        let off_by = adjusting.now().duration_since(server).unwrap();
+        assert!(matches!(adjusting.after_unauthorized(&signed, Some(server)), AuthRetry::Retry));
+        let off_by = adjusting.clock.now().duration_since(server).unwrap();
         assert!(off_by < Duration::from_secs(5), "{off_by:?}");
         let stubborn = signer(&Config::default().adjust_clock(false));
         let signed = sign(&stubborn, "GET", "/k").await.presented;
-        let Again::No(advice) = stubborn.after_unauthorized(&signed, Some(server)) else {
+        let AuthRetry::GiveUp(advice) = stubborn.after_unauthorized(&signed, Some(server)) else {
             panic!()
         };
         assert!(advice.contains(&httpdate::fmt_http_date(server)), "{advice}");
         let near = SystemTime::now() - Duration::from_secs(200);
-        assert!(matches!(stubborn.after_unauthorized(&signed, Some(near)), Again::No(_)));
+        assert!(matches!(stubborn.after_unauthorized(&signed, Some(near)), AuthRetry::GiveUp(_)));
     }
 }

@@ -6,15 +6,15 @@
 //! an attempt has the phases `ttfb` (until the answer's head) and `body`, and no connection.
 
 use super::{
-    Abilities, About, Answer, Attempt, Backend, BucketPage, CommitRequest, GetRange, GetReply,
-    GetRequest, ListPage, ListRequest, ObjectMeta, Part, PartRequest, PutMode, PutRequest,
-    ServiceId, Upload, UploadRequest, refused,
+    Abilities, Attempt, Backend, BucketPage, CommitRequest, GetReply, GetRequest, ListPage,
+    ListRequest, Part, PartRequest, PutRequest, RequestFuture, ServiceId, UploadRequest, refused,
 };
-use crate::auth::Again;
+use crate::auth::AuthRetry;
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
 use crate::timing::{AttemptTimer, Outcome, Phase, RequestId};
 use crate::transport::Body;
+use crate::types::{About, GetRange, ObjectMeta, PutMode, Upload};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -244,15 +244,17 @@ impl Backend for Wrapped {
         format!("{}/{key}", self.store)
     }
 
-    fn after_unauthorized(&self, _: &Failure) -> Again {
-        Again::No("check the credentials of the wrapped store".to_owned())
+    fn after_unauthorized(&self, _: &Failure) -> AuthRetry {
+        AuthRetry::GiveUp("check the credentials of the wrapped store".to_owned())
     }
 
-    fn get<'a>(&'a self, request: &'a GetRequest, attempt: Attempt) -> Answer<'a, Box<GetReply>> {
+    fn get<'a>(
+        &'a self,
+        request: &'a GetRequest,
+        mut attempt: Attempt,
+    ) -> RequestFuture<'a, Box<GetReply>> {
+        attempt.asks(request.range.as_ref());
         let mut timer = attempt.timer;
-        if let Some(asked) = request.range.as_ref().and_then(GetRange::asked) {
-            timer.asked(asked);
-        }
         Box::pin(async move {
             let got = async { self.get_range(request, &path(&request.key)?).await };
             timer.lap(Phase::Prepare);
@@ -279,7 +281,7 @@ impl Backend for Wrapped {
         })
     }
 
-    fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> Answer<'a, ObjectMeta> {
+    fn head<'a>(&'a self, key: &'a str, attempt: Attempt) -> RequestFuture<'a, ObjectMeta> {
         Box::pin(timed(attempt.timer, async move {
             let options = GetOptions { head: true, ..GetOptions::default() };
             let got = self.store.get_opts(&path(key)?, options).await.map_err(failure)?;
@@ -287,7 +289,11 @@ impl Backend for Wrapped {
         }))
     }
 
-    fn put<'a>(&'a self, request: &'a PutRequest, mut attempt: Attempt) -> Answer<'a, ObjectMeta> {
+    fn put<'a>(
+        &'a self,
+        request: &'a PutRequest,
+        mut attempt: Attempt,
+    ) -> RequestFuture<'a, ObjectMeta> {
         attempt.timer.uploads(request.body.len());
         Box::pin(timed(attempt.timer, async move {
             let mode = match &request.mode {
@@ -321,7 +327,7 @@ impl Backend for Wrapped {
         key: &'a str,
         if_match: Option<&'a str>,
         attempt: Attempt,
-    ) -> Answer<'a, ()> {
+    ) -> RequestFuture<'a, ()> {
         if if_match.is_some() {
             return refused(attempt, "conditional removal");
         }
@@ -330,7 +336,11 @@ impl Backend for Wrapped {
         }))
     }
 
-    fn list<'a>(&'a self, request: &'a ListRequest, attempt: Attempt) -> Answer<'a, ListPage> {
+    fn list<'a>(
+        &'a self,
+        request: &'a ListRequest,
+        attempt: Attempt,
+    ) -> RequestFuture<'a, ListPage> {
         Box::pin(timed(attempt.timer, self.list_page(request)))
     }
 
@@ -338,7 +348,7 @@ impl Backend for Wrapped {
         &'a self,
         request: &'a UploadRequest,
         attempt: Attempt,
-    ) -> Answer<'a, String> {
+    ) -> RequestFuture<'a, String> {
         if request.mode != PutMode::Overwrite {
             return refused(attempt, "conditional writes by parts");
         }
@@ -359,7 +369,11 @@ impl Backend for Wrapped {
         }))
     }
 
-    fn put_part<'a>(&'a self, request: &'a PartRequest, mut attempt: Attempt) -> Answer<'a, Part> {
+    fn put_part<'a>(
+        &'a self,
+        request: &'a PartRequest,
+        mut attempt: Attempt,
+    ) -> RequestFuture<'a, Part> {
         attempt.timer.uploads(request.body.len());
         Box::pin(timed(attempt.timer, async move {
             let assembly = self.assembly(&request.upload.id)?;
@@ -388,7 +402,7 @@ impl Backend for Wrapped {
         &'a self,
         request: &'a CommitRequest,
         attempt: Attempt,
-    ) -> Answer<'a, ObjectMeta> {
+    ) -> RequestFuture<'a, ObjectMeta> {
         Box::pin(timed(attempt.timer, async move {
             let id = &request.upload.id;
             let assembly = self.assembly(id)?;
@@ -404,7 +418,7 @@ impl Backend for Wrapped {
         }))
     }
 
-    fn abort_upload<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> Answer<'a, ()> {
+    fn abort_upload<'a>(&'a self, upload: &'a Upload, attempt: Attempt) -> RequestFuture<'a, ()> {
         Box::pin(timed(attempt.timer, async move {
             let assembly = self.assembly(&upload.id)?;
             let aborted = assembly.state.lock().await.upload.abort().await;
@@ -413,15 +427,19 @@ impl Backend for Wrapped {
         }))
     }
 
-    fn create_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
+    fn create_bucket(&self, attempt: Attempt) -> RequestFuture<'_, ()> {
         refused(attempt, "buckets")
     }
 
-    fn delete_bucket(&self, attempt: Attempt) -> Answer<'_, ()> {
+    fn delete_bucket(&self, attempt: Attempt) -> RequestFuture<'_, ()> {
         refused(attempt, "buckets")
     }
 
-    fn list_buckets<'a>(&'a self, _: Option<&'a str>, attempt: Attempt) -> Answer<'a, BucketPage> {
+    fn list_buckets<'a>(
+        &'a self,
+        _: Option<&'a str>,
+        attempt: Attempt,
+    ) -> RequestFuture<'a, BucketPage> {
         refused(attempt, "buckets")
     }
 }

@@ -188,7 +188,7 @@ mod tests {
         sections: Option<BTreeMap<String, BTreeMap<String, String>>>,
     }
 
-    /// Made by `tests/judges/config_files.py`, which asks Python.
+    /// Made by `tests/interop/config_files.py`, which asks Python.
     #[test]
     fn files_are_read_as_python_reads_them() {
         let cases = std::fs::read("fixtures/config-files.json").unwrap();

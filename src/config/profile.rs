@@ -179,9 +179,12 @@ impl std::fmt::Debug for Profile {
     }
 }
 
+/// The OCI configuration files that are looked for where no setting names one; `~/` is the home folder. The first that exists
+/// is read.
+pub const DEFAULT_FILES: [&str; 2] = ["~/.oci/config", "~/.oraclebmc/config"];
+
 pub(super) fn default_file() -> PathBuf {
-    let usual = expand_home("~/.oci/config");
-    let old = expand_home("~/.oraclebmc/config");
+    let [usual, old] = DEFAULT_FILES.map(expand_home);
     if !usual.exists() && old.exists() { old } else { usual }
 }
 

@@ -87,7 +87,7 @@ mod tests {
             ("STORESCOPE_SOMETHING_ELSE", "docs/CONFIG.md"),
         ] {
             let error = checked(&["PATH", name, "STORESCOPE_REGION"]).unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::Config);
+            assert_eq!(error.kind(), crate::error::ErrorKind::Config);
             assert!(
                 error.to_string().contains(name) && error.to_string().contains(said),
                 "{error}"

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One call's ranges on their way to its caller: planned, asked for as there is room, handed over as they arrive.
 
-use super::block::{Block, Cause, End, Waiter};
-use super::handle::{Handle, Unit};
-use super::plan::{self, Request};
+use super::assembly::Assembly;
+use super::block::{Block, End, Fetch, Waiter};
+use super::buffer::RangeBuffer;
+use super::call_clock::CallClock;
+use super::handle::{Handle, Source};
+use super::plan;
 use crate::error::{Error, ErrorKind, Failure, Result};
-use crate::timing::{CallTimer, Held, Operation, Outcome, Sink, now_ns};
+use crate::timing::{Outcome, Recorders};
 use bytes::Bytes;
-use futures_core::Stream;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::runtime;
-use tokio::time::Sleep;
 
 /// What a gather tells: bytes of a range with their place in the object, or that the range has ended.
 #[derive(Debug)]
@@ -28,8 +28,10 @@ pub(crate) enum Event {
 /// The ranges of one call. Dropped, it frees at once what only it waited for.
 pub(crate) struct Gather {
     handle: Arc<Handle>,
-    sink: Sink,
+    recorders: Recorders,
     runtime: runtime::Handle,
+    /// Whether its caller gets each range as a whole, rather than its pieces.
+    whole: bool,
     jobs: Vec<Job>,
     todo: VecDeque<Todo>,
     open: Vec<Open>,
@@ -41,7 +43,7 @@ pub(crate) struct Gather {
     started: bool,
     events: VecDeque<Event>,
     left: usize,
-    clock: Clock,
+    clock: CallClock,
     waiter: Waiter,
 }
 
@@ -50,6 +52,7 @@ struct Job {
     range: Range<u64>,
     missing: u64,
     over: bool,
+    assembly: Assembly,
 }
 
 /// A part of a job. No byte of a job is in two of them: what was handed over is not asked for again.
@@ -61,8 +64,7 @@ struct Need {
 
 #[derive(Debug)]
 struct Todo {
-    request: Request,
-    cause: Cause,
+    fetch: Fetch,
     needs: Vec<Need>,
 }
 
@@ -74,24 +76,49 @@ struct Open {
 }
 
 impl Gather {
-    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, ranges: &[Range<u64>]) -> Result<Gather> {
-        let client = &handle.origin.client;
-        client.check_open()?;
-        let runtime = client.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
+    /// For a caller that takes the pieces of its ranges as they arrive.
+    pub(crate) fn pieces(
+        handle: &Arc<Handle>,
+        recorders: &Recorders,
+        ranges: &[Range<u64>],
+    ) -> Result<Gather> {
+        Gather::new(handle, recorders, ranges, false)
+    }
+
+    /// For a caller that takes each range as a whole, by [`bytes`](Gather::bytes) once it has ended.
+    pub(crate) fn whole(
+        handle: &Arc<Handle>,
+        recorders: &Recorders,
+        ranges: &[Range<u64>],
+    ) -> Result<Gather> {
+        Gather::new(handle, recorders, ranges, true)
+    }
+
+    fn new(
+        handle: &Arc<Handle>,
+        recorders: &Recorders,
+        ranges: &[Range<u64>],
+        whole: bool,
+    ) -> Result<Gather> {
+        let context = handle.object().target.context();
+        context.check_open()?;
+        let runtime = context.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
         let jobs: Vec<Job> = ranges
             .iter()
             .map(|range| Job {
                 missing: range.end.saturating_sub(range.start),
                 range: range.clone(),
                 over: false,
+                assembly: Assembly::Empty,
             })
             .collect();
         let mut gather = Gather {
             waiter: Waiter::new(),
-            clock: Clock::start(handle, sink, &runtime),
+            clock: CallClock::start(handle, recorders, &runtime),
             handle: Arc::clone(handle),
-            sink: sink.clone(),
+            recorders: recorders.clone(),
             runtime,
+            whole,
             left: jobs.len(),
             jobs,
             todo: VecDeque::new(),
@@ -111,6 +138,12 @@ impl Gather {
         self.jobs[job].range.clone()
     }
 
+    /// The bytes of a range that has ended well, once.
+    pub(crate) fn bytes(&mut self, job: usize) -> Result<Bytes> {
+        let job = &mut self.jobs[job];
+        std::mem::take(&mut job.assembly).bytes(&job.range)
+    }
+
     pub(crate) async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| self.poll(cx)).await
     }
@@ -119,9 +152,8 @@ impl Gather {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(Some(event));
         }
-        if self.left > 0 {
-            self.pump(cx);
-        }
+        // What was taken may have told the size, or made room for another request; no waker says so.
+        while self.left > 0 && self.pump(cx) && self.events.is_empty() {}
         if let Some(event) = self.events.pop_front() {
             self.clock.resumes();
             return Poll::Ready(Some(event));
@@ -155,11 +187,15 @@ impl Gather {
         }
     }
 
-    fn pump(&mut self, cx: &mut Context<'_>) {
+    /// Plans, asks and takes as far as that goes now. Whether anything was taken: more may be possible then.
+    fn pump(&mut self, cx: &mut Context<'_>) -> bool {
         match self.handle.size() {
             Ok(Some(size)) if !self.clipped => self.clip(size),
             Ok(_) => {}
-            Err(error) => return self.fail_all(&error),
+            Err(error) => {
+                self.fail_all(&error);
+                return false;
+            }
         }
         let first = !std::mem::replace(&mut self.started, true);
         if first {
@@ -172,13 +208,14 @@ impl Gather {
         let again = std::mem::take(&mut self.again);
         self.plan(again);
         // What is there already is taken first: it may be all.
-        self.take(cx);
+        let mut taken = self.take(cx);
         if self.left > 0 && self.ask() {
-            self.take(cx);
+            taken |= self.take(cx);
         }
         if first {
-            self.handle.read_ahead(&self.sink, &self.runtime);
+            self.handle.read_ahead(&self.recorders, &self.runtime);
         }
+        taken
     }
 
     fn plan_all(&mut self) {
@@ -211,17 +248,17 @@ impl Gather {
             return;
         }
         let ranges = needs.iter().map(|need| need.range.clone()).collect();
-        let units = self.handle.cover(plan::disjoint(ranges));
-        self.assign(units, &needs);
+        let sources = self.handle.cover(plan::disjoint(ranges));
+        self.assign(sources, &needs);
     }
 
-    /// Tells each unit what is needed of it.
-    fn assign(&mut self, units: Vec<Unit>, needs: &[Need]) {
-        let mut parts = vec![Vec::new(); units.len()];
+    /// Tells each source what is needed of it.
+    fn assign(&mut self, sources: Vec<Source>, needs: &[Need]) {
+        let mut parts = vec![Vec::new(); sources.len()];
         for need in needs {
-            let first = units.partition_point(|unit| unit.range().end <= need.range.start);
-            for (unit, parts) in units.iter().zip(&mut parts).skip(first) {
-                let there = unit.range();
+            let first = sources.partition_point(|source| source.range().end <= need.range.start);
+            for (source, parts) in sources.iter().zip(&mut parts).skip(first) {
+                let there = source.range();
                 if there.start >= need.range.end {
                     break;
                 }
@@ -229,11 +266,11 @@ impl Gather {
                 parts.push(Need { job: need.job, range });
             }
         }
-        for (unit, mut needs) in units.into_iter().zip(parts) {
+        for (source, mut needs) in sources.into_iter().zip(parts) {
             needs.sort_by_key(|need| std::cmp::Reverse(need.range.end));
-            match unit {
-                Unit::There(block) => self.open.push(Open { block, needs }),
-                Unit::Todo(request, cause) => self.todo.push_back(Todo { request, cause, needs }),
+            match source {
+                Source::Block(block) => self.open.push(Open { block, needs }),
+                Source::Fetch(fetch) => self.todo.push_back(Todo { fetch, needs }),
             }
         }
     }
@@ -242,32 +279,52 @@ impl Gather {
     fn ask(&mut self) -> bool {
         let mut asked = false;
         while !self.is_in_line() {
-            let Some(Todo { request, cause, needs }) = self.todo.pop_front() else { break };
+            let Some(Todo { mut fetch, needs }) = self.todo.pop_front() else { break };
             asked = true;
-            match self.handle.launch(request, cause, &self.sink, &self.runtime) {
+            fetch.buffers = self.buffers(&needs);
+            match self.handle.launch(fetch, &self.recorders, &self.runtime) {
                 Ok(block) => self.open.push(Open { block, needs }),
-                Err(units) => self.assign(units, &needs),
+                Err(sources) => self.assign(sources, &needs),
             }
         }
         asked
+    }
+
+    /// The buffers of the jobs that need other requests, too, to become whole.
+    fn buffers(&mut self, needs: &[Need]) -> Vec<Arc<RangeBuffer>> {
+        let mut buffers = Vec::new();
+        for need in needs.iter().filter(|_| self.whole) {
+            let Job { range, over, assembly, .. } = &mut self.jobs[need.job];
+            if !*over && need.range != *range {
+                buffers.push(assembly.buffer(range));
+            }
+        }
+        buffers
     }
 
     fn is_in_line(&self) -> bool {
         self.open.last().is_some_and(|open| open.block.is_in_line())
     }
 
-    /// Takes what has arrived.
-    fn take(&mut self, cx: &mut Context<'_>) {
-        let mut at = 0;
+    /// Takes what has arrived; whether that was anything.
+    fn take(&mut self, cx: &mut Context<'_>) -> bool {
+        let (mut at, mut taken) = (0, false);
         while at < self.open.len() {
             let progress = self.open[at].block.progress(self.waiter, cx.waker());
             let over = progress.over.is_some();
             let block = Arc::clone(&self.open[at].block);
+            if !self.clipped
+                && (over || progress.reached > block.range().start)
+                && let Ok(Some(size)) = self.handle.size()
+            {
+                self.clip(size);
+            }
             while let Some(part) = self.open[at].needs.last().map(|need| self.clipped(need)) {
                 if !over && progress.reached < part.range.end {
                     break;
                 }
                 self.open[at].needs.pop();
+                taken = true;
                 match &progress.over {
                     _ if part.range.is_empty() => {}
                     Some(End::Failed(error))
@@ -294,6 +351,7 @@ impl Gather {
                 at += 1;
             }
         }
+        taken
     }
 
     /// A need without what lies past the end, as far as that is known.
@@ -303,17 +361,34 @@ impl Gather {
     }
 
     fn hand_over(&mut self, block: &Block, part: &Need) {
-        let job = part.job;
-        if self.jobs[job].over {
+        let number = part.job;
+        let Job { range, missing, over, assembly } = &mut self.jobs[number];
+        if *over {
             return;
         }
-        let (events, missing) = (&mut self.events, &mut self.jobs[job].missing);
-        block.take(&part.range, |at, bytes| {
-            *missing = missing.saturating_sub(bytes.len() as u64);
-            events.push_back(Event::Bytes(job, at, bytes));
+        let length = range.end - range.start;
+        let (whole, events) = (self.whole, &mut self.events);
+        let mut parts = Vec::new();
+        let mut taken = 0;
+        let buffer = assembly.shared().cloned();
+        let in_buffer = block.take(&part.range, buffer.as_ref(), |at, bytes| {
+            taken += bytes.len() as u64;
+            if !whole {
+                events.push_back(Event::Bytes(number, at, bytes));
+            } else if bytes.len() as u64 == length {
+                *assembly = Assembly::Whole(bytes);
+            } else {
+                parts.push((at, bytes));
+            }
         });
-        if *missing == 0 {
-            self.finish(job);
+        *missing = missing.saturating_sub(taken + in_buffer);
+        let is_all = *missing == 0;
+        // Not copied while the block is locked.
+        let added = parts.into_iter().try_for_each(|(at, bytes)| assembly.add(range, at, &bytes));
+        match added {
+            Ok(()) if is_all => self.finish(number),
+            Ok(()) => {}
+            Err(error) => self.fail(number, &error),
         }
     }
 
@@ -337,7 +412,7 @@ impl Gather {
 
     /// The object ends here.
     fn cut(&mut self, job: usize, end: u64) {
-        let Job { range, missing, over } = &mut self.jobs[job];
+        let Job { range, missing, over, .. } = &mut self.jobs[job];
         if *over || range.end <= end {
             return;
         }
@@ -358,6 +433,7 @@ impl Gather {
     fn fail(&mut self, job: usize, error: &Error) {
         if !std::mem::replace(&mut self.jobs[job].over, true) {
             self.left -= 1;
+            std::mem::take(&mut self.jobs[job].assembly).discard();
             self.clock.end(error.outcome());
             self.events.push_back(Event::End(job, Err(error.clone())));
         }
@@ -377,6 +453,9 @@ impl Gather {
         self.todo.clear();
         self.later.clear();
         self.again.clear();
+        for job in self.jobs.iter_mut().filter(|job| !job.over) {
+            std::mem::take(&mut job.assembly).discard();
+        }
         for open in self.open.drain(..) {
             self.handle.leave(&open.block, read);
         }
@@ -395,225 +474,5 @@ impl fmt::Debug for Gather {
             .field("left", &self.left)
             .field("open", &self.open.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The time of one call: recorded when it ends, its waits apart. Dropped before, it was cancelled.
-pub(crate) struct Clock {
-    timer: Option<CallTimer>,
-    begun: u64,
-    /// Since when its caller waits; 0 where it does not.
-    waiting: u64,
-    deadline: Option<Pin<Box<Sleep>>>,
-    runtime: runtime::Handle,
-    gauge: Option<Held>,
-}
-
-impl Clock {
-    pub(crate) fn start(handle: &Handle, sink: &Sink, runtime: &runtime::Handle) -> Clock {
-        let timer = CallTimer::start(sink, Operation::Get);
-        let _entered = runtime.enter();
-        Clock {
-            begun: timer.started(),
-            timer: Some(timer),
-            waiting: 0,
-            deadline: handle.options.deadline.map(|limit| Box::pin(tokio::time::sleep(limit))),
-            runtime: runtime.clone(),
-            gauge: Some(handle.origin.client.policy().gauges.call()),
-        }
-    }
-
-    /// Nothing is there: ready when the call's deadline has passed.
-    pub(crate) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.waiting == 0 {
-            self.waiting = now_ns();
-        }
-        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-        let _entered = self.runtime.enter();
-        deadline.as_mut().poll(cx)
-    }
-
-    /// The caller waits no more.
-    pub(crate) fn resumes(&mut self) {
-        let since = std::mem::take(&mut self.waiting);
-        if let Some(timer) = self.timer.as_mut().filter(|_| since > 0) {
-            timer.wait(now_ns().saturating_sub(since));
-        }
-    }
-
-    pub(crate) fn end(&mut self, outcome: Outcome) {
-        self.resumes();
-        if let Some(timer) = self.timer.take() {
-            timer.finish(outcome, None);
-        }
-        self.gauge = None;
-    }
-
-    /// An error of the call's own.
-    pub(crate) fn error(&self, handle: &Handle, failure: Failure) -> Error {
-        let url = handle.origin.backend.url(&handle.origin.key);
-        let elapsed = std::time::Duration::from_nanos(now_ns().saturating_sub(self.begun));
-        failure.into_error(Some(Operation::Get), Some(url), 0, elapsed)
-    }
-}
-
-/// The bytes of one range as they come together.
-#[derive(Debug, Default)]
-pub(crate) enum Assembly {
-    #[default]
-    Empty,
-    /// All of it, as it arrived.
-    Whole(Bytes),
-    Parts(Vec<u8>),
-}
-
-impl Assembly {
-    /// Adds bytes at a place of the object; `range` is what it will be.
-    pub(crate) fn add(&mut self, range: &Range<u64>, at: u64, bytes: Bytes) -> Result<()> {
-        let length = range.end - range.start;
-        if bytes.len() as u64 == length {
-            *self = Assembly::Whole(bytes);
-            return Ok(());
-        }
-        if let Assembly::Empty = self {
-            let mut room = Vec::new();
-            let fits = usize::try_from(length).is_ok_and(|n| room.try_reserve_exact(n).is_ok());
-            if !fits {
-                return Err(Failure::new(ErrorKind::Exhausted)
-                    .message(format!("there is no memory for {length} bytes in one piece"))
-                    .hint("read it in parts, or as a stream")
-                    .into());
-            }
-            room.resize(length as usize, 0);
-            *self = Assembly::Parts(room);
-        }
-        if let Assembly::Parts(room) = self {
-            let at = (at - range.start) as usize;
-            room[at..at + bytes.len()].copy_from_slice(&bytes);
-        }
-        Ok(())
-    }
-
-    /// The bytes of `range`, which may have turned out to end sooner than it did at first.
-    pub(crate) fn bytes(self, range: &Range<u64>) -> Bytes {
-        match self {
-            Assembly::Empty => Bytes::new(),
-            Assembly::Whole(bytes) => bytes,
-            Assembly::Parts(mut room) => {
-                room.truncate((range.end - range.start) as usize);
-                room.into()
-            }
-        }
-    }
-}
-
-/// The ranges of one [`read_ranges`](super::Reader::read_ranges): a stream of each range's number and bytes, in the
-/// order in which they arrive.
-#[derive(Debug)]
-pub struct Ranges {
-    gather: Result<Gather, Option<Error>>,
-    assembled: Vec<Assembly>,
-}
-
-impl Ranges {
-    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, ranges: &[Range<u64>]) -> Ranges {
-        Ranges {
-            gather: Gather::new(handle, sink, ranges).map_err(Some),
-            assembled: ranges.iter().map(|_| Assembly::Empty).collect(),
-        }
-    }
-
-    /// All ranges, in the order in which they were asked for. Fails as soon as one does.
-    pub async fn all(mut self) -> Result<Vec<Bytes>> {
-        let mut all = vec![Bytes::new(); self.assembled.len()];
-        while let Some((number, bytes)) = self.next().await {
-            all[number] = bytes?;
-        }
-        Ok(all)
-    }
-
-    /// The number of the next range that is there, and its bytes; `None` after the last.
-    pub async fn next(&mut self) -> Option<(usize, Result<Bytes>)> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, Result<Bytes>)>> {
-        let gather = match &mut self.gather {
-            Ok(gather) => gather,
-            Err(error) => return Poll::Ready(error.take().map(|error| (0, Err(error)))),
-        };
-        loop {
-            match ready!(gather.poll(cx)) {
-                None => return Poll::Ready(None),
-                Some(Event::Bytes(number, at, bytes)) => {
-                    let range = gather.range(number);
-                    if let Err(error) = self.assembled[number].add(&range, at, bytes) {
-                        gather.fail(number, &error);
-                    }
-                }
-                Some(Event::End(number, ended)) => {
-                    let assembled = std::mem::take(&mut self.assembled[number]);
-                    let bytes = ended.map(|()| assembled.bytes(&gather.range(number)));
-                    return Poll::Ready(Some((number, bytes)));
-                }
-            }
-        }
-    }
-}
-
-/// What [`Reader::pieces`](super::Reader::pieces) tells.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Piece {
-    /// Bytes of a range: its number, their place in the object, and they. No byte of a range comes twice.
-    Bytes(usize, u64, Bytes),
-    /// A range has ended: its number, and which bytes of it the object has.
-    End(usize, Result<Range<u64>>),
-}
-
-/// The ranges of one [`pieces`](super::Reader::pieces): a stream of what arrives, as it arrives.
-#[derive(Debug)]
-pub struct Pieces {
-    gather: Result<Gather, Option<Error>>,
-}
-
-impl Pieces {
-    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, ranges: &[Range<u64>]) -> Pieces {
-        Pieces { gather: Gather::new(handle, sink, ranges).map_err(Some) }
-    }
-
-    /// What comes next; `None` when all ranges have ended.
-    pub async fn next(&mut self) -> Option<Piece> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        match &mut self.gather {
-            Ok(gather) => gather.poll(cx).map(|event| {
-                Some(match event? {
-                    Event::Bytes(number, at, bytes) => Piece::Bytes(number, at, bytes),
-                    Event::End(number, ended) => {
-                        Piece::End(number, ended.map(|()| gather.range(number)))
-                    }
-                })
-            }),
-            Err(error) => Poll::Ready(error.take().map(|error| Piece::End(0, Err(error)))),
-        }
-    }
-}
-
-impl Stream for Pieces {
-    type Item = Piece;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        self.poll(cx)
-    }
-}
-
-impl Stream for Ranges {
-    type Item = (usize, Result<Bytes>);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll(cx)
     }
 }

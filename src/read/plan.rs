@@ -15,6 +15,9 @@ use std::ops::Range;
 /// bytes, they fill 2 GB/s; what is more than the link takes hides the late ones.
 pub(crate) const STREAMS: usize = 48;
 
+/// Bytes of a segment of a range that nobody has asked for piece by piece.
+const PIECE: u64 = 256 << 10;
+
 /// What the heads of a request and of its answer take: a hole no larger than that costs no byte on the wire.
 const HEADS: u64 = 1 << 10;
 
@@ -151,6 +154,47 @@ pub(crate) fn requests(ranges: &[Range<u64>], sizes: &Sizes) -> Vec<Request> {
         }
     }
     requests
+}
+
+/// A request for a range that will be read in steps, cut so.
+pub(crate) fn in_steps(range: Range<u64>, step: u64) -> Request {
+    const LEAST: u64 = 64 << 10;
+    let step = if step == 0 { PIECE } else { step.max(LEAST) };
+    let mut segments = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let end = range.end.min(at.saturating_add(step));
+        segments.push(Segment { range: at..end, wanted: true });
+        at = end;
+    }
+    Request { segments }
+}
+
+/// A request for a range that is streamed.
+pub(crate) fn streamed(range: Range<u64>) -> Request {
+    in_steps(range, PIECE)
+}
+
+/// The ranges less what the requests hold; both are in order and disjoint.
+pub(crate) fn without(ranges: &[Range<u64>], requests: &[Request]) -> Vec<Range<u64>> {
+    let mut rest = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let mut at = range.start;
+        let first = requests.partition_point(|request| request.range().end <= range.start);
+        for held in requests[first..].iter().map(Request::range) {
+            if held.start >= range.end {
+                break;
+            }
+            if at < held.start {
+                rest.push(at..held.start);
+            }
+            at = held.end;
+        }
+        if at < range.end {
+            rest.push(at..range.end);
+        }
+    }
+    rest
 }
 
 /// A range as parts of equal size, near that of a part.

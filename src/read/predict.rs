@@ -5,14 +5,14 @@
 //! run is followed from its second read on, up to four times what it has read, and further only when its reader had to
 //! wait. Bytes that were read ahead in vain are strikes: each doubles the reads that a run must show first.
 
-use super::ReadPolicy;
+use super::options::ReadPolicy;
 use std::ops::Range;
 
 /// Runs followed at once; the one unused for the longest makes room.
 const CURSORS: usize = 8;
 /// A window holds so many times what its run has read.
 const GROWTH: u64 = 4;
-/// Strides foreseen at most.
+/// Strides predicted at most.
 const STRIDES: u64 = 16;
 /// Most strikes that count: a run of 64 reads is followed in any case.
 const STRIKES: u32 = 6;
@@ -63,7 +63,7 @@ struct Strides {
     stride: u64,
     length: u64,
     equal: u64,
-    /// Foreseen up to the read that begins here.
+    /// Predicted up to the read that begins here.
     ahead: u64,
 }
 
@@ -86,7 +86,7 @@ impl Predictor {
 
     /// Notes a read, by a caller that had to wait for the one before or not.
     pub(crate) fn note(&mut self, range: &Range<u64>, waited: bool) {
-        if !self.policy.foresees() || range.is_empty() {
+        if !self.policy.prefetches() || range.is_empty() {
             return;
         }
         self.clock += 1;
@@ -129,13 +129,13 @@ impl Predictor {
         self.cursors[ahead.cursor].ahead = reached;
     }
 
-    /// The reads that equal strides foretell, each once.
+    /// The reads that equal strides predict, each once.
     pub(crate) fn strides(&mut self, end: u64) -> Vec<Range<u64>> {
-        if !self.policy.foresees() {
+        if !self.policy.prefetches() {
             return Vec::new();
         }
         let least = EQUAL.max(self.least());
-        self.last.as_ref().map(|last| self.strides.foretell(last, end, least)).unwrap_or_default()
+        self.last.as_ref().map(|last| self.strides.predict(last, end, least)).unwrap_or_default()
     }
 
     /// Reads that a run must have before it is followed.
@@ -196,7 +196,7 @@ impl Strides {
     }
 
     /// As many as were seen, and no more than there may be.
-    fn foretell(&mut self, last: &Range<u64>, end: u64, least: u64) -> Vec<Range<u64>> {
+    fn predict(&mut self, last: &Range<u64>, end: u64, least: u64) -> Vec<Range<u64>> {
         if self.equal < least {
             return Vec::new();
         }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn random_reads_foresee_nothing() {
+    fn random_reads_prefetch_nothing() {
         let starts = [7, 900, 33, 512, 84, 700, 12, 431].map(|start| start * 1_000);
         let reads: Vec<_> = starts.iter().map(|start| *start..start + 64).collect();
         let mut predictor = noted(ReadPolicy::Adaptive, &reads);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stride_is_foretold_each_read_once() {
+    fn a_stride_is_predicted_each_read_once() {
         let read = |number: u64| number * 1_000..number * 1_000 + 10;
         let mut predictor = noted(ReadPolicy::Adaptive, &(0..4).map(read).collect::<Vec<_>>());
         assert_eq!(predictor.strides(END), [read(4), read(5), read(6)]);

@@ -3,6 +3,7 @@
 //! paused time, twenty seeds each. And what goes wrong under a reader, where only a simulation can time it.
 
 use super::{ReadOptions, ReadPolicy, Reader};
+use crate::context::Target;
 use crate::sim::{Fault, SimBackend};
 use crate::timing::{Level, Operation, Outcome, Phase};
 use crate::{Client, Config, ErrorKind, GetOptions, Store};
@@ -46,7 +47,8 @@ impl World {
         let sim = SimBackend::new(model, seed);
         let client = Client::builder().config(config.clone()).build().unwrap();
         let url = "oci://bucket@namespace/".parse().unwrap();
-        let store = Store::new(client.clone(), Arc::new(sim.clone()), &url, &config, None);
+        let store =
+            Store::new(Target::new(client.context(), Arc::new(sim.clone()), &url, &config, None));
         World { sim, client, store }
     }
 
@@ -115,7 +117,7 @@ async fn scan(size_known: bool) {
         ratios.push(seconds(begun) / ideal());
         assert_eq!(world.bytes_sent(), SCAN, "nothing is asked for twice");
         if seed == 0 {
-            let (_, window) = world.client.admission().held();
+            let (_, window) = world.client.context().admission().held();
             let (requests, streams) = (world.requests(), world.sim.most_streams());
             println!("stream: {requests} requests, {streams} streams, window {} MiB", window / MIB);
         }
@@ -145,7 +147,7 @@ async fn reads_in_a_row_are_followed() {
         ratios.push(seconds(begun) / ideal());
         assert_eq!(world.bytes_sent(), SCAN, "nothing is asked for twice");
         if seed == 0 {
-            let (_, window) = world.client.admission().held();
+            let (_, window) = world.client.context().admission().held();
             let (requests, streams) = (world.requests(), world.sim.most_streams());
             let ahead = world.client.metrics().readahead();
             println!(
@@ -258,7 +260,7 @@ async fn baskets_at_once_or_hinted_are_few_requests() {
 
 /// Runs of told ranges look as if they went on.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_foreseen_beside_what_was_told() {
+async fn hints_disable_automatic_prefetch() {
     let world = World::new(1);
     world.sim.object("k", 256 * MIB);
     let run = |start: u64| (0..8).map(move |at| start * MIB + at * MIB / 4);
@@ -279,7 +281,11 @@ async fn far_ranges_are_all_asked_for_at_the_first_poll() {
     let far: Vec<_> = (0..10).map(|number| number * 100 * MIB..number * 100 * MIB + MIB).collect();
     let mut ranges = world.reader(ReadPolicy::Adaptive).read_ranges(&far);
     assert!(ranges.next().now_or_never().is_none());
-    assert_eq!(world.client.admission().held().0, 10 * MIB, "with room, nobody stands in line");
+    assert_eq!(
+        world.client.context().admission().held().0,
+        10 * MIB,
+        "with room, nobody stands in line"
+    );
     assert_eq!(ranges.all().await.unwrap().len(), 10);
 }
 
@@ -408,7 +414,7 @@ async fn many_readers_share_a_small_budget_and_none_starves() {
         }
     });
     let waits = sorted(join_all(readers).await.concat());
-    let (held, most) = world.client.admission().held();
+    let (held, most) = world.client.context().admission().held();
     let (median, longest) = (quantile(&waits, 0.5), quantile(&waits, 1.0));
     println!(
         "64 readers, {} MiB: {} MiB held at most, waits: median {median:.3} s, longest {longest:.3} s, ratio {:.1}",
@@ -429,6 +435,6 @@ async fn a_read_larger_than_the_budget_proceeds_in_parts() {
     let mut into = vec![0; 100 * MIB as usize];
     assert_eq!(reader.read_into(0, &mut into).await.unwrap(), into.len());
     assert_eq!(into, bytes);
-    let (held, most) = world.client.admission().held();
+    let (held, most) = world.client.context().admission().held();
     assert!(most <= 16 * MIB && held == 0, "{held} {most}");
 }

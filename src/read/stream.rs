@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A range as a stream: parts asked for ahead of the reader, several at a time, handed out in order.
 
-use super::block::{Block, Cause, End, Waiter};
-use super::gather::Clock;
-use super::handle::{Handle, Unit, streamed};
-use super::plan::STREAMS;
+use super::block::{Block, End, Fetch, Purpose, Waiter};
+use super::call_clock::CallClock;
+use super::handle::{Handle, Source};
+use super::plan::{STREAMS, streamed};
 use crate::attempt::Running;
 use crate::error::{Error, ErrorKind, Failure, Result};
-use crate::timing::{Outcome, Sink};
+use crate::timing::{Outcome, Recorders};
 use bytes::Bytes;
 use futures_core::Stream;
 use std::collections::VecDeque;
@@ -25,17 +25,17 @@ pub struct ByteStream(Result<Box<Streaming>, Option<Error>>);
 
 struct Streaming {
     handle: Arc<Handle>,
-    sink: Sink,
+    recorders: Recorders,
     runtime: runtime::Handle,
     /// Where the next bytes handed out begin.
     next: u64,
     end: u64,
-    /// Units are planned up to here.
+    /// Sources are planned up to here.
     planned: u64,
     sized: bool,
-    todo: VecDeque<Unit>,
+    todo: VecDeque<Source>,
     open: VecDeque<Arc<Block>>,
-    clock: Clock,
+    clock: CallClock,
     waiter: Waiter,
     /// Of a stream that began at the object's first byte.
     check: Option<Running>,
@@ -43,8 +43,12 @@ struct Streaming {
 }
 
 impl ByteStream {
-    pub(crate) fn new(handle: &Arc<Handle>, sink: &Sink, range: Range<u64>) -> ByteStream {
-        ByteStream(Streaming::new(handle, sink, range).map(Box::new).map_err(Some))
+    pub(crate) fn new(
+        handle: &Arc<Handle>,
+        recorders: &Recorders,
+        range: Range<u64>,
+    ) -> ByteStream {
+        ByteStream(Streaming::new(handle, recorders, range).map(Box::new).map_err(Some))
     }
 
     /// The next bytes; `None` at the end.
@@ -79,15 +83,15 @@ impl fmt::Debug for ByteStream {
 }
 
 impl Streaming {
-    fn new(handle: &Arc<Handle>, sink: &Sink, range: Range<u64>) -> Result<Streaming> {
-        let client = &handle.origin.client;
-        client.check_open()?;
-        let runtime = client.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
+    fn new(handle: &Arc<Handle>, recorders: &Recorders, range: Range<u64>) -> Result<Streaming> {
+        let context = handle.object().target.context();
+        context.check_open()?;
+        let runtime = context.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
         Ok(Streaming {
             waiter: Waiter::new(),
-            clock: Clock::start(handle, sink, &runtime),
+            clock: CallClock::start(handle, recorders, &runtime),
             handle: Arc::clone(handle),
-            sink: sink.clone(),
+            recorders: recorders.clone(),
             runtime,
             next: range.start,
             end: range.end,
@@ -186,27 +190,35 @@ impl Streaming {
             if self.todo.is_empty() && !self.plan() {
                 return;
             }
-            let (request, cause) = match self.todo.pop_front() {
+            let fetch = match self.todo.pop_front() {
                 None => continue,
-                Some(Unit::There(block)) => {
+                Some(Source::Block(block)) => {
                     self.open.push_back(block);
                     continue;
                 }
-                Some(Unit::Todo(request, cause)) => (request, cause),
+                Some(Source::Fetch(fetch)) => fetch,
             };
+            let purpose = fetch.purpose;
+            let fetch = Fetch { purpose: Purpose::Stream, ..fetch };
             let launched = if self.open.is_empty() {
-                self.handle.launch(request, Cause::Stream, &self.sink, &self.runtime)
-            } else if self.open.iter().filter(|block| !block.is_over()).count() >= STREAMS {
-                return self.todo.push_front(Unit::Todo(request, cause));
+                self.handle.launch(fetch, &self.recorders, &self.runtime)
             } else {
-                match self.handle.launch_ahead(request, &self.sink, &self.runtime) {
+                let running = self.open.iter().filter(|block| !block.is_over()).count();
+                let ahead = if running < STREAMS {
+                    self.handle.launch_ahead(fetch, &self.recorders, &self.runtime)
+                } else {
+                    Err(fetch)
+                };
+                match ahead {
                     Ok(launched) => launched,
-                    Err(request) => return self.todo.push_front(Unit::Todo(request, cause)),
+                    Err(fetch) => {
+                        return self.todo.push_front(Source::Fetch(Fetch { purpose, ..fetch }));
+                    }
                 }
             };
             match launched {
                 Ok(block) => self.open.push_back(block),
-                Err(units) => self.add(units),
+                Err(sources) => self.add(sources),
             }
         }
     }
@@ -222,19 +234,19 @@ impl Streaming {
         let length = if left <= sizes.most() && self.sized { left } else { left.min(sizes.part) };
         let part = self.planned..self.planned + length;
         self.planned = part.end;
-        let units = self.handle.cover(vec![part]);
-        self.add(units);
+        let sources = self.handle.cover(vec![part]);
+        self.add(sources);
         true
     }
 
-    fn add(&mut self, units: Vec<Unit>) {
-        for unit in units.into_iter().rev() {
-            self.todo.push_front(match unit {
-                Unit::Todo(request, cause) if cause == Cause::Demand => {
-                    Unit::Todo(streamed(request.range()), cause)
-                }
-                unit => unit,
-            });
+    fn add(&mut self, sources: Vec<Source>) {
+        for mut source in sources.into_iter().rev() {
+            if let Source::Fetch(fetch) = &mut source
+                && fetch.purpose == Purpose::Demand
+            {
+                fetch.request = streamed(fetch.request.range());
+            }
+            self.todo.push_front(source);
         }
     }
 
@@ -251,9 +263,9 @@ impl Streaming {
     }
 
     fn leave(&mut self, read: bool) {
-        let waiting = self.todo.drain(..).filter_map(|unit| match unit {
-            Unit::There(block) => Some(block),
-            Unit::Todo(..) => None,
+        let waiting = self.todo.drain(..).filter_map(|source| match source {
+            Source::Block(block) => Some(block),
+            Source::Fetch(_) => None,
         });
         for block in self.open.drain(..).chain(waiting) {
             self.handle.leave(&block, read);

@@ -117,14 +117,14 @@ impl Allowance {
 pub(super) struct Histogram {
     unit: Unit,
     vital: bool,
-    shards: [OnceLock<Box<Shard>>; Slot::COUNT],
+    shards: [OnceLock<Box<Shard>>; ShardIndex::COUNT],
 }
 
 impl Histogram {
     pub(super) const BYTES: usize = size_of::<Histogram>();
 
     pub(super) fn new(unit: Unit, vital: bool) -> Histogram {
-        Histogram { unit, vital, shards: [const { OnceLock::new() }; Slot::COUNT] }
+        Histogram { unit, vital, shards: [const { OnceLock::new() }; ShardIndex::COUNT] }
     }
 
     pub(super) fn unit(&self) -> Unit {
@@ -133,11 +133,11 @@ impl Histogram {
 
     /// Counts one value. Where the allowance is spent, the value is dropped and the drop counted.
     #[inline]
-    pub(super) fn record(&self, value: u64, slot: Slot, allowance: &Allowance) {
+    pub(super) fn record(&self, value: u64, shard: ShardIndex, allowance: &Allowance) {
         let index = self.unit.index_of(value);
         // Nothing here may need a call that comes back: so few instructions are left that it would show.
-        if slot.is_exclusive()
-            && let Some(shard) = self.shards[slot.0].get()
+        if shard.is_exclusive()
+            && let Some(shard) = self.shards[shard.0].get()
             && let Some(page) = shard.pages[index / PAGE].get()
         {
             let counter = &page[index % PAGE];
@@ -150,14 +150,20 @@ impl Histogram {
                 shard.max.store(value, Relaxed);
             }
         } else {
-            self.record_shared_or_first(index, value, slot, allowance);
+            self.record_shared_or_first(index, value, shard, allowance);
         }
     }
 
     /// By atomic additions, which are right in any shard.
     #[cold]
-    fn record_shared_or_first(&self, index: usize, value: u64, slot: Slot, allowance: &Allowance) {
-        let Some(shard) = self.shard(slot, allowance) else { return allowance.note_dropped() };
+    fn record_shared_or_first(
+        &self,
+        index: usize,
+        value: u64,
+        shard: ShardIndex,
+        allowance: &Allowance,
+    ) {
+        let Some(shard) = self.shard(shard, allowance) else { return allowance.note_dropped() };
         let Some(page) = shard.page(index / PAGE, self.vital, allowance) else {
             return allowance.note_dropped();
         };
@@ -167,8 +173,8 @@ impl Histogram {
         shard.max.fetch_max(value, Relaxed);
     }
 
-    fn shard(&self, slot: Slot, allowance: &Allowance) -> Option<&Shard> {
-        let cell = &self.shards[slot.0];
+    fn shard(&self, shard: ShardIndex, allowance: &Allowance) -> Option<&Shard> {
+        let cell = &self.shards[shard.0];
         if cell.get().is_none() && !allowance.take(size_of::<Shard>(), self.vital) {
             return None;
         }
@@ -230,41 +236,41 @@ impl Shard {
 
 /// The shard a thread writes: one of its own while there are any, else the shared one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot(usize);
+pub(super) struct ShardIndex(usize);
 
-impl Slot {
+impl ShardIndex {
     const EXCLUSIVE: usize = 32;
-    const COUNT: usize = Slot::EXCLUSIVE + 1;
-    const SHARED: Slot = Slot(Slot::EXCLUSIVE);
+    const COUNT: usize = ShardIndex::EXCLUSIVE + 1;
+    const SHARED: ShardIndex = ShardIndex(ShardIndex::EXCLUSIVE);
 
-    /// This thread's slot. A thread keeps its slot until it ends, then another may have it.
+    /// This thread's shard. A thread keeps its shard until it ends, then another may have it.
     #[inline]
-    pub(super) fn of_this_thread() -> Slot {
-        match SLOT.get() {
+    pub(super) fn of_this_thread() -> ShardIndex {
+        match SHARD.get() {
             UNSET => {
-                let slot = LEASE.try_with(|lease| lease.0).unwrap_or(Slot::SHARED);
-                SLOT.set(slot.0);
-                slot
+                let shard = LEASE.try_with(|lease| lease.0).unwrap_or(ShardIndex::SHARED);
+                SHARD.set(shard.0);
+                shard
             }
-            slot => Slot(slot),
+            shard => ShardIndex(shard),
         }
     }
 
     #[inline]
     fn is_exclusive(self) -> bool {
-        self.0 < Slot::EXCLUSIVE
+        self.0 < ShardIndex::EXCLUSIVE
     }
 }
 
 const UNSET: usize = usize::MAX;
 
 thread_local! {
-    static SLOT: Cell<usize> = const { Cell::new(UNSET) };
+    static SHARD: Cell<usize> = const { Cell::new(UNSET) };
     static LEASE: Lease = Lease::take();
 }
 
-/// A thread's hold on an exclusive slot, given back when the thread ends.
-struct Lease(Slot);
+/// A thread's hold on an exclusive shard, given back when the thread ends.
+struct Lease(ShardIndex);
 
 static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
@@ -272,15 +278,15 @@ static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
 impl Lease {
     fn take() -> Lease {
         let freed = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        let slot = freed.unwrap_or_else(|| HANDED_OUT.fetch_add(1, Relaxed));
-        Lease(if slot < Slot::EXCLUSIVE { Slot(slot) } else { Slot::SHARED })
+        let shard = freed.unwrap_or_else(|| HANDED_OUT.fetch_add(1, Relaxed));
+        Lease(if shard < ShardIndex::EXCLUSIVE { ShardIndex(shard) } else { ShardIndex::SHARED })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         // What the thread still records while it is torn down goes to the shared shard.
-        SLOT.set(Slot::SHARED.0);
+        SHARD.set(ShardIndex::SHARED.0);
         if self.0.is_exclusive() {
             FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.0.0);
         }
@@ -320,30 +326,30 @@ mod tests {
         let histogram = Histogram::new(Unit::Nanoseconds, false);
         let allowance = Allowance::new(usize::MAX >> 1);
         std::thread::scope(|scope| {
-            for thread in 0..(Slot::EXCLUSIVE as u64 + 16) {
+            for thread in 0..(ShardIndex::EXCLUSIVE as u64 + 16) {
                 let (histogram, allowance) = (&histogram, &allowance);
                 scope.spawn(move || {
                     for value in 0..1000 {
-                        let slot = Slot::of_this_thread();
-                        histogram.record(value * 1_000 + thread, slot, allowance);
+                        let shard = ShardIndex::of_this_thread();
+                        histogram.record(value * 1_000 + thread, shard, allowance);
                     }
                 });
             }
         });
         let mut counts = Vec::new();
         let (_, min, max) = histogram.read_into(&mut counts);
-        assert_eq!(counts.iter().sum::<u64>(), (Slot::EXCLUSIVE as u64 + 16) * 1000);
-        assert_eq!((min, max), (0, 999_000 + Slot::EXCLUSIVE as u64 + 15));
+        assert_eq!(counts.iter().sum::<u64>(), (ShardIndex::EXCLUSIVE as u64 + 16) * 1000);
+        assert_eq!((min, max), (0, 999_000 + ShardIndex::EXCLUSIVE as u64 + 15));
     }
 
     #[test]
     fn a_spent_allowance_drops_and_counts_but_never_a_failure() {
         let allowance = Allowance::new(0);
-        let slot = Slot::of_this_thread();
+        let shard = ShardIndex::of_this_thread();
         let (plain, vital) =
             (Histogram::new(Unit::Nanoseconds, false), Histogram::new(Unit::Nanoseconds, true));
-        plain.record(1_000, slot, &allowance);
-        vital.record(1_000, slot, &allowance);
+        plain.record(1_000, shard, &allowance);
+        vital.record(1_000, shard, &allowance);
         let (mut nothing, mut one) = (Vec::new(), Vec::new());
         plain.read_into(&mut nothing);
         vital.read_into(&mut one);

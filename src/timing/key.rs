@@ -135,7 +135,8 @@ impl Phase {
         matches!(self, Phase::Ttfb | Phase::Total)
     }
 
-    /// The phases that, summed, make up an attempt's total.
+    /// The phases that, summed, make up an attempt's total: the first members of the enum, in its order. `record.rs` and
+    /// `event.rs` rely on that: the index of a phase is its place here.
     pub const PARTS: &'static [Phase] = &[
         Phase::Queue,
         Phase::Prepare,
@@ -150,6 +151,15 @@ impl Phase {
         Phase::Paused,
     ];
 }
+
+/// `PARTS` are the first members, in their order.
+const _: () = {
+    let mut at = 0;
+    while at < Phase::PARTS.len() {
+        assert!(Phase::PARTS[at].index() == at);
+        at += 1;
+    }
+};
 
 names! {
     /// How an attempt or a call ended.

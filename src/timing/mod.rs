@@ -9,6 +9,12 @@
 //!                                             Snapshot ── merge · since · quantile ──▶ .hlog · JSON · Prometheus
 //! ```
 //!
+//! * `key.rs`: phases, operations, outcomes, and the place of each in a table. `record.rs`: the two timers.
+//! * `scope.rs`, `histogram.rs`, `snapshot.rs`, `export/`: the boxes of the drawing.
+//! * `event.rs`: an attempt's id, and what an observer sees of it. `socket.rs`: when bytes went through a socket.
+//!   `clock.rs`: the one clock.
+//! * `live.rs`: quantiles of the latest answers, for hedges and reads; the histograms are not asked.
+//!
 //! It owns the clock readings once they are taken, the histograms and their export; it knows nobody above it.
 //! It promises:
 //! * a *call* is what a caller asked for, an *attempt* one HTTP request made for it; both end exactly once, and one
@@ -17,6 +23,8 @@
 //!   when a scope has spent its memory;
 //! * snapshots merge by adding counts. Percentiles are never averaged.
 
+mod clock;
+mod event;
 mod export;
 mod histogram;
 mod key;
@@ -26,11 +34,12 @@ mod scope;
 mod snapshot;
 mod socket;
 
+pub(crate) use clock::{after, instant_at, now_ns};
+pub use event::{AttemptEvent, RequestId};
 pub use export::{HlogError, prometheus_text};
 pub use key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
 pub(crate) use live::Live;
-pub use record::{AttemptEvent, RequestId};
-pub(crate) use record::{AttemptTimer, CallTimer, Sink, after, instant_at, now_ns};
+pub(crate) use record::{AttemptTimer, CallTimer, Recorders};
 pub(crate) use scope::{Gauges, Held};
 pub use scope::{Metrics, Readahead, Scope};
 pub use snapshot::{Distribution, Snapshot};

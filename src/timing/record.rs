@@ -1,56 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The timers that an attempt and a call carry. Each ends exactly once: by `finish`, or by drop as `cancelled`.
 
+use super::clock::now_ns;
+use super::event::{AttemptEvent, PARTS, RequestId};
 use super::key::{Connection, Level, Operation, Outcome, Phase, SizeClass};
 use super::scope::Scope;
 use super::socket::SocketTimes;
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
-
-// A paused clock may have been read before the anchor is set: an hour keeps every reading after it.
-static ANCHOR: LazyLock<Instant> = LazyLock::new(|| {
-    let now = Instant::now();
-    now.checked_sub(Duration::from_hours(1)).unwrap_or(now)
-});
-
-/// Nanoseconds since some moment before this process first asked. Tokio's clock, so that tests in paused time see it
-/// stand still; outside of such tests it is `std::time::Instant`.
-pub(crate) fn now_ns() -> u64 {
-    tokio::time::Instant::now().into_std().saturating_duration_since(*ANCHOR).as_nanos() as u64
-}
-
-/// So long after a time of `now_ns`; the end of time where that would be later.
-pub(crate) fn after(time: u64, duration: Duration) -> u64 {
-    time.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// The runtime's instant at a time of `now_ns`.
-pub(crate) fn instant_at(time: u64) -> tokio::time::Instant {
-    /// Some thirty years: tokio's own idea of never.
-    const NEVER: u64 = 86_400 * 365 * 30 * 1_000_000_000;
-    tokio::time::Instant::from_std(*ANCHOR + Duration::from_nanos(time.min(NEVER)))
-}
+use std::sync::Arc;
 
 /// The scopes a request is recorded in: the caller's, its parents, the client's. None where timing is off.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sink(Option<Arc<[Scope]>>);
+pub(crate) struct Recorders(Option<Arc<[Scope]>>);
 
-impl Sink {
+impl Recorders {
     /// The chain from `scope` through its parents to `root`, each once.
-    pub(crate) fn new(scope: Option<&Scope>, root: &Scope) -> Sink {
+    pub(crate) fn new(scope: Option<&Scope>, root: &Scope) -> Recorders {
         let mut chain: Vec<Scope> = scope.map(Scope::chain).unwrap_or_default();
         if !chain.iter().any(|known| known.is_same(root)) {
             chain.push(root.clone());
         }
-        Sink(Some(chain.into()))
+        Recorders(Some(chain.into()))
     }
 
     /// Records nothing.
-    pub(crate) fn off() -> Sink {
-        Sink(None)
+    pub(crate) fn off() -> Recorders {
+        Recorders(None)
     }
 
     /// Whether anything is recorded.
@@ -63,12 +37,10 @@ impl Sink {
     }
 }
 
-const PARTS: usize = Phase::PARTS.len();
-
 /// What one attempt measured. Phases never set are not recorded.
 #[derive(Debug)]
 pub(crate) struct AttemptTimer {
-    sink: Sink,
+    recorders: Recorders,
     operation: Operation,
     connection: Connection,
     /// Whether a payload was part of the attempt, and so whether it has a size class.
@@ -88,100 +60,20 @@ pub(crate) struct AttemptTimer {
     client_request_id: RequestId,
 }
 
-/// The name of one attempt, sent as `opc-client-request-id`: 32 hexadecimal digits, never twice the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId {
-    process: u64,
-    number: u64,
-}
-
-static PROCESS: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(process_name()));
-
-fn process_name() -> u64 {
-    RandomState::new().hash_one((Instant::now(), std::process::id()))
-}
-
-impl RequestId {
-    pub(crate) fn next() -> RequestId {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        RequestId { process: PROCESS.load(Relaxed), number: NUMBER.fetch_add(1, Relaxed) }
-    }
-
-    /// Other names than before: this process is a child that has its parent's.
-    pub(crate) fn renew() {
-        PROCESS.store(process_name(), Relaxed);
-    }
-
-    /// Its 32 digits.
-    pub(crate) fn hex(self) -> [u8; 32] {
-        let mut digits = [0; 32];
-        let words = [self.process >> 32, self.process, self.number >> 32, self.number];
-        for (eight, word) in digits.chunks_exact_mut(8).zip(words) {
-            eight.copy_from_slice(&hex_digits(word as u32));
-        }
-        digits
-    }
-}
-
-/// Eight lower-case hexadecimal digits, all at once: one in each byte of a word.
-fn hex_digits(number: u32) -> [u8; 8] {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut digits = u64::from(number);
-    digits = (digits | (digits << 16)) & 0x0000_FFFF_0000_FFFF;
-    digits = (digits | (digits << 8)) & 0x00FF_00FF_00FF_00FF;
-    digits = (digits | (digits << 4)) & 0x0F0F_0F0F_0F0F_0F0F;
-    // 1 in the bytes that hold ten or more.
-    let letters = ((digits + 6 * ONES) >> 4) & ONES;
-    (digits + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
-    }
-}
-
-/// One attempt as an observer of its scope sees it when it ends ([`Scope::observe`]).
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct AttemptEvent<'a> {
-    /// What was sent as `opc-client-request-id`.
-    pub client_request_id: RequestId,
-    /// What was asked of the store.
-    pub operation: Operation,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The connection it went by.
-    pub connection: Connection,
-    /// The whole attempt, in nanoseconds.
-    pub total_ns: u64,
-    /// Payload received or sent, in bytes.
-    pub bytes: u64,
-    /// Whether it was sent because another attempt's first byte was late: a rival that ended well has won, one that was
-    /// cancelled has lost.
-    pub hedge: bool,
-    parts: &'a [u64; PARTS],
-    set: u16,
-}
-
-impl AttemptEvent<'_> {
-    /// What a phase took in nanoseconds, if the attempt had it.
-    pub fn phase_ns(&self, phase: Phase) -> Option<u64> {
-        let index = phase.index();
-        (index < PARTS && self.set & (1 << index) != 0).then(|| self.parts[index])
-    }
-}
-
 impl AttemptTimer {
-    pub(crate) fn start(sink: &Sink, operation: Operation) -> Box<AttemptTimer> {
-        AttemptTimer::start_at(sink, operation, if sink.is_on() { now_ns() } else { 0 })
+    pub(crate) fn start(recorders: &Recorders, operation: Operation) -> Box<AttemptTimer> {
+        AttemptTimer::start_at(recorders, operation, if recorders.is_on() { now_ns() } else { 0 })
     }
 
     /// An attempt that began at `start`, a reading of `now_ns`.
     /// Boxed, since it is handed from layer to layer.
-    pub(crate) fn start_at(sink: &Sink, operation: Operation, start: u64) -> Box<AttemptTimer> {
+    pub(crate) fn start_at(
+        recorders: &Recorders,
+        operation: Operation,
+        start: u64,
+    ) -> Box<AttemptTimer> {
         Box::new(AttemptTimer {
-            sink: sink.clone(),
+            recorders: recorders.clone(),
             operation,
             connection: Connection::None,
             sized: false,
@@ -201,12 +93,12 @@ impl AttemptTimer {
 
     /// A timer for another attempt, recorded in the same scopes.
     pub(crate) fn another(&self, operation: Operation) -> Box<AttemptTimer> {
-        AttemptTimer::start(&self.sink, operation)
+        AttemptTimer::start(&self.recorders, operation)
     }
 
     /// Where it is recorded.
-    pub(crate) fn sink(&self) -> &Sink {
-        &self.sink
+    pub(crate) fn recorders(&self) -> &Recorders {
+        &self.recorders
     }
 
     pub(crate) fn client_request_id(&self) -> RequestId {
@@ -214,7 +106,7 @@ impl AttemptTimer {
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.sink.is_on()
+        self.recorders.is_on()
     }
 
     /// Ends `phase` now: what passed since the last mark is its.
@@ -300,7 +192,7 @@ impl AttemptTimer {
 
     /// Nothing was sent, so there was no attempt: records nothing.
     pub(crate) fn discard(mut self) {
-        self.sink = Sink::off();
+        self.recorders = Recorders::off();
     }
 
     /// What passed since the first byte was the body's, less the time the reader took.
@@ -323,8 +215,8 @@ impl AttemptTimer {
     }
 
     fn record(&mut self, outcome: Outcome, end: u64) {
-        let sink = std::mem::take(&mut self.sink);
-        if !sink.is_on() {
+        let recorders = std::mem::take(&mut self.recorders);
+        if !recorders.is_on() {
             return;
         }
         self.settle(end);
@@ -334,7 +226,7 @@ impl AttemptTimer {
             SizeClass::None
         };
         let total = end.saturating_sub(self.start);
-        for scope in sink.scopes() {
+        for scope in recorders.scopes() {
             let group = scope.group(Level::Attempt, self.operation, outcome);
             let mut set = self.set;
             while set != 0 {
@@ -384,7 +276,7 @@ impl Drop for AttemptTimer {
 /// What one call measured.
 #[derive(Debug)]
 pub(crate) struct CallTimer {
-    sink: Sink,
+    recorders: Recorders,
     operation: Operation,
     start: u64,
     backoff: Option<u64>,
@@ -392,9 +284,9 @@ pub(crate) struct CallTimer {
 }
 
 impl CallTimer {
-    pub(crate) fn start(sink: &Sink, operation: Operation) -> CallTimer {
+    pub(crate) fn start(recorders: &Recorders, operation: Operation) -> CallTimer {
         let start = now_ns();
-        CallTimer { sink: sink.clone(), operation, start, backoff: None, wait: None }
+        CallTimer { recorders: recorders.clone(), operation, start, backoff: None, wait: None }
     }
 
     /// When the call began, in `now_ns`; also where timing is off.
@@ -414,14 +306,14 @@ impl CallTimer {
 
     /// Ends the call at `end`, a reading of `now_ns`, or now.
     pub(crate) fn finish(mut self, outcome: Outcome, end: Option<u64>) {
-        if self.sink.is_on() {
+        if self.recorders.is_on() {
             self.record(outcome, end.unwrap_or_else(now_ns));
         }
     }
 
     fn record(&mut self, outcome: Outcome, end: u64) {
-        let sink = std::mem::take(&mut self.sink);
-        for scope in sink.scopes() {
+        let recorders = std::mem::take(&mut self.recorders);
+        for scope in recorders.scopes() {
             let group = scope.group(Level::Call, self.operation, outcome);
             let total = end.saturating_sub(self.start);
             group.record(Phase::Total, SizeClass::None, Connection::None, total);
@@ -437,7 +329,7 @@ impl CallTimer {
 
 impl Drop for CallTimer {
     fn drop(&mut self) {
-        if self.sink.is_on() {
+        if self.recorders.is_on() {
             self.record(Outcome::Cancelled, now_ns());
         }
     }
@@ -446,7 +338,7 @@ impl Drop for CallTimer {
 /// What `timing::bench::record_attempt` does: the phases of a ranged GET on a reused connection.
 pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
     let mut timer = AttemptTimer {
-        sink: Sink(Some(Arc::from(scopes))),
+        recorders: Recorders(Some(Arc::from(scopes))),
         operation: Operation::Get,
         connection: Connection::Reused,
         sized: false,
@@ -492,8 +384,8 @@ mod tests {
     async fn an_attempt_lands_in_its_scope_and_all_above_once() {
         let root = Scope::new("root");
         let child = root.child("stage").child("task");
-        let sink = Sink::new(Some(&child), &root);
-        let mut timer = AttemptTimer::start(&sink, Operation::Get);
+        let recorders = Recorders::new(Some(&child), &root);
+        let mut timer = AttemptTimer::start(&recorders, Operation::Get);
         tokio::time::advance(std::time::Duration::from_millis(3)).await;
         timer.lap(Phase::Prepare);
         timer.finish(Outcome::Ok);
@@ -507,9 +399,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_dropped_is_recorded_as_cancelled() {
         let root = Scope::new("root");
-        let sink = Sink::new(None, &root);
-        drop(AttemptTimer::start(&sink, Operation::Get));
-        drop(CallTimer::start(&sink, Operation::Get));
+        let recorders = Recorders::new(None, &root);
+        drop(AttemptTimer::start(&recorders, Operation::Get));
+        drop(CallTimer::start(&recorders, Operation::Get));
         let snapshot = root.snapshot();
         for level in [Level::Attempt, Level::Call] {
             let dropped = snapshot.get(&key(level, Outcome::Cancelled, Phase::Total));
@@ -518,16 +410,8 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_their_numbers_in_hexadecimal() {
-        for number in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX] {
-            let id = RequestId { process: !number, number };
-            assert_eq!(id.to_string(), format!("{:016x}{number:016x}", !number));
-        }
-    }
-
-    #[test]
     fn off_records_nothing_and_reads_no_clock() {
-        let timer = AttemptTimer::start(&Sink::off(), Operation::Get);
+        let timer = AttemptTimer::start(&Recorders::off(), Operation::Get);
         assert_eq!(timer.start, 0);
         timer.finish(Outcome::Ok);
     }

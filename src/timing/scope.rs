@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Scopes: a notebook's profile, a Spark stage, a benchmark phase. Each holds the histograms of what ran in it.
 
-use super::histogram::{Allowance, Histogram, Slot, Unit};
+use super::event::AttemptEvent;
+use super::histogram::{Allowance, Histogram, ShardIndex, Unit};
 use super::key::{
     Connection, GROUPS, Level, Operation, Outcome, Phase, SLOTS, SizeClass, all_keys, group_index,
     slot_index,
 };
-use super::record::AttemptEvent;
 use super::snapshot::{Distribution, Snapshot};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -130,7 +130,7 @@ impl Scope {
             .get_or_init(|| (0..SLOTS).map(|_| OnceLock::new()).collect());
         Group {
             slots,
-            slot: Slot::of_this_thread(),
+            shard: ShardIndex::of_this_thread(),
             vital: outcome != Outcome::Ok,
             allowance: &recorder.allowance,
         }
@@ -165,7 +165,7 @@ impl fmt::Debug for Scope {
 /// The histograms of one level, operation and outcome, as this thread records into them.
 pub(super) struct Group<'a> {
     slots: &'a [OnceLock<Box<Histogram>>],
-    slot: Slot,
+    shard: ShardIndex,
     vital: bool,
     allowance: &'a Allowance,
 }
@@ -175,7 +175,7 @@ impl Group<'_> {
     pub(super) fn record(&self, phase: Phase, size: SizeClass, connection: Connection, value: u64) {
         let cell = &self.slots[slot_index(phase, size, connection)];
         match cell.get() {
-            Some(histogram) => histogram.record(value, self.slot, self.allowance),
+            Some(histogram) => histogram.record(value, self.shard, self.allowance),
             None => self.record_first(cell, phase, value),
         }
     }
@@ -187,7 +187,7 @@ impl Group<'_> {
         }
         let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
         let histogram = cell.get_or_init(|| Box::new(Histogram::new(unit, self.vital)));
-        histogram.record(value, self.slot, self.allowance);
+        histogram.record(value, self.shard, self.allowance);
     }
 }
 

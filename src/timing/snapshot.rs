@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a scope held at one moment: distributions by key, to read, merge, subtract and export.
 
-use super::export::{self, HlogError};
 use super::histogram::{Histogram, Unit};
 use super::key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ impl Snapshot {
         Snapshot { started_at, elapsed, dropped, distributions: BTreeMap::new() }
     }
 
-    pub(super) fn insert(&mut self, key: Key, distribution: Distribution) {
+    pub(crate) fn insert(&mut self, key: Key, distribution: Distribution) {
         self.distributions.insert(key, distribution);
     }
 
@@ -150,32 +149,6 @@ impl Snapshot {
         }
         rest
     }
-
-    /// As a page to look at: curves of percentiles, phases, a table. One file without scripts, light or dark.
-    pub fn to_html(&self, title: &str) -> String {
-        export::html::page(self, title)
-    }
-
-    /// The same to be put into another page, such as a notebook's.
-    pub fn to_html_fragment(&self, title: &str) -> String {
-        export::html::fragment(self, title)
-    }
-
-    /// As an HdrHistogram interval log (`.hlog`, V2, one tagged line a key): the form that files, other processes and
-    /// other languages read. Values are nanoseconds, so stock readers show milliseconds.
-    pub fn to_hlog(&self) -> String {
-        export::hlog::encode(self)
-    }
-
-    /// Reads what [`Snapshot::to_hlog`] wrote. Lines with tags that are not ours are an error.
-    pub fn from_hlog(text: &str) -> Result<Snapshot, HlogError> {
-        export::hlog::decode(text)
-    }
-
-    /// As a JSON object: one member a key, named by its tag, with count, sum, min, max and quantiles.
-    pub fn to_json(&self) -> serde_json::Value {
-        export::json::encode(self)
-    }
 }
 
 /// One histogram at one moment: HdrHistogram's layout at two significant digits, and exact count, sum, min and max.
@@ -196,7 +169,7 @@ impl Distribution {
         Distribution { unit: histogram.unit(), count: counts.iter().sum(), counts, sum, min, max }
     }
 
-    pub(super) fn from_hdr(phase: Phase, hdr: &hdrhistogram::Histogram<u64>) -> Distribution {
+    pub(crate) fn from_hdr(phase: Phase, hdr: &hdrhistogram::Histogram<u64>) -> Distribution {
         let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
         let mut counts = Vec::new();
         for step in hdr.iter_recorded() {

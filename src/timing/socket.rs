@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! When the bytes of an exchange were written and read, noted where it happens: in the wrapper of the socket.
 
-use super::record::now_ns;
+use super::clock::now_ns;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The times of the exchange under way on one connection, in `now_ns`; 0 is none.

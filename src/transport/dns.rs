@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Names to addresses: kept for a while, forgotten after a failure, handed out in turn.
 
-use super::connect::unconnected;
+use super::failure::unconnected;
 use crate::error::{ErrorKind, Failure};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,12 +13,12 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Dns {
     ttl: Duration,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<HashMap<String, Cached>>,
     turn: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Cached {
     addresses: Vec<IpAddr>,
     until: Instant,
 }
@@ -73,12 +73,12 @@ impl Dns {
         if addresses.is_empty() {
             return Err(unresolved());
         }
-        let kept = Kept { addresses: addresses.clone(), until: Instant::now() + self.ttl };
+        let kept = Cached { addresses: addresses.clone(), until: Instant::now() + self.ttl };
         self.kept().insert(host.to_owned(), kept);
         Ok(addresses)
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, Cached>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_are_kept_for_their_time_and_forgotten_on_demand() {
         let dns = Dns::new(Duration::from_secs(30));
-        let marked = |until| Kept { addresses: vec!["192.0.2.1".parse().unwrap()], until };
+        let marked = |until| Cached { addresses: vec!["192.0.2.1".parse().unwrap()], until };
         dns.kept().insert("localhost".to_owned(), marked(Instant::now() + Duration::from_secs(30)));
         assert_eq!(dns.resolve("localhost", 1).await.unwrap()[0].ip().to_string(), "192.0.2.1");
         dns.forget("localhost");

@@ -4,12 +4,15 @@
 //! ```text
 //!  send(endpoint, request, timer)
 //!    │ pool.rs     permit of the host → newest idle connection, or a new one       phases: pool
-//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses, or a proxy (proxy.rs) → TLS (tls.rs)  dns · connect · tls
+//!    │ connect.rs  DNS (dns.rs) → TCP, all addresses (dial.rs), or a proxy (proxy.rs) → TLS (tls.rs)  dns · connect · tls
 //!    ▼
 //!  hyper connection task ── io.rs: the socket wrapper notes last write, first read         send · ttfb
 //!    ▼
-//!  Response { status, headers, Body }   body.rs: frames out, stall clock, think time       body · paused
+//!  Response { status, headers, Body }   body.rs: frames in, stall clock, think time       body · paused
 //!    └─ at the last byte the connection goes back to the pool and the timer is recorded
+//!
+//!  origin.rs        the server and the path below it      request_body.rs  the body that is sent, at the client's limit
+//!  failure.rs       what goes wrong below HTTP, as a `Failure`
 //! ```
 //!
 //! Why a pool of our own: hyper-util's races a new connection against the wait for a pooled one, so that new and reused
@@ -19,27 +22,31 @@
 
 mod body;
 mod connect;
+mod dial;
 mod dns;
+mod failure;
 mod io;
 mod origin;
 mod pool;
 mod proxy;
+mod request_body;
 mod tls;
 
-pub(crate) use body::{Body, RequestBody};
+pub(crate) use body::Body;
 pub(crate) use origin::{BaseUrl, Origin};
+pub(crate) use request_body::RequestBody;
 
-use crate::client::Face;
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::limiter::{Limiter, Pace};
 use crate::timing::Gauges;
 use crate::timing::{AttemptTimer, Connection, Outcome, after, now_ns};
 use connect::Connector;
+use failure::broken;
 use hyper::body::Body as _;
 use hyper::header::{HeaderName, HeaderValue, RANGE, USER_AGENT};
 use hyper::{HeaderMap, Request, StatusCode};
-use pool::{Answer, HostPool, Lease, is_drained};
+use pool::{HostPool, Lease, ResponseFuture, is_drained};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,9 +103,13 @@ pub(crate) struct Response {
 }
 
 impl Transport {
-    pub(crate) fn new(config: &Config, face: Face, gauges: &Arc<Gauges>) -> Transport {
+    pub(crate) fn new(
+        config: &Config,
+        user_agent: &'static str,
+        gauges: &Arc<Gauges>,
+    ) -> Transport {
         Transport {
-            user_agent: HeaderValue::from_static(face.user_agent()),
+            user_agent: HeaderValue::from_static(user_agent),
             connector: Arc::new(Connector::new(config)),
             limits: Limits {
                 waits: Waits { first_byte: config.first_byte_timeout, pace: Pace::new(config) },
@@ -177,10 +188,10 @@ impl Transport {
         }
         let since = timer.mark();
         let drained = is_drained(request.method(), request.headers().get(RANGE));
-        let answer: Answer = Box::pin(lease.sender().send_request(request));
-        let exchange = Some(Exchange { answer, lease, timer });
+        let answer: ResponseFuture = Box::pin(lease.sender().send_request(request));
+        let in_flight = Some(InFlight { answer, lease, timer });
         let receives = self.receives.clone();
-        Sent { since, written: 0, waits: self.limits.waits, receives, drained, exchange }
+        Sent { since, written: 0, waits: self.limits.waits, receives, drained, in_flight }
     }
 
     fn pool(&self, endpoint: &Endpoint) -> Arc<HostPool> {
@@ -220,12 +231,12 @@ pub(crate) struct Sent {
     /// Whether its answer is small enough to be read to its end where nobody wants it any more.
     drained: bool,
     /// Until it ends.
-    exchange: Option<Exchange>,
+    in_flight: Option<InFlight>,
 }
 
 /// Dropped in this order: hyper closes the connection of an answer that nobody wants, then the attempt is recorded.
-struct Exchange {
-    answer: Answer,
+struct InFlight {
+    answer: ResponseFuture,
     lease: Lease,
     timer: Box<AttemptTimer>,
 }
@@ -248,7 +259,7 @@ impl Future for Sending<'_> {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        if let Some(Exchange { answer, lease, timer }) = self.exchange.take_if(|_| self.drained) {
+        if let Some(InFlight { answer, lease, timer }) = self.in_flight.take_if(|_| self.drained) {
             // Recorded as cancelled now: what follows is nobody's attempt.
             drop(timer);
             lease.drain(answer);
@@ -258,12 +269,12 @@ impl Drop for Sent {
 
 impl Sent {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, Failure>> {
-        let exchange = self.exchange.as_mut().expect("polled after its end");
-        let answered = match exchange.answer.as_mut().poll(cx) {
+        let in_flight = self.in_flight.as_mut().expect("polled after its end");
+        let answered = match in_flight.answer.as_mut().poll(cx) {
             Poll::Ready(answered) => answered.map_err(|e| broken(e, "before an answer came")),
             Poll::Pending => Err(ready!(self.poll_nothing(cx))),
         };
-        let Some(Exchange { lease, timer, .. }) = self.exchange.take() else {
+        let Some(InFlight { lease, timer, .. }) = self.in_flight.take() else {
             unreachable!("there above")
         };
         Poll::Ready(match answered {
@@ -290,7 +301,7 @@ impl Sent {
     /// Ready when the request has waited for too long. The clock runs from the last byte written, which may come later
     /// than this poll.
     fn poll_nothing(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        let Some(Exchange { lease, .. }) = &mut self.exchange else { return Poll::Pending };
+        let Some(InFlight { lease, .. }) = &mut self.in_flight else { return Poll::Pending };
         if self.since == 0 {
             self.since = now_ns();
         }
@@ -325,13 +336,4 @@ impl Waits {
             ),
         })
     }
-}
-
-/// A failure of hyper's, as one of ours.
-fn broken(error: hyper::Error, when: &str) -> Failure {
-    let kind = if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::Reset };
-    let mut failure = Failure::new(kind).message(format!("the connection broke {when}"));
-    // The connection's task was gone before it took the request.
-    failure.unsent = error.is_canceled();
-    failure.source(error)
 }

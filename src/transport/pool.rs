@@ -2,8 +2,8 @@
 //! The connections to one host from one runtime: newest idle first, a cap on how many there are.
 
 use super::Origin;
-use super::body::RequestBody;
 use super::connect::Connector;
+use super::request_body::RequestBody;
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Gauges, Phase, SocketTimes, instant_at, now_ns};
 use hyper::Method;
@@ -249,7 +249,7 @@ impl Lease {
 
     /// Nobody wants the answer any more. A small one is read to its end, apart, so that the connection can serve
     /// another; it counts as in use no longer. Otherwise the connection is closed.
-    pub(super) fn drain(self, answer: Answer) {
+    pub(super) fn drain(self, answer: ResponseFuture) {
         let usable = self.is_uploaded();
         let Lease { connection, place, .. } = self;
         let pool = Arc::clone(&place.0);
@@ -281,11 +281,11 @@ impl Lease {
 }
 
 /// The head of an answer, when it comes.
-pub(super) type Answer =
+pub(super) type ResponseFuture =
     Pin<Box<dyn Future<Output = hyper::Result<hyper::Response<Incoming>>> + Send>>;
 
 /// Reads an answer to its end; whether it has come there.
-async fn drain(answer: Answer) -> bool {
+async fn drain(answer: ResponseFuture) -> bool {
     let Ok(answer) = answer.await else { return false };
     let (mut body, mut length) = (answer.into_body(), 0);
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {

@@ -3,9 +3,10 @@
 //! what is signed is what the store gets.
 
 use super::Origin;
-use super::connect::{Dialer, unconnected};
+use super::dial::Dialer;
+use super::failure::unconnected;
 use crate::config::{Config, Secret};
-use crate::error::{Boxed, ErrorKind, Failure};
+use crate::error::{Boxed, ErrorKind, Failure, causes};
 use hyper::Uri;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
@@ -182,11 +183,6 @@ pub(super) async fn tunnel(
     })
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 /// Connects to the proxy itself.
 #[derive(Clone)]
 struct Dial(Arc<Dialer>);
@@ -209,7 +205,7 @@ impl Service<Uri> for Dial {
                 Some("socks5" | "socks5h") => 1080,
                 _ => 80,
             });
-            let told = |failure: Failure| io::Error::other(crate::Error::from(failure));
+            let told = |failure: Failure| io::Error::other(crate::error::Error::from(failure));
             let addresses = dialer.addresses(host, port).await.map_err(told)?;
             let tcp =
                 dialer.dial(host, &addresses).await.map_err(|e| told(unconnected(&host, e)))?;

@@ -6,14 +6,12 @@
 //! more of them than answers were lost. It is aborted when the write has ended, if it holds no part even then: a writer
 //! that lives sends its first part at once. What is not certain is left alone, and a warning names it.
 
-use super::writer::abort;
-use crate::attempt::{Call, Repeat, is_transient, may_have_happened};
-use crate::backend::{Upload, UploadRequest};
-use crate::error::Failure;
+use crate::attempt::{Call, Doubt, Settle, Verdict, settle};
+use crate::backend::UploadRequest;
+use crate::error::{Error, Failure};
 use crate::listing::Once;
-use crate::store::Store;
-use crate::timing::{Operation, now_ns};
-use std::sync::Arc;
+use crate::timing::now_ns;
+use crate::types::Upload;
 use std::time::Duration;
 
 /// Listings round times to seconds at most.
@@ -29,33 +27,42 @@ pub(crate) struct Begun {
 }
 
 /// Begins a write by parts.
-pub(crate) async fn begin(
-    store: &Store,
-    call: &mut Call,
-    request: &UploadRequest,
-) -> Result<Begun, Failure> {
+pub(crate) async fn begin(call: &mut Call, request: &UploadRequest) -> Result<Begun, Failure> {
     let first = now_ns();
     let mut lost = 0;
-    loop {
-        let begun = call
-            .run(Repeat::IfUndone, |attempt| store.backend().begin_upload(request, attempt))
-            .await;
-        let failure = match begun {
-            Ok(id) => {
-                let upload = Upload { key: request.key.to_string(), id, begun: None };
-                if lost == 0 {
-                    return Ok(Begun { upload, strays: Vec::new() });
-                }
-                let took = Duration::from_nanos(now_ns().saturating_sub(first));
-                let strays = Box::pin(strays(store, call, &upload, lost, took)).await;
-                return Ok(Begun { upload, strays });
-            }
-            Err(failure) if is_transient(&failure) && may_have_happened(&failure) => failure,
-            Err(failure) if lost > 0 => return Err(maybe_left(failure)),
-            Err(failure) => return Err(failure),
-        };
-        lost += 1;
-        call.back_off(failure).await.map_err(maybe_left)?;
+    let id = settle(call, Beginning { request, lost: &mut lost }).await?;
+    let upload = Upload { key: request.key.to_string(), id, begun: None };
+    if lost == 0 {
+        return Ok(Begun { upload, strays: Vec::new() });
+    }
+    let took = Duration::from_nanos(now_ns().saturating_sub(first));
+    let strays = Box::pin(strays(call, &upload, lost, took)).await;
+    Ok(Begun { upload, strays })
+}
+
+/// A begin that is repeated, and counts the answers that were lost.
+struct Beginning<'a> {
+    request: &'a UploadRequest,
+    lost: &'a mut usize,
+}
+
+impl Settle for Beginning<'_> {
+    type Output = String;
+
+    async fn send(&mut self, call: &mut Call) -> Result<String, Failure> {
+        call.begin_upload(self.request).await
+    }
+
+    async fn decide(&mut self, _: &mut Call, doubt: Doubt) -> Result<Verdict<String>, Failure> {
+        if !doubt.lost {
+            return Err(maybe_left(doubt.failure));
+        }
+        *self.lost += 1;
+        Ok(Verdict::Again(doubt.failure))
+    }
+
+    async fn give_up(&mut self, _: &mut Call, failure: Failure) -> Result<String, Failure> {
+        Err(maybe_left(failure))
     }
 }
 
@@ -67,17 +74,11 @@ fn maybe_left(mut failure: Failure) -> Failure {
 }
 
 /// The uploads that the lost requests began.
-async fn strays(
-    store: &Store,
-    call: &mut Call,
-    upload: &Upload,
-    lost: usize,
-    took: Duration,
-) -> Vec<Upload> {
-    let found = match of_the_name(store, call, &upload.key).await {
+async fn strays(call: &mut Call, upload: &Upload, lost: usize, took: Duration) -> Vec<Upload> {
+    let found = match of_the_name(call, &upload.key).await {
         Ok(found) => found,
         Err(failure) => {
-            let error = crate::Error::from(failure);
+            let error = Error::from(failure);
             tracing::warn!(
                 key = upload.key, %error,
                 "the answer to the begin of an upload was lost, and uploads cannot be listed: one may be left"
@@ -104,15 +105,11 @@ fn begun_before(found: Vec<Upload>, ours: &str, took: Duration) -> Vec<Upload> {
 }
 
 /// The uploads of exactly this name.
-async fn of_the_name(store: &Store, call: &mut Call, key: &str) -> Result<Vec<Upload>, Failure> {
+async fn of_the_name(call: &mut Call, key: &str) -> Result<Vec<Upload>, Failure> {
     let mut found = Vec::new();
     let (mut page, mut once) = (None::<String>, Once::default());
     for _ in 0..PAGES {
-        let listed = call
-            .run(Repeat::Freely, |attempt| {
-                store.backend().list_uploads(key, page.as_deref(), attempt)
-            })
-            .await?;
+        let listed = call.list_uploads(key, page.as_deref()).await?;
         let id = |upload: &Upload| (upload.key.clone(), upload.id.clone());
         let (uploads, next) = once.check(listed.uploads, listed.next, id)?;
         found.extend(uploads.into_iter().filter(|upload| upload.key == key));
@@ -133,26 +130,6 @@ pub(crate) fn warn_of(strays: &[Upload], why: &str) {
             why,
             "an upload whose begin was not answered may be left: abort it if nobody writes it"
         );
-    }
-}
-
-/// Aborts the strays of a write that has ended, unless they hold a part.
-pub(super) async fn clear(store: &Store, strays: Vec<Upload>) {
-    for stray in strays {
-        let key: Arc<str> = stray.key.as_str().into();
-        let mut call = store.begin_always(Operation::ListUploads, key, None);
-        let parts =
-            call.run(Repeat::Freely, |attempt| store.backend().has_parts(&stray, attempt)).await;
-        match call.end(parts) {
-            Ok(false) => {
-                // What failed is logged.
-                let _ = abort(store, stray).await;
-            }
-            Ok(true) => warn_of(&[stray], "it holds parts"),
-            // Its writer has ended it.
-            Err(error) if error.is_not_found() => {}
-            Err(error) => warn_of(&[stray], &error.to_string()),
-        }
     }
 }
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writes of what a stream gives or a file holds.
 
-use crate::backend::ObjectMeta;
+use super::writer::Writer;
+use crate::context::Target;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::options::PutOptions;
-use crate::store::Store;
 use crate::timing::Operation;
+use crate::types::ObjectMeta;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -22,63 +23,57 @@ const CHUNK: usize = 1 << 20;
 /// The longest tick of the clock that Linux takes a file's times from (HZ=100).
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
-impl Store {
-    /// Writes what a stream gives. An error of the stream is `Source`, and leaves the object as it was.
-    pub async fn put_stream(
-        &self,
-        key: &str,
-        source: impl Stream<Item = io::Result<Bytes>> + Send,
-        options: PutOptions,
-    ) -> Result<ObjectMeta> {
-        let unread = |e| self.unread(key, "its bytes could not be read", e);
-        let source = source.map(|read| read.map_err(unread));
-        self.put_pieces(key, source, options).await
-    }
+/// Writes what a stream gives. An error of the stream is `Source`, and leaves the object as it was.
+pub(crate) async fn put_stream(
+    target: &Target,
+    key: &str,
+    source: impl Stream<Item = io::Result<Bytes>> + Send,
+    options: PutOptions,
+) -> Result<ObjectMeta> {
+    let object = Object { target, key };
+    let unread = |e| object.unread("its bytes could not be read", e);
+    let source = source.map(|read| read.map_err(unread));
+    object.put_pieces(source, options).await
+}
 
-    /// Writes a file. One that changes while it is read is `Source`, and leaves the object as it was: its size, its
-    /// times of modification and change, and which file the path leads to are compared before the first byte is read
-    /// and after the last, and only then is the object made. A writer that maps the file into memory, or a file system
-    /// that keeps no times, can escape this.
-    ///
-    /// A pipe or a device is read to its end. Whether it changes cannot be told.
-    pub async fn put_file(
-        &self,
-        key: &str,
-        file: impl AsRef<Path>,
-        options: PutOptions,
-    ) -> Result<ObjectMeta> {
-        let path = file.as_ref().to_owned();
-        let name = path.display().to_string();
-        let open = move || Reading::new(File::open(&path)?, path, true);
-        let opened = self.aside(open).await?;
-        let reading =
-            opened.map_err(|e| self.unread(key, &format!("{name} cannot be opened"), e))?;
-        self.put_reading(key, reading, options).await
-    }
+/// Writes the file that a path leads to.
+pub(crate) async fn put_file(
+    target: &Target,
+    key: &str,
+    path: PathBuf,
+    options: PutOptions,
+) -> Result<ObjectMeta> {
+    let object = Object { target, key };
+    let name = path.display().to_string();
+    let open = move || Reading::new(File::open(&path)?, path, true);
+    let opened = object.aside(open).await?;
+    let reading = opened.map_err(|e| object.unread(&format!("{name} cannot be opened"), e))?;
+    object.put_reading(reading, options).await
+}
 
-    /// Writes a file that is open, from where it stands to its end, as [`put_file`](Store::put_file) does; but which file
-    /// its path leads to is not asked. `name` names it in messages.
-    pub async fn put_opened(
-        &self,
-        key: &str,
-        file: File,
-        name: impl AsRef<Path>,
-        options: PutOptions,
-    ) -> Result<ObjectMeta> {
-        let path = name.as_ref().to_owned();
-        let shown = path.display().to_string();
-        let reading = self.aside(move || Reading::new(file, path, false)).await?;
-        let reading =
-            reading.map_err(|e| self.unread(key, &format!("{shown} cannot be read"), e))?;
-        self.put_reading(key, reading, options).await
-    }
+/// Writes a file that is open, from where it stands to its end. `path` names it in messages.
+pub(crate) async fn put_opened(
+    target: &Target,
+    key: &str,
+    (file, path): (File, PathBuf),
+    options: PutOptions,
+) -> Result<ObjectMeta> {
+    let object = Object { target, key };
+    let name = path.display().to_string();
+    let reading = object.aside(move || Reading::new(file, path, false)).await?;
+    let reading = reading.map_err(|e| object.unread(&format!("{name} cannot be read"), e))?;
+    object.put_reading(reading, options).await
+}
 
-    async fn put_reading(
-        &self,
-        key: &str,
-        reading: Reading,
-        options: PutOptions,
-    ) -> Result<ObjectMeta> {
+/// What is written.
+#[derive(Clone, Copy)]
+struct Object<'a> {
+    target: &'a Target,
+    key: &'a str,
+}
+
+impl Object<'_> {
+    async fn put_reading(self, reading: Reading, options: PutOptions) -> Result<ObjectMeta> {
         let options = match reading.size() {
             Some(size) => options.size(size),
             None => options,
@@ -86,20 +81,19 @@ impl Store {
         let chunks = stream::try_unfold(reading, |reading| async move {
             let read = self.aside(move || reading.next()).await?;
             read.map_err(|e| match e.get_ref() {
-                Some(changed) if changed.is::<Changed>() => self.changed(key, changed.to_string()),
-                _ => self.unread(key, "its bytes could not be read", e),
+                Some(changed) if changed.is::<Changed>() => self.changed(changed.to_string()),
+                _ => self.unread("its bytes could not be read", e),
             })
         });
-        self.put_pieces(key, chunks, options).await
+        self.put_pieces(chunks, options).await
     }
 
     async fn put_pieces(
-        &self,
-        key: &str,
+        self,
         source: impl Stream<Item = Result<Bytes>> + Send,
         options: PutOptions,
     ) -> Result<ObjectMeta> {
-        let mut writer = self.writer(key, options);
+        let mut writer = Writer::new(self.target, self.key, options);
         let mut source = pin!(source);
         while let Some(read) = source.next().await {
             match read {
@@ -116,26 +110,26 @@ impl Store {
 
     /// Runs what blocks where it may.
     async fn aside<T: Send + 'static>(
-        &self,
+        self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let handle = self.client().handle()?;
+        let handle = self.target.context().handle()?;
         handle.spawn_blocking(work).await.map_err(|e| {
             Failure::new(ErrorKind::Source).message("the file's reader ended").source(e).into()
         })
     }
 
-    fn unread(&self, key: &str, why: &str, error: io::Error) -> Error {
+    fn unread(self, why: &str, error: io::Error) -> Error {
         let failure = Failure::new(ErrorKind::Source).message(format!("{why}: {error}"));
-        self.source_failed(key, failure.source(error))
+        self.source_failed(failure.source(error))
     }
 
-    fn changed(&self, key: &str, why: String) -> Error {
-        self.source_failed(key, Failure::new(ErrorKind::Source).message(why))
+    fn changed(self, why: String) -> Error {
+        self.source_failed(Failure::new(ErrorKind::Source).message(why))
     }
 
-    fn source_failed(&self, key: &str, failure: Failure) -> Error {
-        let object = self.backend().url(&self.full(key));
+    fn source_failed(self, failure: Failure) -> Error {
+        let object = self.target.backend().url(&self.target.full(self.key));
         failure.into_error(Some(Operation::Upload), Some(object), 0, Duration::ZERO)
     }
 }
@@ -275,6 +269,7 @@ impl Stamp {
 mod tests {
     use super::*;
     use std::fs;
+    use std::path::Path;
 
     /// Reads a file to its end, and changes it once the first bytes are read.
     fn read(size: usize, change: impl FnOnce(&Path)) -> io::Result<usize> {

@@ -10,66 +10,38 @@
 //!        └ dropped, failed or aborted before: the upload is aborted, so that no part is left behind
 //! ```
 //!
+//! `writer.rs` takes bytes piece by piece, `file.rs` a stream's or a file's; `pending.rs` is the upload between its begin
+//! and its end, which it aborts where nobody ends it. `begin.rs` and `settle.rs`: answers that were lost.
+//!
 //! It promises: a writer holds at most (`part_concurrency` + 1) parts in memory; a write that answers success is there
 //! whole, one that fails leaves the object as it was; an answer that was lost is settled by looking, where repeating
 //! the request could tell a lie ([`settle`], [`begin`]); a source that is shorter or longer than was said writes nothing.
 
 mod begin;
 mod file;
+mod pending;
 mod settle;
-mod uploads;
 mod writer;
 
-pub(crate) use begin::{Begun, begin};
-pub(crate) use settle::commit;
-pub use uploads::UploadedPart;
-pub(crate) use writer::Pending;
+pub(crate) use begin::{Begun, begin, warn_of};
+pub(crate) use file::{put_file, put_opened, put_stream};
+pub(crate) use pending::Pending;
+pub(crate) use settle::{abort, commit};
 pub use writer::Writer;
+pub(crate) use writer::combined;
 
-use crate::attempt::{Call, Repeat};
-use crate::backend::{Checksum, ObjectMeta, PutMode, PutRequest};
-use crate::config::Config;
+use crate::attempt::Call;
+use crate::backend::PutRequest;
+use crate::context::{Target, on_runtime};
 use crate::error::Result;
 use crate::options::{ChecksumMode, PutOptions};
 use crate::payload::Payload;
-use crate::store::Store;
-use crate::timing::RequestId;
+use crate::timing::{Operation, RequestId};
+use crate::types::{Checksum, ObjectMeta, PutMode};
 use std::sync::Arc;
 
-/// What a store's settings say of writes.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    verify: bool,
-    part_size: u64,
-    part_concurrency: usize,
-    pub(crate) copy_part_size: u64,
-}
-
-impl Settings {
-    pub(crate) fn new(config: &Config) -> Settings {
-        Settings {
-            verify: config.verify,
-            part_size: config.part_size,
-            part_concurrency: config.part_concurrency.max(1) as usize,
-            copy_part_size: config.copy_part_size,
-        }
-    }
-
-    pub(crate) fn part_concurrency(&self) -> usize {
-        self.part_concurrency
-    }
-
-    fn checksum(&self, mode: ChecksumMode) -> ChecksumMode {
-        match mode {
-            ChecksumMode::Auto if self.verify => ChecksumMode::Crc32c,
-            ChecksumMode::Auto => ChecksumMode::Off,
-            chosen => chosen,
-        }
-    }
-}
-
 /// The checksum of a body, where one was chosen.
-fn checksum(mode: ChecksumMode, body: &Payload) -> Option<Checksum> {
+pub(crate) fn checksum(mode: ChecksumMode, body: &Payload) -> Option<Checksum> {
     match mode {
         ChecksumMode::Crc32c => Some(Checksum::Crc32c(body.crc32c())),
         ChecksumMode::Md5 => Some(body.md5()),
@@ -84,7 +56,18 @@ fn mark(mode: &PutMode) -> Option<RequestId> {
 
 /// Writes an object by one request.
 pub(crate) async fn put(
-    store: &Store,
+    target: &Target,
+    key: &str,
+    body: Payload,
+    options: PutOptions,
+) -> Result<ObjectMeta> {
+    let call = target.begin(Operation::Put, key, options.deadline)?;
+    on_runtime!(target.context(), put_by(target, call, body, options))
+}
+
+/// The same by a call that has begun, on the runtime that it belongs to.
+async fn put_by(
+    target: &Target,
     mut call: Box<Call>,
     body: Payload,
     options: PutOptions,
@@ -96,20 +79,18 @@ pub(crate) async fn put(
     about.mark = mark(&mode);
     let request = PutRequest {
         key: Arc::clone(call.key()),
-        checksum: checksum(store.writing().checksum(wanted), &body),
+        checksum: checksum(target.writing().checksum(wanted), &body),
         body,
         mode,
         about,
     };
     let written = match request.mode {
-        PutMode::Overwrite => {
-            call.run(Repeat::Freely, |attempt| store.backend().put(&request, attempt)).await
-        }
-        _ => settle::put(store, &mut call, &request).await,
+        PutMode::Overwrite => call.put(&request).await,
+        _ => settle::put(&mut call, &request).await,
     };
     let meta = call.end(written)?;
     if let Some(progress) = progress {
         progress.tell(request.body.len());
     }
-    Ok(store.relative(meta))
+    Ok(target.relative(meta))
 }

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A write of bytes that come piece by piece.
 
-use super::{Begun, Settings, begin, checksum, mark, settle};
-use crate::attempt::Repeat;
-use crate::backend::{
-    Abilities, CommitRequest, ObjectMeta, Part, PartRequest, Upload, UploadRequest,
-};
-use crate::client::entered;
+use super::pending::Pending;
+use super::{begin, checksum, mark, settle};
+use crate::backend::{Abilities, CommitRequest, Part, PartRequest, UploadRequest};
+use crate::context::{Target, WriteSettings, on_runtime};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::options::{ChecksumMode, PutOptions};
 use crate::payload::{Payload, crc32c_combine};
-use crate::store::{Store, on_runtime};
 use crate::timing::{Operation, RequestId, after, now_ns};
+use crate::types::ObjectMeta;
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 
 /// Pieces below this are gathered into blocks; larger ones are kept as they are, without a copy.
 const GATHER_BELOW: usize = 64 << 10;
@@ -25,13 +21,13 @@ const GATHER_BELOW: usize = 64 << 10;
 /// The blocks into which small pieces are gathered.
 const BLOCK: usize = 256 << 10;
 
-/// A write under way, made by [`Store::writer`]. Bytes go in by [`write`](Writer::write), and are an object once
+/// A write under way, made by [`Store::writer`](crate::Store::writer). Bytes go in by [`write`](Writer::write), and are an object once
 /// [`finish`](Writer::finish) has answered; nobody sees them before. Dropped before, it leaves nothing behind: parts
 /// that were sent are aborted in the background ([`Client::shutdown`](crate::Client::shutdown) waits for that).
 ///
 /// It holds at most (`part_concurrency` + 1) × `part_size` bytes, and waits where the store is slower than its caller.
 pub struct Writer {
-    store: Store,
+    target: Target,
     key: String,
     options: PutOptions,
     checksum: ChecksumMode,
@@ -61,11 +57,11 @@ struct Parts {
 }
 
 impl Writer {
-    pub(crate) fn new(store: &Store, key: &str, options: PutOptions) -> Writer {
+    pub(crate) fn new(target: &Target, key: &str, options: PutOptions) -> Writer {
         Writer {
-            checksum: store.writing().checksum(options.checksum),
+            checksum: target.writing().checksum(options.checksum),
             deadline: options.deadline.map(|deadline| after(now_ns(), deadline)),
-            store: store.clone(),
+            target: target.clone(),
             key: key.to_owned(),
             options,
             filling: Filling::default(),
@@ -85,14 +81,14 @@ impl Writer {
     pub async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<()> {
         let bytes = bytes.into();
         self.check()?;
-        let taken = on_runtime!(self.store.client().clone(), self.take(bytes));
+        let taken = on_runtime!(Arc::clone(self.target.context()), self.take(bytes));
         self.ended_if_failed(taken).await
     }
 
     /// Makes the object of what was written.
     pub async fn finish(mut self) -> Result<ObjectMeta> {
         self.check()?;
-        let finished = on_runtime!(self.store.client().clone(), self.end());
+        let finished = on_runtime!(Arc::clone(self.target.context()), self.end());
         self.ended_if_failed(finished).await
     }
 
@@ -100,7 +96,7 @@ impl Writer {
     pub async fn abort(mut self) -> Result<()> {
         self.failed = Some(Error::misuse("the write was aborted"));
         match self.parts.take() {
-            Some(parts) => on_runtime!(self.store.client().clone(), parts.pending.abort()),
+            Some(parts) => on_runtime!(Arc::clone(self.target.context()), parts.pending.abort()),
             None => Ok(()),
         }
     }
@@ -115,7 +111,7 @@ impl Writer {
             self.filling = Filling::default();
             if let Some(parts) = self.parts.take() {
                 // What it failed with is what the caller hears; a failed abort is logged.
-                let _ = on_runtime!(self.store.client().clone(), parts.pending.abort());
+                let _ = on_runtime!(Arc::clone(self.target.context()), parts.pending.abort());
             }
         }
         result
@@ -148,9 +144,9 @@ impl Writer {
             return Err(self.failure(wrong));
         }
         if self.parts.is_none() {
-            let call = self.store.begin(Operation::Put, &self.key, self.time_left())?;
+            let call = self.target.begin(Operation::Put, &self.key, self.time_left())?;
             let options = PutOptions { checksum: self.checksum, ..self.options.clone() };
-            return super::put(&self.store, call, self.filling.take(), options).await;
+            return super::put_by(&self.target, call, self.filling.take(), options).await;
         }
         if self.filling.len > 0 {
             self.send_part().await?;
@@ -166,13 +162,13 @@ impl Writer {
         if self.parts.is_none() {
             self.parts = Some(self.begin().await?);
         }
-        let most = self.store.writing().part_concurrency;
+        let most = self.target.writing().part_concurrency;
         while self.parts.as_ref().is_some_and(|parts| parts.pending.sending.len() >= most) {
             self.part_sent().await?;
         }
         let (body, kind, deadline) = (self.filling.take(), self.checksum, self.time_left());
-        let store = self.store.clone();
-        let Abilities { parts: limit, .. } = store.backend().abilities();
+        let target = self.target.clone();
+        let Abilities { parts: limit, .. } = target.backend().abilities();
         let parts = self.parts.as_mut().expect("begun above");
         parts.last += 1;
         if parts.last > limit {
@@ -184,17 +180,15 @@ impl Writer {
         parts.pending.sending.spawn(async move {
             let checksum = checksum(kind, &body);
             let request = PartRequest { upload, number, body, checksum };
-            let mut call = store.begin(Operation::PutPart, &key, deadline)?;
-            let put =
-                call.run(Repeat::Freely, |attempt| store.backend().put_part(&request, attempt));
-            let part = put.await;
+            let mut call = target.begin(Operation::PutPart, &key, deadline)?;
+            let part = call.put_part(&request).await;
             call.end(part)
         });
         Ok(())
     }
 
     async fn begin(&self) -> Result<Parts> {
-        let mut call = self.store.begin(Operation::Upload, &self.key, self.time_left())?;
+        let mut call = self.target.begin(Operation::Upload, &self.key, self.time_left())?;
         let mark = mark(&self.options.mode);
         let mut about = self.options.about.clone();
         about.mark = mark;
@@ -204,10 +198,10 @@ impl Writer {
             checksum: self.checksum == ChecksumMode::Crc32c,
             about,
         };
-        let begun = begin::begin(&self.store, &mut call, &request).await;
+        let begun = begin(&mut call, &request).await;
         let begun = call.end(begun)?;
         Ok(Parts {
-            pending: Pending::new(&self.store, begun),
+            pending: Pending::new(&self.target, begun),
             mark,
             sent: Vec::new(),
             last: 0,
@@ -242,20 +236,20 @@ impl Writer {
             mode: self.options.mode.clone(),
         };
         let mark = parts.mark;
-        let mut call = self.store.begin(Operation::CommitUpload, &self.key, deadline)?;
-        let made = settle::commit(&self.store, &mut call, &request, mark).await;
+        let mut call = self.target.begin(Operation::CommitUpload, &self.key, deadline)?;
+        let made = settle::commit(&mut call, &request, mark).await;
         let meta = self.options.about.told(call.end(made)?);
         if let Some(parts) = self.parts.take() {
             parts.pending.done().await;
         }
-        Ok(self.store.relative(meta))
+        Ok(self.target.relative(meta))
     }
 
     /// The size of the part that is being filled: as was said, or growing, so that parts are few enough.
     fn part_size(&self) -> u64 {
-        let abilities = self.store.backend().abilities();
+        let abilities = self.target.backend().abilities();
         let number = self.parts.as_ref().map_or(0, |parts| parts.last);
-        part_size(self.store.writing(), &abilities, self.options.size, number)
+        part_size(self.target.writing(), &abilities, self.options.size, number)
     }
 
     fn time_left(&self) -> Option<Duration> {
@@ -263,7 +257,7 @@ impl Writer {
     }
 
     fn failure(&self, failure: Failure) -> Error {
-        let object = self.store.backend().url(&self.store.full(&self.key));
+        let object = self.target.backend().url(&self.target.full(&self.key));
         failure.into_error(Some(Operation::Upload), Some(object), 0, Duration::ZERO)
     }
 }
@@ -289,7 +283,7 @@ pub(super) fn wrong_size(said: Option<u64>, came: u64) -> Option<Failure> {
 }
 
 /// The size of the part after so many.
-fn part_size(settings: &Settings, limits: &Abilities, size: Option<u64>, after: u32) -> u64 {
+fn part_size(settings: &WriteSettings, limits: &Abilities, size: Option<u64>, after: u32) -> u64 {
     const MIB: u64 = 1 << 20;
     let wanted = match size {
         Some(size) => {
@@ -301,7 +295,7 @@ fn part_size(settings: &Settings, limits: &Abilities, size: Option<u64>, after: 
 }
 
 /// The CRC32C of the whole, of those of its parts; `None` where a part has none.
-pub(super) fn combined(parts: &[Part]) -> Option<u32> {
+pub(crate) fn combined(parts: &[Part]) -> Option<u32> {
     parts.iter().try_fold(0, |whole, part| Some(crc32c_combine(whole, part.crc32c?, part.size)))
 }
 
@@ -339,89 +333,6 @@ impl Filling {
     }
 }
 
-/// An upload that is to be aborted unless it comes to its end, and its parts under way.
-pub(crate) struct Pending {
-    store: Store,
-    upload: Option<Upload>,
-    /// Uploads that requests without an answer began.
-    strays: Vec<Upload>,
-    pub(crate) sending: JoinSet<Result<Part>>,
-    runtime: Handle,
-}
-
-impl Pending {
-    /// Must be made on the runtime on which an abort is to run.
-    pub(crate) fn new(store: &Store, begun: Begun) -> Pending {
-        Pending {
-            store: store.clone(),
-            upload: Some(begun.upload),
-            strays: begun.strays,
-            sending: JoinSet::new(),
-            runtime: Handle::current(),
-        }
-    }
-
-    pub(crate) fn upload(&self) -> &Upload {
-        self.upload.as_ref().expect("taken only at the end")
-    }
-
-    /// It came to its end.
-    pub(crate) async fn done(mut self) {
-        self.upload = None;
-        self.clear().await;
-    }
-
-    async fn clear(&mut self) {
-        if !self.strays.is_empty() {
-            Box::pin(begin::clear(&self.store, std::mem::take(&mut self.strays))).await;
-        }
-    }
-
-    pub(crate) async fn abort(mut self) -> Result<()> {
-        // A part that arrived after the abort would be left behind: they end first.
-        self.sending.shutdown().await;
-        let aborted = match self.upload.take() {
-            Some(upload) => abort(&self.store, upload).await,
-            None => Ok(()),
-        };
-        self.clear().await;
-        aborted
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        let Some(upload) = self.upload.take() else { return };
-        let (store, mut sending) = (self.store.clone(), std::mem::take(&mut self.sending));
-        let strays = std::mem::take(&mut self.strays);
-        // Counted from now on, so that a shutdown waits for it.
-        let held = store.client().hold();
-        self.runtime.spawn(async move {
-            sending.shutdown().await;
-            // What failed is logged.
-            let _ = abort(&store, upload).await;
-            begin::clear(&store, strays).await;
-            drop(held);
-        });
-    }
-}
-
-/// Aborts an upload; one that is gone is aborted.
-pub(super) async fn abort(store: &Store, upload: Upload) -> Result<()> {
-    let key: Arc<str> = upload.key.as_str().into();
-    let mut call = store.begin_always(Operation::AbortUpload, key, None);
-    let abort = call.run(Repeat::Freely, |attempt| store.backend().abort_upload(&upload, attempt));
-    let aborted = match abort.await {
-        Err(failure) if failure.kind == ErrorKind::NotFound => Ok(()),
-        aborted => aborted,
-    };
-    let ended = call.end(aborted);
-    if let Err(error) = &ended {
-        tracing::warn!(key = upload.key, id = upload.id, %error, "an upload could not be aborted: its parts are left");
-    }
-    ended
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,13 +358,13 @@ mod tests {
 
     #[test]
     fn parts_are_few_enough_for_any_length() {
-        let settings = Settings::new(&Config::default());
+        let settings = WriteSettings::new(&Config::default());
         let unknown: u64 = (0..10_000).map(|n| part_size(&settings, &LIMITS, None, n)).sum();
         assert!(unknown > 10 << 40, "ten thousand parts hold the largest object: {unknown}");
         let known = 10 << 40;
         assert!(part_size(&settings, &LIMITS, Some(known), 0) * 10_000 >= known);
         assert_eq!(part_size(&settings, &LIMITS, Some(1), 0), 16 << 20);
-        let small = Settings::new(&Config::default().part_size(1u64));
+        let small = WriteSettings::new(&Config::default().part_size(1u64));
         assert_eq!(part_size(&small, &LIMITS, None, 0), 5 << 20, "no part below the store's least");
     }
 

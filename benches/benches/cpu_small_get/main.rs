@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! CPU of a 4 KiB ranged GET by getrusage, client by client on one plain server (contracts §8.2, §8.8).
+//! CPU of a 4 KiB ranged GET by getrusage, client by client on one plain server.
 //!
 //! Each round opens every client anew on a current-thread runtime of its own and warms it up; then the clients take turns
 //! of some requests one after the other. `-- --rounds N --slices N --requests N` set the size; `--only NAME` runs one

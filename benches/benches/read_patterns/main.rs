@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Patterns of reads, by storescope's reader and by its peers at what their documentation recommends (contracts §8.2):
+//! Patterns of reads, by storescope's reader and by its peers at what their documentation recommends:
 //! time on the wall, requests, bytes over the wire, client CPU.
 //!
 //! Two profiles: `s3-standard`, the emulator with that model, whose record counts; and `none`, the plain server, which

@@ -9,7 +9,6 @@
 //! References to Java's objects end on Java's threads, too.
 
 use crate::java;
-use crate::process::{Process, locked};
 use crate::raised::{Raised, Result};
 use bytes::Bytes;
 use jni::Env;
@@ -19,13 +18,16 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
+use storescope_bindings::lock::locked;
 
 /// How long a Java thread waits here at most: it looks after other things then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
-pub(crate) struct Completions {
-    queue: Mutex<VecDeque<Event>>,
+/// The process's own.
+static QUEUE: Queue = Queue { events: Mutex::new(VecDeque::new()), arrived: Condvar::new() };
+
+struct Queue {
+    events: Mutex<VecDeque<Event>>,
     arrived: Condvar,
 }
 
@@ -153,9 +155,8 @@ impl Drop for Batch {
 }
 
 fn push(event: Event) {
-    let Completions { queue, arrived } = &Process::current().completions;
-    locked(queue).push_back(event);
-    arrived.notify_one();
+    locked(&QUEUE.events).push_back(event);
+    QUEUE.arrived.notify_one();
 }
 
 /// Lets a Java thread that waits come back.
@@ -163,58 +164,57 @@ pub(crate) fn nudge() {
     push(Event::Nudge);
 }
 
-impl Completions {
-    /// Waits until something has ended, copies what goes to arrays, and fills in numbers and failures; how many.
-    pub(crate) fn take(
-        &self,
-        env: &mut Env<'_>,
-        numbers: &JLongArray<'_>,
-        failures: &JObjectArray<'_, JThrowable<'_>>,
-    ) -> Result<i32> {
-        let most = numbers.len(env)?.min(failures.len(env)?);
-        let mut ended: Vec<i64> = Vec::new();
-        let mut patient = true;
-        while ended.len() < most {
-            let Some(event) = self.next(patient && ended.is_empty()) else { break };
-            let (inner, number) = match event {
-                Event::Copy(inner, number, place, bytes) => {
-                    if let Target::Heap { array, from } = &inner.targets[number] {
-                        array.set_region(env, (from + place) as i32, java::signed(&bytes))?;
-                    }
-                    (inner, number)
+/// Waits until something has ended, copies what goes to arrays, and fills in numbers and failures; how many.
+pub(crate) fn take(
+    env: &mut Env<'_>,
+    numbers: &JLongArray<'_>,
+    failures: &JObjectArray<'_, JThrowable<'_>>,
+) -> Result<i32> {
+    let most = numbers.len(env)?.min(failures.len(env)?);
+    let mut ended: Vec<i64> = Vec::new();
+    let mut patient = true;
+    while ended.len() < most {
+        let Some(event) = QUEUE.next(patient && ended.is_empty()) else { break };
+        let (inner, number) = match event {
+            Event::Copy(inner, number, place, bytes) => {
+                if let Target::Heap { array, from } = &inner.targets[number] {
+                    array.set_region(env, (from + place) as i32, java::signed(&bytes))?;
                 }
-                Event::End(inner, number) => (inner, number),
-                Event::Over(inner) => {
-                    drop(inner);
-                    continue;
-                }
-                Event::Nudge => {
-                    patient = false;
-                    continue;
-                }
-            };
-            if !inner.done(number) {
+                (inner, number)
+            }
+            Event::End(inner, number) => (inner, number),
+            Event::Over(inner) => {
+                drop(inner);
                 continue;
             }
-            if let Some(raised) = locked(&inner.states[number].raised).take() {
-                let failure = java::failure(env, &raised)?.auto();
-                failures.set_element(env, ended.len(), &failure)?;
+            Event::Nudge => {
+                patient = false;
+                continue;
             }
-            ended.push(inner.first + number as i64);
+        };
+        if !inner.done(number) {
+            continue;
         }
-        numbers.set_region(env, 0, &ended)?;
-        Ok(ended.len() as i32)
+        if let Some(raised) = locked(&inner.states[number].raised).take() {
+            let failure = java::failure(env, &raised)?.auto();
+            failures.set_element(env, ended.len(), &failure)?;
+        }
+        ended.push(inner.first + number as i64);
     }
+    numbers.set_region(env, 0, &ended)?;
+    Ok(ended.len() as i32)
+}
 
+impl Queue {
     fn next(&self, patient: bool) -> Option<Event> {
-        let mut queue = locked(&self.queue);
-        if patient && queue.is_empty() {
-            queue = self
+        let mut events = locked(&self.events);
+        if patient && events.is_empty() {
+            events = self
                 .arrived
-                .wait_timeout(queue, PATIENCE)
+                .wait_timeout(events, PATIENCE)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        queue.pop_front()
+        events.pop_front()
     }
 }

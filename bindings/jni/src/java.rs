@@ -166,6 +166,17 @@ pub(crate) fn entry<'a>(env: &mut Env<'a>, meta: ObjectMeta) -> Result<JObject<'
     entries(env, &[ListEntry::Object(meta)])
 }
 
+/// One object as Java's `Entries`, or null.
+pub(crate) fn entry_or_null<'a>(
+    env: &mut Env<'a>,
+    meta: Option<ObjectMeta>,
+) -> Result<JObject<'a>> {
+    match meta {
+        Some(meta) => entries(env, &[ListEntry::Object(meta)]),
+        None => Ok(JObject::null()),
+    }
+}
+
 fn millis(meta: &ObjectMeta) -> i64 {
     let since = meta.last_modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| since.as_millis() as i64)

@@ -6,46 +6,51 @@
 //!                └▶ readRanges: a task on the runtime ─▶ completions ─▶ Java's thread `storescope-completions`
 //! ```
 //!
-//! It promises: a handle that is closed, or is none, is an exception ([`slots`]); a panic is one, too ([`raised`]); an
-//! interrupted thread comes back ([`process`]); nothing is allocated on Java's heap for a read; the runtime's threads are
+//! It promises: a handle that is closed, or is none, is an exception ([`opened`]); a panic is one, too ([`throw`]); an
+//! interrupted thread comes back ([`runtime`]); nothing is allocated on Java's heap for a read; the runtime's threads are
 //! unknown to the JVM, which ends as if they were not there.
 
+mod arguments;
+mod clients;
 mod completions;
+mod handles;
 mod java;
 mod listing;
 mod log;
-mod process;
+mod natives;
+mod opened;
 mod raised;
 mod reader;
-mod slots;
+mod reader_cache;
+mod runtime;
+mod settings;
 mod statistics;
 mod store;
-mod tails;
+mod throw;
 mod writer;
 
-use crate::completions::{Memory, Target};
 use crate::listing::OpenListing;
-use crate::process::{Process, wait, wait_for};
-use crate::raised::{Raised, Result, Throw};
+use crate::natives::natives;
+use crate::opened::Opened;
+use crate::raised::{Raised, Result};
 use crate::reader::OpenReader;
-use crate::slots::Held;
+use crate::reader_cache::ReaderCache;
+use crate::runtime::{wait, wait_for};
 use crate::store::{OpenStore, RenamedTree};
 use crate::writer::OpenWriter;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use jni::objects::{
-    JByteArray, JByteBuffer, JClass, JIntArray, JLongArray, JObject, JObjectArray, JString,
-    JThrowable,
+    JByteArray, JByteBuffer, JIntArray, JLongArray, JObject, JObjectArray, JString, JThrowable,
 };
 use jni::sys::{JNI_VERSION_1_8, JavaVM, jboolean, jint, jlong};
-use jni::{Env, EnvUnowned};
 use std::ffi::c_void;
 use std::sync::Arc;
 use storescope::timing::Scope;
-use storescope::{ListEntry, ObjectMeta, PutMode, PutOptions, ReadPolicy, Upload, UploadedPart};
+use storescope::{PutMode, PutOptions, ReadPolicy, Upload};
 
-/// Called when the library is loaded: looks up the classes that are used later. An exception that this leaves is thrown by
-/// the load.
+/// Called when the library is loaded: looks up the classes that are used later, and begins to keep log records for Java. An
+/// exception that this leaves is thrown by the load.
 #[allow(unsafe_code)]
 // SAFETY: the one symbol of this name, with the signature that JNI gives it.
 #[unsafe(no_mangle)]
@@ -55,24 +60,8 @@ extern "system" fn JNI_OnLoad(vm: *mut JavaVM, _: *mut c_void) -> jint {
         unsafe { jni::JavaVM::from_raw(vm) }
     };
     let looked = vm.attach_current_thread(java::look_up);
+    log::install();
     if looked.is_ok() { JNI_VERSION_1_8 } else { jni::sys::JNI_ERR }
-}
-
-/// Native methods: the name in Java, and what it does.
-macro_rules! natives {
-    ($($(#[$doc:meta])* $java:literal fn $name:ident($env:ident $(, $argument:ident: $type:ty)*) -> $answer:ty $does:block)*) => {$(
-        $(#[$doc])*
-        #[allow(unsafe_code)]
-        // SAFETY: the one symbol of this name; its arguments are those that `Native` declares for it.
-        #[unsafe(export_name = concat!("Java_io_github_storescope_hadoop_Native_", $java))]
-        extern "system" fn $name<'a>(
-            mut env: EnvUnowned<'a>,
-            _class: JClass<'a>
-            $(, $argument: $type)*
-        ) -> $answer {
-            env.with_env(|$env| -> Result<$answer> { $does }).resolve::<Throw>()
-        }
-    )*};
 }
 
 natives! {
@@ -82,8 +71,8 @@ natives! {
 
     "writeProfile" fn write_profile(env, path: JString<'a>) -> () {
         let path = java::string(env, &path)?;
-        let clients = Process::current().clients();
-        let whole = clients.iter().map(|client| client.metrics().snapshot()).reduce(|mut whole, one| {
+        let all = clients::all();
+        let whole = all.iter().map(|client| client.metrics().snapshot()).reduce(|mut whole, one| {
             whole.merge(&one);
             whole
         });
@@ -96,70 +85,78 @@ natives! {
     }
 
     "trust" fn trust(env, certificates: JObjectArray<'a, JByteArray<'a>>) -> jlong {
-        Ok(Process::current().trust(java::byte_arrays(env, &certificates)?) as jlong)
+        Ok(clients::trust(java::byte_arrays(env, &certificates)?) as jlong)
+    }
+
+    "settings" fn settings_table(env) -> JObjectArray<'a, JString<'a>> {
+        java::string_array(env, &settings::table())
+    }
+
+    "configFiles" fn config_files(env) -> JObjectArray<'a, JString<'a>> {
+        java::string_array(env, &settings::config_files())
     }
 
     "openStore" fn open_store(env, url: JString<'a>, settings: JObjectArray<'a, JString<'a>>, scope: JString<'a>) -> jlong {
         let settings = java::strings(env, &settings)?;
         let pairs = settings.chunks(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())));
         let store = OpenStore::open(&java::string(env, &url)?, pairs.collect(), &java::string(env, &scope)?)?;
-        Ok(Process::current().slots.add(Held::Store(Arc::new(store))))
+        Ok(opened::add(Opened::Store(Arc::new(store))))
     }
 
     "closeStore" fn close_store(_env, store: jlong) -> () {
-        Process::current().slots.remove(store);
+        opened::remove(store);
         Ok(())
     }
 
     "stores" fn stores(_env) -> jint {
-        Ok(Process::current().slots.stores() as jint)
+        Ok(opened::stores() as jint)
     }
 
     "renamesAtomically" fn renames_atomically(_env, store: jlong) -> jboolean {
-        Ok(the_store(store)?.store.renames_atomically())
+        Ok(opened::store(store)?.store.renames_atomically())
     }
 
     "statistics" fn statistics(env, handle: jlong) -> JString<'a> {
-        let scope = match Process::current().slots.get(handle) {
-            Some(Held::Store(store)) => store.scope.clone(),
-            Some(Held::Reader(reader)) => reader.scope.clone(),
-            Some(Held::Writer(writer)) => writer.scope.clone(),
+        let scope = match opened::get(handle) {
+            Some(Opened::Store(store)) => store.scope.clone(),
+            Some(Opened::Reader(reader)) => reader.scope.clone(),
+            Some(Opened::Writer(writer)) => writer.scope.clone(),
             _ => return Err(Raised::Closed("what was recorded of")),
         };
         Ok(JString::new(env, statistics::lines(&scope.snapshot()))?)
     }
 
     "head" fn head(env, store: jlong, key: JString<'a>) -> JObject<'a> {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         let meta = wait(env, store.head(&key))?;
-        entry_or_null(env, meta)
+        java::entry_or_null(env, meta)
     }
 
     "headWithTail" fn head_with_tail(env, store: jlong, key: JString<'a>, tail: jint) -> JObject<'a> {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         let tail = u64::from(tail.max(1).unsigned_abs());
-        let meta = wait(env, Process::current().tails.status(&store, &key, tail))?;
-        entry_or_null(env, meta)
+        let meta = wait(env, ReaderCache::of_process().status(&store, &key, tail))?;
+        java::entry_or_null(env, meta)
     }
 
     "first" fn first(env, store: jlong, prefix: JString<'a>, most: jint) -> JObject<'a> {
-        let (store, prefix) = (the_store(store)?, java::string(env, &prefix)?);
+        let (store, prefix) = (opened::store(store)?, java::string(env, &prefix)?);
         let found = wait(env, store.first(&prefix, most.max(1).unsigned_abs()))?;
         java::entries(env, &found)
     }
 
     "openListing" fn open_listing(env, store: jlong, prefix: JString<'a>, start_after: JString<'a>, flat: jboolean, page_size: jint) -> jlong {
-        let (store, prefix) = (the_store(store)?, java::string(env, &prefix)?);
+        let (store, prefix) = (opened::store(store)?, java::string(env, &prefix)?);
         let start_after = java::optional(env, &start_after)?;
         let listing = OpenListing::open(&store, &prefix, start_after, flat, page_size.max(0).unsigned_abs());
-        Ok(Process::current().slots.add(Held::Listing(Arc::new(listing))))
+        Ok(opened::add(Opened::Listing(Arc::new(listing))))
     }
 
     "nextPage" fn next_page(env, listing: jlong) -> JObject<'a> {
-        let listing = Process::current().slots.listing(listing)?;
+        let listing = opened::listing(listing)?;
         match wait(env, listing.next())? {
             Some(page) => {
-                Process::current().tails.listed(&listing.store, &page);
+                ReaderCache::of_process().listed(&listing.store, &page);
                 java::entries(env, &page)
             }
             None => Ok(JObject::null()),
@@ -167,12 +164,12 @@ natives! {
     }
 
     "closeListing" fn close_listing(_env, listing: jlong) -> () {
-        Process::current().slots.remove(listing);
+        opened::remove(listing);
         Ok(())
     }
 
     "put" fn put(env, store: jlong, key: JString<'a>, bytes: JByteArray<'a>, mode: jint) -> JObject<'a> {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         let length = bytes.len(env)? as i32;
         let body = Bytes::from(java::bytes(env, &bytes, 0, length)?);
         let options = writer::options(mode == MODE_CREATE, None, &[])?;
@@ -181,24 +178,24 @@ natives! {
     }
 
     "delete" fn delete(env, store: jlong, key: JString<'a>) -> jboolean {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         wait(env, store.delete(&key))
     }
 
     "deleteMany" fn delete_many(env, store: jlong, keys: JObjectArray<'a, JString<'a>>, batched: jboolean) -> JObjectArray<'a, JString<'a>> {
-        let (store, keys) = (the_store(store)?, java::strings(env, &keys)?);
+        let (store, keys) = (opened::store(store)?, java::strings(env, &keys)?);
         let failed = wait_for(env, store.delete_many(keys, batched))?;
         let told: Vec<_> = failed.into_iter().map(|error| error.map(|error| Raised::Store(error).told().2)).collect();
         java::string_array(env, &told)
     }
 
     "deleteTree" fn delete_tree(env, store: jlong, prefix: JString<'a>, batched: jboolean) -> jlong {
-        let (store, prefix) = (the_store(store)?, java::string(env, &prefix)?);
+        let (store, prefix) = (opened::store(store)?, java::string(env, &prefix)?);
         Ok(wait(env, store.delete_tree(&prefix, batched))? as jlong)
     }
 
     "rename" fn rename(env, store: jlong, from: JString<'a>, to: JString<'a>, size: jlong, etag: JString<'a>, mode: jint) -> JObject<'a> {
-        let (store, from, to) = (the_store(store)?, java::string(env, &from)?, java::string(env, &to)?);
+        let (store, from, to) = (opened::store(store)?, java::string(env, &from)?, java::string(env, &to)?);
         let known = u64::try_from(size).ok().zip(java::optional(env, &etag)?);
         let mode = if mode == MODE_CREATE { PutMode::Create } else { PutMode::Overwrite };
         let meta = wait(env, store.rename(&from, &to, known, mode))?;
@@ -206,48 +203,48 @@ natives! {
     }
 
     "renameTree" fn rename_tree(env, store: jlong, from: JString<'a>, to: JString<'a>, width: jint, resumed: jboolean) -> jlong {
-        let (store, from, to) = (the_store(store)?, java::string(env, &from)?, java::string(env, &to)?);
+        let (store, from, to) = (opened::store(store)?, java::string(env, &from)?, java::string(env, &to)?);
         let tree = RenamedTree { from: &from, to: &to, resumed };
         let renamed = wait_for(env, store.rename_tree(tree, width.max(1) as usize))?;
         Ok(renamed? as jlong)
     }
 
     "openWriter" fn open_writer(env, store: jlong, key: JString<'a>, mode: jint, size: jlong, about: JObjectArray<'a, JString<'a>>) -> jlong {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         let about = java::strings(env, &about)?;
         let options = writer::options(mode == MODE_CREATE, u64::try_from(size).ok(), &about)?;
         let writer = OpenWriter::open(&store, &key, options);
-        Ok(Process::current().slots.add(Held::Writer(Arc::new(writer))))
+        Ok(opened::add(Opened::Writer(Arc::new(writer))))
     }
 
     "write" fn write(env, writer: jlong, bytes: JByteArray<'a>, offset: jint, length: jint) -> () {
-        let writer = Process::current().slots.writer(writer)?;
+        let writer = opened::writer(writer)?;
         let bytes = Bytes::from(java::bytes(env, &bytes, offset, length)?);
         writer.write(env, bytes)
     }
 
     "finish" fn finish(env, writer: jlong) -> JObject<'a> {
-        let open = Process::current().slots.writer(writer)?;
-        Process::current().slots.remove(writer);
+        let open = opened::writer(writer)?;
+        opened::remove(writer);
         let meta = open.finish(env)?;
         java::entry(env, meta)
     }
 
     "abort" fn abort(_env, writer: jlong) -> () {
-        match Process::current().slots.remove(writer) {
-            Some(Held::Writer(open)) => open.abort(),
+        match opened::remove(writer) {
+            Some(Opened::Writer(open)) => open.abort(),
             _ => Ok(()),
         }
     }
 
     "beginUpload" fn begin_upload(env, store: jlong, key: JString<'a>) -> JString<'a> {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         let upload = wait(env, store.store.begin_upload(&key, PutOptions::new()))?;
         Ok(JString::new(env, upload.id)?)
     }
 
     "putPart" fn put_part(env, store: jlong, key: JString<'a>, id: JString<'a>, number: jint, bytes: JByteArray<'a>, length: jint) -> JString<'a> {
-        let (store, upload) = (the_store(store)?, the_upload(env, &key, &id)?);
+        let (store, upload) = (opened::store(store)?, arguments::upload(env, &key, &id)?);
         let body = Bytes::from(java::bytes(env, &bytes, 0, length)?);
         let part = wait(env, store.store.put_part(&upload, number.unsigned_abs(), body))?;
         let crc = part.crc32c.map_or_else(String::new, |crc| crc.to_string());
@@ -255,29 +252,29 @@ natives! {
     }
 
     "completeUpload" fn complete_upload(env, store: jlong, key: JString<'a>, id: JString<'a>, numbers: JIntArray<'a>, tags: JObjectArray<'a, JString<'a>>) -> JObject<'a> {
-        let (store, upload) = (the_store(store)?, the_upload(env, &key, &id)?);
+        let (store, upload) = (opened::store(store)?, arguments::upload(env, &key, &id)?);
         let tags = java::strings(env, &tags)?;
         let mut counted = vec![0; numbers.len(env)?];
         numbers.get_region(env, 0, &mut counted)?;
-        let parts = counted.iter().zip(&tags).map(|(number, tag)| the_part(*number, tag)).collect::<Result<_>>()?;
+        let parts = counted.iter().zip(&tags).map(|(number, tag)| arguments::part(*number, tag)).collect::<Result<_>>()?;
         let meta = wait(env, store.store.complete_upload(&upload, parts))?;
         java::entry(env, meta)
     }
 
     "abortUpload" fn abort_upload(env, store: jlong, key: JString<'a>, id: JString<'a>) -> () {
-        let (store, upload) = (the_store(store)?, the_upload(env, &key, &id)?);
+        let (store, upload) = (opened::store(store)?, arguments::upload(env, &key, &id)?);
         wait(env, store.store.abort_upload(&upload))
     }
 
     "uploads" fn uploads(env, store: jlong, prefix: JString<'a>) -> JObjectArray<'a, JString<'a>> {
-        let (store, prefix) = (the_store(store)?, java::string(env, &prefix)?);
+        let (store, prefix) = (opened::store(store)?, java::string(env, &prefix)?);
         let found: Vec<Upload> = wait(env, store.store.uploads(&prefix).try_collect())?;
         let pairs: Vec<_> = found.into_iter().flat_map(|upload| [Some(upload.key), Some(upload.id)]).collect();
         java::string_array(env, &pairs)
     }
 
     "openReader" fn open_reader(env, store: jlong, key: JString<'a>, size: jlong, etag: JString<'a>, policy: jint) -> jlong {
-        let (store, key) = (the_store(store)?, java::string(env, &key)?);
+        let (store, key) = (opened::store(store)?, java::string(env, &key)?);
         let etag = java::optional(env, &etag)?;
         let policy = match policy {
             1 => ReadPolicy::Sequential,
@@ -288,31 +285,31 @@ natives! {
             _ => ReadPolicy::Adaptive,
         };
         let reader = OpenReader::open(&store, key, u64::try_from(size).ok(), etag, policy);
-        Ok(Process::current().slots.add(Held::Reader(Arc::new(reader))))
+        Ok(opened::add(Opened::Reader(Arc::new(reader))))
     }
 
     "readerStatus" fn reader_status(env, reader: jlong) -> JObject<'a> {
-        let meta = the_reader(reader)?.status(env)?;
+        let meta = opened::reader(reader)?.status(env)?;
         java::entry(env, meta)
     }
 
     "read" fn read(env, reader: jlong, position: jlong, into: JByteArray<'a>, offset: jint, length: jint) -> jint {
-        let reader = the_reader(reader)?;
-        let position = place(position)?;
+        let reader = opened::reader(reader)?;
+        let position = arguments::place(position)?;
         Ok(reader.read(env, position, &into, offset, length)?.unwrap_or(-1))
     }
 
     "readDirect" fn read_direct(env, reader: jlong, position: jlong, into: JByteBuffer<'a>, offset: jint, length: jint) -> jint {
-        let reader = the_reader(reader)?;
-        let memory = memory(env, &into, offset, length)?;
+        let reader = opened::reader(reader)?;
+        let memory = arguments::memory(env, &into, offset, length)?;
         #[allow(unsafe_code)]
         // SAFETY: the memory is that of the buffer, which its caller holds until this returns, and which only it writes.
         let into = unsafe { std::slice::from_raw_parts_mut(memory.start, memory.length) };
-        Ok(reader.read_direct(env, place(position)?, into)?.unwrap_or(-1))
+        Ok(reader.read_direct(env, arguments::place(position)?, into)?.unwrap_or(-1))
     }
 
     "readRanges" fn read_ranges(env, reader: jlong, offsets: JLongArray<'a>, lengths: JIntArray<'a>, into: JObjectArray<'a, JObject<'a>>, starts: JIntArray<'a>, first: jlong) -> () {
-        let reader = the_reader(reader)?;
+        let reader = opened::reader(reader)?;
         let count = offsets.len(env)?;
         let (mut at, mut long, mut from) = (vec![0; count], vec![0; count], vec![0; count]);
         offsets.get_region(env, 0, &mut at)?;
@@ -321,26 +318,26 @@ natives! {
         let mut ranges = Vec::with_capacity(count);
         let mut targets = Vec::with_capacity(count);
         for number in 0..count {
-            let start = place(at[number])?;
+            let start = arguments::place(at[number])?;
             ranges.push(start..start + u64::from(long[number].max(0).unsigned_abs()));
             let buffer = into.get_element(env, number)?;
-            targets.push(target(env, buffer, from[number], long[number])?);
+            targets.push(arguments::target(env, buffer, from[number], long[number])?);
         }
         reader.read_ranges(ranges, targets, first);
         Ok(())
     }
 
     "completed" fn completed(env, numbers: JLongArray<'a>, failures: JObjectArray<'a, JThrowable<'a>>) -> jint {
-        Process::current().completions.take(env, &numbers, &failures)
+        completions::take(env, &numbers, &failures)
     }
 
     "unbuffer" fn unbuffer(_env, reader: jlong) -> () {
-        the_reader(reader)?.unbuffer();
+        opened::reader(reader)?.unbuffer();
         Ok(())
     }
 
     "closeReader" fn close_reader(_env, reader: jlong) -> () {
-        if let Some(Held::Reader(reader)) = Process::current().slots.remove(reader) {
+        if let Some(Opened::Reader(reader)) = opened::remove(reader) {
             reader.close();
         }
         Ok(())
@@ -349,76 +346,3 @@ natives! {
 
 /// `Native.MODE_CREATE`.
 const MODE_CREATE: jint = 1;
-
-fn the_store(handle: jlong) -> Result<Arc<OpenStore>> {
-    Process::current().slots.store(handle)
-}
-
-fn the_reader(handle: jlong) -> Result<Arc<OpenReader>> {
-    Process::current().slots.reader(handle)
-}
-
-fn the_upload(env: &Env<'_>, key: &JString<'_>, id: &JString<'_>) -> Result<Upload> {
-    Ok(Upload::new(java::string(env, key)?, java::string(env, id)?))
-}
-
-/// A part by the tag that `putPart` gave: size, CRC-32C, ETag.
-fn the_part(number: jint, tag: &str) -> Result<UploadedPart> {
-    let no_part = || Raised::Told(format!("{tag:?} is no tag of a part"));
-    let mut fields = tag.splitn(3, ':');
-    let mut field = || fields.next().ok_or_else(no_part);
-    let (size, crc, etag) = (field()?, field()?, field()?);
-    let size = size.parse().map_err(|_| no_part())?;
-    let crc = if crc.is_empty() { None } else { Some(crc.parse().map_err(|_| no_part())?) };
-    Ok(UploadedPart::new(number.unsigned_abs(), etag, crc, size))
-}
-
-fn place(position: jlong) -> Result<u64> {
-    u64::try_from(position).map_err(|_| Raised::Told(format!("{position} is no place in a file")))
-}
-
-fn entry_or_null<'a>(env: &mut Env<'a>, meta: Option<ObjectMeta>) -> Result<JObject<'a>> {
-    match meta {
-        Some(meta) => java::entries(env, &[ListEntry::Object(meta)]),
-        None => Ok(JObject::null()),
-    }
-}
-
-/// Some bytes of a direct buffer.
-fn memory(env: &Env<'_>, buffer: &JByteBuffer<'_>, offset: jint, length: jint) -> Result<Memory> {
-    let outside = || Raised::Told(format!("{length} bytes from {offset} lie outside the buffer"));
-    let (from, length) = (
-        usize::try_from(offset).map_err(|_| outside())?,
-        usize::try_from(length).map_err(|_| outside())?,
-    );
-    if from
-        .checked_add(length)
-        .is_none_or(|end| env.get_direct_buffer_capacity(buffer).is_ok_and(|all| end > all))
-    {
-        return Err(outside());
-    }
-    let start = env.get_direct_buffer_address(buffer)?;
-    #[allow(unsafe_code)]
-    // SAFETY: the offset lies inside the buffer.
-    Ok(Memory { start: unsafe { start.add(from) }, length })
-}
-
-/// Where a range goes: a direct buffer, or the array of a heap buffer; from which place of it on.
-fn target(env: &mut Env<'_>, into: JObject<'_>, from: jint, length: jint) -> Result<Target> {
-    #[allow(unsafe_code)]
-    // SAFETY: it is only asked what it is before it is used as one.
-    let array = unsafe { env.as_cast_unchecked::<JByteArray<'_>>(&into) };
-    if env.is_instance_of(&into, jni::jni_str!("[B"))? {
-        let outside = || Raised::Told(format!("{length} bytes from {from} lie outside the array"));
-        let first = usize::try_from(from).map_err(|_| outside())?;
-        if first + length.max(0) as usize > array.len(env)? {
-            return Err(outside());
-        }
-        return Ok(Target::Heap { array: env.new_global_ref(&*array)?, from: first });
-    }
-    #[allow(unsafe_code)]
-    // SAFETY: Java's side hands over arrays and direct buffers, and this is no array.
-    let buffer = unsafe { env.as_cast_unchecked::<JByteBuffer<'_>>(&into) };
-    let memory = memory(env, &buffer, from, length)?;
-    Ok(Target::Direct { memory, _alive: env.new_global_ref(&into)? })
-}

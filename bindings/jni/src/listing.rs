@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A listing under way, a page ahead of who reads it.
 
-use crate::process::Process;
+use crate::runtime;
 use crate::store::OpenStore;
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl OpenListing {
         let size = if page_size == 0 { PAGE } else { (page_size as usize).min(PAGE) };
         let mut pages = open.store.list(prefix, options).ready_chunks(size);
         let (give, take) = mpsc::channel(1);
-        let task = Process::current().handle().spawn(async move {
+        let task = runtime::handle().spawn(async move {
             while let Some(page) = pages.next().await {
                 let page: storescope::Result<Vec<ListEntry>> = page.into_iter().collect();
                 let failed = page.is_err();

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What goes wrong, and the exception that Java gets for it.
+//! Why a native method fails: the kind and the message of the exception that Java gets (`throw.rs`).
 
-use crate::java;
-use jni::Env;
-use jni::errors::ErrorPolicy;
-use std::any::Any;
 use std::ops::Range;
 use storescope::{Error, ErrorKind};
+use storescope_bindings::errors::{kind_name, one_line};
 
 pub(crate) type Result<T> = std::result::Result<T, Raised>;
 
@@ -54,7 +51,7 @@ impl Raised {
     /// The kind by which `Failures` picks the exception, the object's URL, and the message.
     pub(crate) fn told(&self) -> (&'static str, Option<&str>, String) {
         match self {
-            Raised::Store(error) => (kind(error.kind()), error.object(), whole(error)),
+            Raised::Store(error) => (kind_name(error.kind()), error.object(), whole(error)),
             Raised::Closed(what) => ("closed", None, format!("{what} is closed")),
             Raised::Interrupted => {
                 ("interrupted", None, "interrupted while waiting for the store".to_owned())
@@ -63,7 +60,7 @@ impl Raised {
                 // FileNotFoundException and FileAlreadyExistsException mean that nothing was done.
                 match error.kind() {
                     ErrorKind::NotFound | ErrorKind::AlreadyExists => "partly",
-                    other => kind(other),
+                    other => kind_name(other),
                 },
                 error.object(),
                 format!(
@@ -87,74 +84,11 @@ impl Raised {
     }
 }
 
-/// The error and its sources, on one line.
+/// The error, its causes and what to do, on one line.
 fn whole(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    if let Some(hint) = error.hint().filter(|hint| !text.contains(hint)) {
-        text = format!("{text} ({hint})");
-    }
-    text
-}
-
-fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::BucketNotFound => "bucket_not_found",
-        ErrorKind::AlreadyExists => "already_exists",
-        ErrorKind::Precondition => "precondition",
-        ErrorKind::Changed => "changed",
-        ErrorKind::Unauthenticated => "unauthenticated",
-        ErrorKind::PermissionDenied => "permission_denied",
-        ErrorKind::Archived => "archived",
-        ErrorKind::Throttled => "throttled",
-        ErrorKind::InvalidRange => "invalid_range",
-        ErrorKind::Connect => "connect",
-        ErrorKind::Timeout => "timeout",
-        ErrorKind::Config => "config",
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::Unsupported => "unsupported",
-        _ => "other",
-    }
-}
-
-/// Throws what was raised; a panic is an `IOException`, too, and never crosses into the JVM.
-pub(crate) struct Throw;
-
-impl<T: Default> ErrorPolicy<T, Raised> for Throw {
-    type Captures<'env: 'native, 'native> = ();
-
-    fn on_error<'env: 'native, 'native>(
-        env: &mut Env<'env>,
-        (): &mut (),
-        raised: Raised,
-    ) -> jni::errors::Result<T> {
-        if !env.exception_check() {
-            let failure = java::failure(env, &raised)?;
-            // Throwing answers an error of its own: that it was thrown.
-            let _ = env.throw(failure);
-        }
-        Ok(T::default())
-    }
-
-    fn on_panic<'env: 'native, 'native>(
-        env: &mut Env<'env>,
-        captures: &mut (),
-        payload: Box<dyn Any + Send + 'static>,
-    ) -> jni::errors::Result<T> {
-        let why = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        let raised = Raised::Told(format!("a defect of storescope, please report it: {why}"));
-        <Throw as ErrorPolicy<T, Raised>>::on_error(env, captures, raised)
+    let text = one_line(error);
+    match error.hint().filter(|hint| !text.contains(hint)) {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text,
     }
 }

@@ -3,16 +3,17 @@
 
 use crate::completions::{Batch, Target};
 use crate::java;
-use crate::process::{Process, locked, wait, wait_for};
 use crate::raised::{Raised, Result};
+use crate::reader_cache::{ReaderCache, SMALL};
+use crate::runtime::{self, wait, wait_for};
 use crate::store::OpenStore;
-use crate::tails::SMALL;
 use jni::Env;
 use jni::objects::JByteArray;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use storescope::timing::Scope;
 use storescope::{Error, ErrorKind, ObjectMeta, Piece, ReadOptions, ReadPolicy, Reader};
+use storescope_bindings::lock::locked;
 use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 
@@ -39,15 +40,15 @@ impl OpenReader {
         policy: ReadPolicy,
     ) -> OpenReader {
         let scope = open.scope.child("reader");
-        let (tails, columnar) = (&Process::current().tails, policy == ReadPolicy::Parquet);
-        let kept = etag
+        let (cache, columnar) = (ReaderCache::of_process(), policy == ReadPolicy::Parquet);
+        let cached = etag
             .as_deref()
             .filter(|_| columnar)
-            .and_then(|tag| tails.reader(open, &key, Some(tag)));
-        let reader = kept.unwrap_or_else(|| {
+            .and_then(|tag| cache.reader(open, &key, Some(tag)));
+        let reader = cached.unwrap_or_else(|| {
             let reader = fresh(open, &key, size, etag.as_deref(), policy);
             if columnar {
-                tails.keep(open, &key, etag.as_deref(), &reader);
+                cache.keep(open, &key, etag.as_deref(), &reader);
             }
             reader
         });
@@ -124,9 +125,9 @@ impl OpenReader {
         targets: Vec<Target>,
         first: i64,
     ) {
-        let (this, process) = (Arc::clone(self), Process::current());
+        let this = Arc::clone(self);
         let batch = Batch::new(first, targets);
-        let task = process.handle().spawn(async move {
+        let task = runtime::handle().spawn(async move {
             let reader = match this.begin().await {
                 Ok(reader) => reader,
                 Err(error) => return batch.fail(&Raised::Store(error)),
@@ -171,15 +172,15 @@ impl OpenReader {
         Ok(self.reader())
     }
 
-    /// Takes the kept reader of this object, if it is of the version that the store has now.
+    /// Takes the cached reader of this object, if it is of the version that the store has now.
     async fn recognise(&self) -> storescope::Result<()> {
-        let tails = &Process::current().tails;
-        if !tails.knows(&self.open, &self.key, self.size) {
+        let cache = ReaderCache::of_process();
+        if !cache.knows(&self.open, &self.key, self.size) {
             return Ok(());
         }
         let meta = self.open.store.with_scope(&self.scope).head(&self.key).await?;
-        if let Some(kept) = tails.reader(&self.open, &self.key, meta.etag.as_deref()) {
-            *locked(&self.reader) = kept.with_scope(&self.scope);
+        if let Some(cached) = cache.reader(&self.open, &self.key, meta.etag.as_deref()) {
+            *locked(&self.reader) = cached.with_scope(&self.scope);
         }
         Ok(())
     }
@@ -191,7 +192,7 @@ impl OpenReader {
             Some(meta) => (Some(meta.size), meta.etag.as_deref()),
             None => (self.size, self.etag.as_deref()),
         };
-        Process::current().tails.forget(&self.open, &self.key);
+        ReaderCache::of_process().forget(&self.open, &self.key);
         let reader = fresh(&self.open, &self.key, size, etag, self.policy);
         let was = std::mem::replace(&mut *locked(&self.reader), reader.with_scope(&self.scope));
         drop(was);
@@ -205,7 +206,7 @@ impl OpenReader {
         if self.policy == ReadPolicy::Parquet && self.etag.is_none() {
             let reader = self.reader();
             let etag = reader.known().and_then(|meta| meta.etag.clone());
-            Process::current().tails.keep(
+            ReaderCache::of_process().keep(
                 &self.open,
                 &self.key,
                 etag.as_deref(),

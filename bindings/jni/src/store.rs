@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One bucket, as a Java file system has it, and what is done to whole trees of it.
 
-use crate::process::Process;
+use crate::clients;
 use crate::raised::{Raised, Result};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,11 +11,12 @@ use storescope::{
     DeleteOptions, Error, ErrorKind, ListEntry, ListOptions, ObjectMeta, PutMode, RenameOptions,
     Store, StoreUrl,
 };
+use storescope_bindings::lock::locked;
 
 /// Single removals under way at once, where batches are not wanted.
 const SINGLES: usize = 16;
 
-/// A bucket, the scope of its file system, and what names it among the tails that are kept.
+/// A bucket, the scope of its file system, and what names it among the readers that are cached.
 pub(crate) struct OpenStore {
     pub(crate) store: Store,
     pub(crate) scope: Scope,
@@ -33,7 +34,7 @@ impl OpenStore {
         let identity = settings
             .iter()
             .fold(url.to_owned(), |text, (name, value)| format!("{text}\n{name}={value}"));
-        let (client, options) = Process::current().client(settings)?;
+        let (client, options) = clients::client(settings)?;
         let scope = client.metrics().scope().child(scope);
         let store = client.store(&parsed, options.scope(&scope))?;
         Ok(OpenStore { store, scope, identity: identity.into() })
@@ -74,7 +75,7 @@ impl OpenStore {
                 Ok(ListEntry::Object(meta)) => Some(meta.key),
                 Ok(_) => None,
                 Err(error) => {
-                    crate::process::locked(&seen).get_or_insert(error);
+                    locked(&seen).get_or_insert(error);
                     None
                 }
             };
@@ -86,7 +87,7 @@ impl OpenStore {
             .try_fold(0, |count, one| async move { Ok(count + u64::from(one.is_some())) })
             .await;
         // A listing that broke off left some.
-        match crate::process::locked(&failed).take() {
+        match locked(&failed).take() {
             Some(error) => Err(error),
             None => removed,
         }

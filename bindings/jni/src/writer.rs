@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An object under writing.
 
-use crate::process::{locked, wait, wait_through};
 use crate::raised::{Raised, Result};
+use crate::runtime::{wait, wait_through};
 use crate::store::OpenStore;
 use bytes::Bytes;
 use jni::Env;
 use std::sync::Mutex;
 use storescope::timing::Scope;
 use storescope::{ObjectMeta, PutMode, PutOptions, Writer};
+use storescope_bindings::lock::locked;
 
 pub(crate) struct OpenWriter {
     /// `None` while a thread is at it, and once it has ended.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Calls as awaitables of asyncio.
 
-use crate::dispatch::{Call, Dispatcher, Held};
+use crate::dispatch::{Call, DeferredDrop, Dispatcher};
 use crate::ending::{self, Inside};
 use crate::error::raised;
 use crate::log;
@@ -19,7 +19,7 @@ pub(crate) fn awaitable<T: Send + 'static>(
     static GET_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static CANCELLING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if ending::has_begun() {
-        return refused(py);
+        return ending::refused_awaitable(py);
     }
     let _inside = Inside::enter(py)?;
     let process = Process::current(py)?;
@@ -28,7 +28,7 @@ pub(crate) fn awaitable<T: Send + 'static>(
     let event_loop = GET_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
     let future = event_loop.call_method0("create_future")?;
     let waiter = (event_loop, &future).into_pyobject(py)?.into_any().unbind();
-    let waiter = Waiter { dispatcher, waits: Some(Held::new(waiter, dispatcher)) };
+    let waiter = Waiter { dispatcher, waits: Some(DeferredDrop::new(waiter, dispatcher)) };
     let task = process.handle().spawn(async move {
         let ended = call.await;
         waiter.tell(move |py| value(py, ended));
@@ -37,23 +37,6 @@ pub(crate) fn awaitable<T: Send + 'static>(
     let cancel = cancelling.call1((Task(task.abort_handle()),))?;
     future.call_method1("add_done_callback", (cancel,))?;
     Ok(future)
-}
-
-/// What is awaited instead, once the interpreter ends.
-static REFUSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// Makes ready what is told at the end, where nothing is imported any more.
-pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
-    let _inside = Inside::enter(py)?;
-    REFUSED.import(py, "storescope._calls", "REFUSED")?;
-    Ok(())
-}
-
-fn refused(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    match REFUSED.get(py) {
-        Some(refused) if !ending::is_ended_here() => Ok(refused.clone_ref(py).into_bound(py)),
-        _ => Err(ending::refusal(py)),
-    }
 }
 
 /// The same for a call of the crate, whose error becomes Python's.
@@ -71,7 +54,7 @@ pub(crate) fn awaitable_of<T: Send + 'static>(
 /// Who waits for a call: its loop and its future.
 struct Waiter {
     dispatcher: &'static Dispatcher,
-    waits: Option<Held>,
+    waits: Option<DeferredDrop>,
 }
 
 impl Waiter {
@@ -93,13 +76,18 @@ impl Drop for Waiter {
     }
 }
 
-fn told(py: Python<'_>, waits: Held, value: Py<PyAny>, failed: bool) -> PyResult<Option<Call>> {
+fn told(
+    py: Python<'_>,
+    waits: DeferredDrop,
+    value: Py<PyAny>,
+    failed: bool,
+) -> PyResult<Option<Call>> {
     static TELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let tell = TELL.import(py, "storescope._calls", "tell")?.clone().unbind();
     Ok(Some((tell, (waits.take(), value, failed).into_pyobject(py)?.unbind())))
 }
 
-fn dropped(py: Python<'_>, waits: Held) -> PyResult<Option<Call>> {
+fn dropped(py: Python<'_>, waits: DeferredDrop) -> PyResult<Option<Call>> {
     static GIVE_UP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let give_up = GIVE_UP.import(py, "storescope._calls", "give_up")?.clone().unbind();
     let arguments = (waits.take(), ending::has_begun());

@@ -5,12 +5,12 @@
 //! end the thread there (`ending.rs`).
 
 use crate::ending::{self, Inside};
-use crate::process::locked;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use storescope_bindings::lock::locked;
 
 /// What is called, and with what.
 pub(crate) type Call = (Py<PyAny>, Py<PyTuple>);
@@ -104,14 +104,14 @@ impl Calls {
 }
 
 /// A Python object that threads without the GIL may drop. Its end may run Python code, and not on any thread.
-pub(crate) struct Held {
+pub(crate) struct DeferredDrop {
     object: Option<Py<PyAny>>,
     dispatcher: Dispatcher,
 }
 
-impl Held {
-    pub(crate) fn new(object: Py<PyAny>, dispatcher: &Dispatcher) -> Held {
-        Held { object: Some(object), dispatcher: dispatcher.clone() }
+impl DeferredDrop {
+    pub(crate) fn new(object: Py<PyAny>, dispatcher: &Dispatcher) -> DeferredDrop {
+        DeferredDrop { object: Some(object), dispatcher: dispatcher.clone() }
     }
 
     pub(crate) fn get(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -123,7 +123,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for DeferredDrop {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
             self.dispatcher.run(move |_| {

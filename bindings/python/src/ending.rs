@@ -16,6 +16,7 @@
 
 use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -108,19 +109,37 @@ pub(crate) fn is_ended_here() -> bool {
     ENDED_BY.get() == Some(&thread::current().id())
 }
 
-/// A blocking call under way.
-pub(crate) struct Call;
+/// What is awaited in place of a call, once the interpreter ends.
+static REFUSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-impl Call {
-    /// Begins one, unless the interpreter ends.
-    pub(crate) fn begin(py: Python<'_>) -> PyResult<Call> {
-        refuse(py)?;
-        CALLS.fetch_add(1, SeqCst);
-        Ok(Call)
+/// Makes ready what is told at the end, where nothing is imported any more.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let _inside = Inside::enter(py)?;
+    REFUSED.import(py, "storescope._calls", "REFUSED")?;
+    Ok(())
+}
+
+/// The refusal of a call that is awaited.
+pub(crate) fn refused_awaitable(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    match REFUSED.get(py) {
+        Some(refused) if !is_ended_here() => Ok(refused.clone_ref(py).into_bound(py)),
+        _ => Err(refusal(py)),
     }
 }
 
-impl Drop for Call {
+/// A blocking call under way.
+pub(crate) struct BlockingCall;
+
+impl BlockingCall {
+    /// Begins one, unless the interpreter ends.
+    pub(crate) fn begin(py: Python<'_>) -> PyResult<BlockingCall> {
+        refuse(py)?;
+        CALLS.fetch_add(1, SeqCst);
+        Ok(BlockingCall)
+    }
+}
+
+impl Drop for BlockingCall {
     fn drop(&mut self) {
         CALLS.fetch_sub(1, SeqCst);
     }

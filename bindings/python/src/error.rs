@@ -2,18 +2,18 @@
 //! Errors of the crate as Python's own (`storescope._errors`).
 
 use crate::ending::Inside;
-use crate::surroundings;
+use crate::environment;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use std::error::Error as _;
 use storescope::Error;
 use storescope::timing::Operation;
+use storescope_bindings::errors::causes;
 
 /// The exception for an error: its class by the kind, its attributes, and what lies beneath as notes.
 pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
-    surroundings::note(error);
+    environment::note(error);
     build(py, error).unwrap_or_else(|failed| failed)
 }
 
@@ -27,14 +27,8 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     about.set_item("client_request_id", error.client_request_id())?;
     about.set_item("attempts", error.attempts())?;
     about.set_item("elapsed", error.elapsed().as_secs_f64())?;
-    let mut beneath = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        beneath.push(cause.to_string());
-        source = cause.source();
-    }
     let kind = format!("{:?}", error.kind());
-    made(py, &kind, &error.to_string(), about, beneath)
+    made(py, &kind, &error.to_string(), about, causes(error).collect())
 }
 
 /// An error of the wheel's own: the reader or writer was closed, the read was cancelled.

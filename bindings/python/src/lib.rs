@@ -2,8 +2,8 @@
 //! The Rust half of the Python package `storescope`.
 //!
 //! ```text
-//!  Python thread ─ Store.get … ─▶ process.rs  wait: the call runs, the GIL is free; a signal drops it
-//!                                    │ one runtime, one table of clients; a forked child begins anew
+//!  Python thread ─ Store.get … ─▶ blocking.rs  the call runs, the GIL is free; a signal drops it
+//!                                    │ process.rs: one runtime, one table of clients; a forked child begins anew
 //!                                    ▼
 //!                                 the crate `storescope`
 //!                                    │ what ends in the background: parts of read_ranges, awaitables, log records
@@ -17,27 +17,39 @@
 //! ([`ending`] has the rules, which what calls Python must keep).
 
 mod awaitable;
+mod blocking;
+mod buckets;
 mod buffer;
+mod call_options;
+mod calls;
 mod dispatch;
 mod ending;
+mod environment;
 mod error;
+mod fork;
 mod listing;
 mod log;
 mod meta;
 mod model;
+mod open_writer;
 mod options;
 mod process;
 mod reader;
 mod scope;
 mod store;
-mod surroundings;
+mod store_methods;
 mod tfrecord;
+mod upload;
 mod writer;
 
 #[pyo3::pymodule]
 mod _storescope {
     #[pymodule_export]
+    use crate::buckets::{_redacted, create_bucket, delete_bucket, list_buckets};
+    #[pymodule_export]
     use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::environment::_surroundings;
     #[pymodule_export]
     use crate::listing::Listing;
     #[pymodule_export]
@@ -53,9 +65,7 @@ mod _storescope {
     #[pymodule_export]
     use crate::scope::{_unrecorded, Scope, Snapshot};
     #[pymodule_export]
-    use crate::store::{_redacted, Store, create_bucket, delete_bucket, list_buckets};
-    #[pymodule_export]
-    use crate::surroundings::_surroundings;
+    use crate::store::Store;
     #[pymodule_export]
     use crate::tfrecord::{_tfrecord_frame, _tfrecord_places};
     #[pymodule_export]
@@ -64,4 +74,10 @@ mod _storescope {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Records are forwarded from the first on.
+    #[pymodule_init]
+    fn init() {
+        crate::log::install();
+    }
 }

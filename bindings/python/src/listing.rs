@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A listing as an iterator.
 
+use crate::blocking::wait;
 use crate::error::raised;
+use crate::fork::ProcessOwned;
 use crate::meta::ObjectMeta;
-use crate::process::{Native, locked, wait};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, ReadyChunks};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -11,6 +12,7 @@ use pyo3::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use storescope::ListEntry;
+use storescope_bindings::lock::locked;
 
 /// What is taken of a page at once.
 const CHUNK: usize = 1000;
@@ -23,7 +25,7 @@ pub(crate) type Entries = BoxStream<'static, storescope::Result<ListEntry>>;
 pub(crate) struct Listing(Mutex<State>);
 
 enum State {
-    Open(Native<Box<ReadyChunks<Entries>>>, VecDeque<storescope::Result<ListEntry>>),
+    Open(ProcessOwned<Box<ReadyChunks<Entries>>>, VecDeque<storescope::Result<ListEntry>>),
     /// Another thread waits for its next page.
     Busy,
     Over,
@@ -32,7 +34,7 @@ enum State {
 impl Listing {
     pub(crate) fn new(entries: Entries) -> Listing {
         let entries = Box::new(entries.ready_chunks(CHUNK));
-        Listing(Mutex::new(State::Open(Native::new(entries), VecDeque::new())))
+        Listing(Mutex::new(State::Open(ProcessOwned::new(entries), VecDeque::new())))
     }
 }
 
@@ -68,7 +70,7 @@ impl Listing {
                 (stream, next)
             })?;
             let (stream, Some(chunk)) = next else { return Ok(None) };
-            return self.hand_out(py, Native::new(stream), chunk.into());
+            return self.hand_out(py, ProcessOwned::new(stream), chunk.into());
         }
         self.hand_out(py, entries, std::mem::take(&mut page))
     }
@@ -78,7 +80,7 @@ impl Listing {
     fn hand_out(
         &self,
         py: Python<'_>,
-        entries: Native<Box<ReadyChunks<Entries>>>,
+        entries: ProcessOwned<Box<ReadyChunks<Entries>>>,
         mut page: VecDeque<storescope::Result<ListEntry>>,
     ) -> PyResult<Option<Py<PyAny>>> {
         let first = page.pop_front();

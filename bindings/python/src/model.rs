@@ -3,7 +3,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::error::Error;
+use storescope_bindings::errors::one_line;
 use storescope_model as model;
 
 /// A model of a store's latency, as `storescope serve --model` takes it: the distributions of the first byte and of the
@@ -82,7 +82,5 @@ impl Model {
 
 /// With what the parser says of the line, which is in the source.
 fn refused(error: model::ModelError) -> PyErr {
-    let told = error.to_string();
-    let why = error.source().map(ToString::to_string).filter(|why| !told.contains(why.as_str()));
-    PyValueError::new_err(why.map_or(told.clone(), |why| format!("{told}: {why}")))
+    PyValueError::new_err(one_line(&error))
 }

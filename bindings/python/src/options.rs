@@ -6,50 +6,23 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use storescope::config::{SETTINGS, Setting};
-use storescope::{Config, StoreOptions};
+use storescope_bindings::options::{Options, setting};
 
-/// Names and their texts, in the order of names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Options(Vec<(&'static str, String)>);
-
-impl Options {
-    /// Those of a client, and those of a store. `None` is an option that was not given.
-    pub(crate) fn split(given: Option<&Bound<'_, PyDict>>) -> PyResult<(Options, Options)> {
-        let (mut client, mut store) = (Vec::new(), Vec::new());
-        for (name, value) in given.into_iter().flatten() {
-            let name: String = name.extract()?;
-            let setting =
-                SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| {
-                    PyTypeError::new_err(format!(
-                        "there is no option {name:?}; storescope.settings() lists them"
-                    ))
-                })?;
-            if value.is_none() {
-                continue;
-            }
-            let list = if setting.per_store { &mut store } else { &mut client };
-            list.push((setting.name, text(setting, &value)?));
+/// Keyword arguments as options of a client and options of a store. `None` is an option that was not given.
+pub(crate) fn split(given: Option<&Bound<'_, PyDict>>) -> PyResult<(Options, Options)> {
+    let mut options = Vec::new();
+    for (name, value) in given.into_iter().flatten() {
+        let name: String = name.extract()?;
+        let setting = setting(&name).ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "there is no option {name:?}; storescope.settings() lists them"
+            ))
+        })?;
+        if !value.is_none() {
+            options.push((name, text(setting, &value)?));
         }
-        client.sort_unstable();
-        store.sort_unstable();
-        Ok((Options(client), Options(store)))
     }
-
-    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, text)| (*name, text.as_str()))
-    }
-
-    /// These over the settings of a configuration.
-    pub(crate) fn over(&self, mut config: Config) -> storescope::Result<Config> {
-        for (name, text) in self.iter() {
-            config.set(name, text)?;
-        }
-        Ok(config)
-    }
-
-    pub(crate) fn of_store(&self) -> StoreOptions {
-        self.iter().fold(StoreOptions::new(), |options, (name, text)| options.set(name, text))
-    }
+    Ok(Options::split(options))
 }
 
 /// The text of a value; numbers of a time are seconds.

@@ -2,15 +2,18 @@
 //! One object under reading.
 
 use crate::awaitable::{awaitable, awaitable_of};
+use crate::blocking::wait_for;
 use crate::buffer::{Buffer, shared};
-use crate::dispatch::{Dispatcher, Held};
+use crate::call_options::spans;
+use crate::dispatch::{DeferredDrop, Dispatcher};
 use crate::ending::{self, Inside};
 use crate::error::{closed, plain, raised};
+use crate::fork::ProcessOwned;
 use crate::log;
 use crate::options::seconds;
-use crate::process::{Native, Process, locked, wait_for};
+use crate::process::Process;
 use crate::scope;
-use crate::store::{Store, spans};
+use crate::store::Store;
 use bytes::Bytes;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyValueError};
@@ -19,6 +22,7 @@ use pyo3::types::PyTuple;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use storescope::{Error, ReadOptions, ReadPolicy};
+use storescope_bindings::lock::locked;
 use tokio::task::AbortHandle;
 
 /// One object under reading: a `pread` that any number of threads may use, with readahead and one budget of memory. Made by
@@ -41,7 +45,7 @@ pub(crate) struct Reader {
 
 #[derive(Default)]
 struct State {
-    reader: Option<Native<storescope::Reader>>,
+    reader: Option<ProcessOwned<storescope::Reader>>,
     /// Reads by callbacks that were begun.
     begun: Vec<AbortHandle>,
 }
@@ -101,12 +105,12 @@ impl Reader {
         if self.closed.load(SeqCst) {
             return Err(closed(&self.url));
         }
-        let known = locked(&self.state).reader.as_ref().and_then(Native::get).cloned();
+        let known = locked(&self.state).reader.as_ref().and_then(ProcessOwned::get).cloned();
         if let Some(reader) = known {
             return Ok(reader);
         }
         let reader = self.store.get().by_itself(py)?.reader(&self.key, self.options.clone());
-        locked(&self.state).reader = Some(Native::new(reader.clone()));
+        locked(&self.state).reader = Some(ProcessOwned::new(reader.clone()));
         Ok(reader)
     }
 }
@@ -211,7 +215,7 @@ impl Reader {
         let dispatcher = process.dispatcher(py)?;
         let mut parts = Parts {
             dispatcher,
-            on_part: Arc::new(Held::new(on_part, dispatcher)),
+            on_part: Arc::new(DeferredDrop::new(on_part, dispatcher)),
             told: vec![false; ranges.len()],
             url: self.url.clone(),
             closed: Arc::clone(&self.closed),
@@ -302,7 +306,7 @@ impl RangesRead {
 /// Who is told of each range: once, however the read ends. What was not told when it is dropped is told then.
 struct Parts {
     dispatcher: &'static Dispatcher,
-    on_part: Arc<Held>,
+    on_part: Arc<DeferredDrop>,
     told: Vec<bool>,
     url: String,
     closed: Arc<AtomicBool>,

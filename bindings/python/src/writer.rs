@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An object written piece by piece.
 
+use crate::blocking::{wait, wait_for};
 use crate::buffer::bytes_of;
 use crate::ending::Inside;
 use crate::error::{closed, plain, raised};
 use crate::meta::ObjectMeta;
-use crate::process::{Native, Process, locked, wait, wait_for};
+use crate::open_writer::{OpenWriter, State};
+use crate::process::Process;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use storescope_bindings::lock::locked;
 
 /// An object under writing, made by `Store.writer`. It is there once `close` has returned, and nobody sees it before. A
 /// `with` closes it, or aborts where it ends by an exception; aborted, it leaves nothing behind. One that is dropped
@@ -23,55 +26,6 @@ pub(crate) struct Writer {
     handled: Option<Py<PyAny>>,
 }
 
-/// The crate's writer, as long as it is open.
-pub(crate) struct OpenWriter {
-    url: String,
-    state: Mutex<State>,
-}
-
-enum State {
-    Open(Box<Native<storescope::Writer>>),
-    /// A thread waits in `write` or `close`.
-    Busy,
-    /// Its caller closed or aborted it.
-    Closed,
-    /// A write failed, by the error if it was the store's; or it was never closed.
-    Lost(Option<storescope::Error>),
-}
-
-impl OpenWriter {
-    /// Whether a thread waits with it.
-    pub(crate) fn is_busy(&self) -> bool {
-        matches!(*locked(&self.state), State::Busy)
-    }
-
-    /// Logs a write that the interpreter's end has interrupted: its thread ends without a word.
-    pub(crate) fn cut_off(&self) {
-        let mut state = locked(&self.state);
-        if matches!(*state, State::Busy | State::Lost(None)) {
-            *state = State::Lost(None);
-            drop(state);
-            tracing::error!(target: "storescope::python", "{} was not written: the interpreter ended meanwhile", self.url);
-        }
-    }
-
-    /// Takes a writer that was never closed, and logs that.
-    pub(crate) fn give_up(&self) -> Option<storescope::Writer> {
-        let mut state = locked(&self.state);
-        if !matches!(*state, State::Open(_) | State::Busy) {
-            return None;
-        }
-        let writer = match std::mem::replace(&mut *state, State::Lost(None)) {
-            // A child made by fork says nothing of its parent's.
-            State::Open(writer) => Some(writer.take()?),
-            _ => None,
-        };
-        drop(state);
-        tracing::error!(target: "storescope::python", "{} was not written: its writer was never closed", self.url);
-        writer
-    }
-}
-
 impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.open.give_up());
@@ -81,8 +35,7 @@ impl Drop for Writer {
 impl Writer {
     pub(crate) fn new(py: Python<'_>, writer: storescope::Writer, url: String) -> PyResult<Writer> {
         let handled = handled(py)?;
-        let state = Mutex::new(State::Open(Box::new(Native::new(writer))));
-        let open = Arc::new(OpenWriter { url, state });
+        let open = Arc::new(OpenWriter::new(writer, url));
         Process::current(py)?.watch(&open);
         Ok(Writer { written: AtomicU64::new(0), open, handled })
     }
@@ -174,7 +127,7 @@ impl Writer {
         let mut writer = self.take(py, State::Busy)?;
         let ended = wait(py, async move { writer.write(data).await.map(|()| writer) });
         let writer = self.settled(py, ended)?;
-        *locked(&self.open.state) = State::Open(Box::new(Native::new(writer)));
+        *locked(&self.open.state) = State::open(writer);
         self.written.fetch_add(length as u64, Relaxed);
         Ok(length)
     }

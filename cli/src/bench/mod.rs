@@ -4,31 +4,36 @@
 //! Closed loop: `--concurrency` workers, each with one read or write under way. The warm-up goes before, in a scope of its
 //! own; what is told is the measured part alone. What was written is removed at the end, also after a signal.
 
+mod child;
+mod log;
+mod outcome;
 mod pattern;
+mod plan;
+mod worker;
 
-use crate::Ended;
-use crate::child::Server;
-use crate::exit::Exit;
+use crate::exit::{Ended, Exit};
 use crate::place::root;
 use crate::progress::{self, Show};
-use crate::report::{self, Attributed, Run};
 use crate::session::Signals;
 use crate::settings::Settings;
 use bytes::Bytes;
+use child::Server;
 use clap::Args;
-use futures_util::{StreamExt, stream};
-use pattern::{Pattern, Reads, Walk};
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use futures_util::StreamExt;
+use log::RequestLog;
+use outcome::{Attributed, Run};
+use pattern::{Pattern, Reads};
+use plan::{Op, Plan};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storescope::config::{parse_duration, parse_size};
-use storescope::timing::{AttemptEvent, Operation, Phase, Scope};
+use storescope::timing::Scope;
 use storescope::{
     Client, ListEntry, ListOptions, PutOptions, Scheme, Store, StoreOptions, StoreUrl,
 };
+use worker::{Limit, Tickets, worker};
 
 /// Measure ranged reads, or writes: percentiles of the time to the first byte and of whole requests, the share of each
 /// phase.
@@ -109,28 +114,6 @@ pub(crate) struct Bench {
     requests: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Op {
-    Get,
-    Put,
-}
-
-impl Op {
-    fn operation(self) -> Operation {
-        match self {
-            Op::Get => Operation::Get,
-            Op::Put => Operation::Put,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Op::Get => "read",
-            Op::Put => "write",
-        }
-    }
-}
-
 impl Bench {
     pub(crate) fn run(self, settings: &Settings) -> Ended {
         if self.emulator.is_none() && (self.s3 || self.upload.is_some()) {
@@ -166,9 +149,9 @@ impl Bench {
                 crate::place::prefix(url.key()),
                 fastrand::u32(..)
             );
-            let plan = Plan::puts(self, &below);
+            let plan = Plan::puts(self.size, self.seed, &below);
             let measured = self.phases(&store, &plan, bed).await;
-            let removed = remove(&store, &plan).await;
+            let removed = plan::remove(&store, &plan).await;
             self.told(&url.with_key(&below), measured?)?;
             return removed;
         }
@@ -176,7 +159,7 @@ impl Bench {
             self.upload(&store, url.key()).await?;
         }
         let objects = self.objects(&store, &url).await?;
-        let plan = Plan::gets(self, objects);
+        let plan = Plan::Reads(Reads::new(self.pattern, self.size, self.seed, objects));
         let measured = self.phases(&store, &plan, bed).await?;
         self.told(&url, measured)
     }
@@ -226,7 +209,7 @@ impl Bench {
             failed_calls: done.failed,
             first_error: done.first_error,
             retries: done.retries,
-            reads: (!self.is_plain()).then(|| report::Reads::new(done.bytes, done.times)),
+            reads: (!self.is_plain()).then(|| outcome::Reads::new(done.bytes, done.times)),
             attributed: Attributed::new(if self.is_plain() { done.attributed } else { Vec::new() }),
             snapshot: scope.snapshot(),
         };
@@ -327,7 +310,7 @@ impl Bench {
     fn request_log(&self) -> Result<RequestLog, Exit> {
         match &self.out {
             Some(out) if self.requests => RequestLog::create(&out.join("requests.jsonl")),
-            _ => Ok(RequestLog(None)),
+            _ => Ok(RequestLog::none()),
         }
     }
 
@@ -342,7 +325,7 @@ impl Bench {
         bed: &mut Bed,
     ) -> Done {
         let begun = Instant::now();
-        let tickets = Arc::new(Tickets { taken: AtomicU64::new(0), limit, begun });
+        let tickets = Arc::new(Tickets::new(limit));
         let workers: Vec<_> = (0..self.concurrency)
             .map(|_| {
                 let (store, tickets) = (store.clone(), Arc::clone(&tickets));
@@ -398,212 +381,4 @@ struct Done {
     attributed: Vec<f32>,
     retries: u64,
     interrupted: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Limit {
-    Count(u64),
-    Duration(Duration),
-}
-
-/// Reads still to be made.
-#[derive(Debug)]
-struct Tickets {
-    taken: AtomicU64,
-    limit: Limit,
-    begun: Instant,
-}
-
-impl Tickets {
-    fn take(&self) -> bool {
-        let taken = self.taken.fetch_add(1, Relaxed);
-        match self.limit {
-            Limit::Count(count) => taken < count,
-            Limit::Duration(duration) => self.begun.elapsed() < duration,
-        }
-    }
-
-    fn told(&self, what: &str, op: Op) -> String {
-        let (taken, word) = (self.taken.load(Relaxed), op.word());
-        match self.limit {
-            Limit::Count(count) => format!("{what}: {} of {count} {word}s", taken.min(count)),
-            Limit::Duration(duration) => format!(
-                "{what}: {taken} {word}s, {:.0} of {:.0} s",
-                self.begun.elapsed().as_secs_f64(),
-                duration.as_secs_f64()
-            ),
-        }
-    }
-}
-
-/// What is read, or written.
-#[derive(Clone, Debug)]
-enum Plan {
-    Reads(Arc<Reads>),
-    Puts(Arc<Puts>),
-}
-
-/// New objects of these bytes, by numbers behind this prefix of their names.
-#[derive(Debug)]
-struct Puts {
-    below: String,
-    bytes: Bytes,
-    next: AtomicU64,
-}
-
-/// A worker's part of a plan.
-#[derive(Debug)]
-enum Work {
-    Read(Walk),
-    Write(Arc<Puts>),
-}
-
-impl Plan {
-    fn gets(bench: &Bench, objects: Vec<(String, u64)>) -> Plan {
-        Plan::Reads(Reads::new(bench.pattern, bench.size, bench.seed, objects))
-    }
-
-    fn puts(bench: &Bench, below: &str) -> Plan {
-        let mut bytes = vec![0; bench.size as usize];
-        fastrand::Rng::with_seed(bench.seed).fill(&mut bytes);
-        let (below, bytes) = (below.to_owned(), bytes.into());
-        Plan::Puts(Arc::new(Puts { below, bytes, next: AtomicU64::new(0) }))
-    }
-
-    fn work(&self) -> Work {
-        match self {
-            Plan::Reads(reads) => Work::Read(Walk::new(reads)),
-            Plan::Puts(puts) => Work::Write(Arc::clone(puts)),
-        }
-    }
-}
-
-impl Work {
-    /// Reads, or writes an object: so many bytes.
-    async fn step(&mut self, store: &Store) -> storescope::Result<u64> {
-        match self {
-            Work::Read(walk) => walk.step(store).await,
-            Work::Write(puts) => {
-                let name = format!("{}{}", puts.below, puts.next.fetch_add(1, Relaxed));
-                store.put(&name, puts.bytes.clone(), PutOptions::new()).await?;
-                Ok(puts.bytes.len() as u64)
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Worked {
-    failed: u64,
-    first_error: Option<storescope::Error>,
-    /// Bytes that were read or written.
-    bytes: u64,
-    /// What each read or write took, in seconds.
-    times: Vec<f64>,
-    /// Of each read or write of one attempt: the part of the caller's wall time that its phases account for.
-    attributed: Vec<f32>,
-}
-
-async fn worker(store: Store, mut work: Work, tickets: Arc<Tickets>, scope: Scope) -> Worked {
-    let phases = Arc::new(Phases::default());
-    let seen = Arc::clone(&phases);
-    scope.observe(move |event| seen.note(event));
-    let store = store.with_scope(&scope);
-    let mut worked = Worked::default();
-    while tickets.take() {
-        phases.begin();
-        let begun = Instant::now();
-        match work.step(&store).await {
-            Ok(bytes) => {
-                let elapsed = begun.elapsed();
-                worked.bytes += bytes;
-                worked.times.push(elapsed.as_secs_f64());
-                worked.attributed.extend(phases.share_of(elapsed));
-            }
-            Err(error) => {
-                worked.failed += 1;
-                worked.first_error.get_or_insert(error);
-            }
-        }
-    }
-    worked
-}
-
-/// Removes what was written.
-async fn remove(store: &Store, plan: &Plan) -> Ended {
-    let Plan::Puts(puts) = plan else { return Ok(()) };
-    let (below, written) = (puts.below.clone(), puts.next.load(Relaxed));
-    let names = stream::iter(0..written).map(move |number| format!("{below}{number}")).boxed();
-    let mut removed = store.delete_many(names);
-    while let Some((_, result)) = removed.next().await {
-        match result {
-            Err(error) if !error.is_not_found() => {
-                return Err(Exit::from(error).about("what the bench wrote is still there"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// What the attempts of one worker's read or write under way have measured.
-#[derive(Debug, Default)]
-struct Phases {
-    attempts: AtomicU64,
-    attributed: AtomicU64,
-}
-
-impl Phases {
-    fn begin(&self) {
-        self.attempts.store(0, Relaxed);
-        self.attributed.store(0, Relaxed);
-    }
-
-    fn note(&self, event: &AttemptEvent<'_>) {
-        let sum: u64 = Phase::PARTS.iter().filter_map(|phase| event.phase_ns(*phase)).sum();
-        self.attempts.fetch_add(1, Relaxed);
-        self.attributed.fetch_add(sum, Relaxed);
-    }
-
-    fn share_of(&self, wall: Duration) -> Option<f32> {
-        let one = self.attempts.load(Relaxed) == 1;
-        one.then(|| (self.attributed.load(Relaxed) as f64 / wall.as_nanos() as f64) as f32)
-    }
-}
-
-/// `requests.jsonl`: each attempt by its client request id, to be compared with the server's own record.
-#[derive(Clone, Debug)]
-struct RequestLog(Option<Arc<Mutex<BufWriter<File>>>>);
-
-impl RequestLog {
-    fn create(path: &Path) -> Result<RequestLog, Exit> {
-        let file = File::create(path)
-            .map_err(|e| Exit::usage(format!("cannot write {}: {e}", path.display())))?;
-        Ok(RequestLog(Some(Arc::new(Mutex::new(BufWriter::new(file))))))
-    }
-
-    fn watch(&self, scope: &Scope, operation: Operation, warmup: bool) {
-        let Some(log) = self.0.clone() else { return };
-        scope.observe(move |event| {
-            if event.operation != operation {
-                return;
-            }
-            let line = serde_json::json!({
-                "client_request_id": event.client_request_id.to_string(),
-                "outcome": event.outcome.as_str(),
-                "ttfb_ns": event.phase_ns(Phase::Ttfb),
-                "total_ns": event.total_ns,
-                "warmup": warmup,
-            });
-            // A full disk is told when the log is flushed at the end.
-            let _ = writeln!(log.lock().expect("no holder panics"), "{line}");
-        });
-    }
-
-    fn flush(&self) -> Ended {
-        match &self.0 {
-            Some(log) => Ok(log.lock().expect("no holder panics").flush()?),
-            None => Ok(()),
-        }
-    }
 }

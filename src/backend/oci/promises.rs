@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the native API promises in each success (spec §3). Checksums are compared where an answer has them: which ones it
+//! What the native API promises in each success. Checksums are compared where an answer has them: which ones it
 //! has depends on how the object was written.
 //!
 //! `opc-request-id` stands in every answer of the service. It is demanded where nothing else tells a success from
 //! somebody else's.
 
-use crate::backend::promise::Carries::{Bytes, Json};
-use crate::backend::promise::promises;
+use crate::backend::http::promise::Carries::{Bytes, Json};
+use crate::backend::http::promise::promises;
 
 const ETAG: &[&str] = &["ETag"];
 const REQUEST_ID: &[&str] = &["opc-request-id"];
@@ -17,7 +17,7 @@ promises! {
     CREATE_BUCKET    = "CreateBucket"               POST   [200]      []                          Json("the bucket's name");
     DELETE_BUCKET    = "DeleteBucket"               DELETE [204]      [REQUEST_ID]                Bytes;
     LIST_OBJECTS     = "ListObjects"                GET    [200]      []                          Json("objects");
-    // A Range that the server ignores is answered by 200; `answer::get` judges that.
+    // A Range that the server ignores is answered by 200; `http::get` judges that.
     GET_OBJECT       = "GetObject"                  GET    [200, 206] [ETAG]                      Bytes;
     HEAD_OBJECT      = "HeadObject"                 HEAD   [200]      [ETAG, &["Content-Length"]] Bytes;
     PUT_OBJECT       = "PutObject"                  PUT    [200]      [ETAG]                      Bytes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From a region to its endpoint (spec §4.4).
+//! From a region to its endpoint.
 
 /// Short codes that configuration files use, with the region they mean.
 const CODES: [(&str, &str); 44] = [

@@ -2,10 +2,10 @@
 //! aws-sdk-s3 on our transport: its requests leave by our pool, timed like every other.
 
 use super::answer;
-use crate::backend::promise::Promise;
+use crate::backend::http::{self, promise::Promise};
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
-use crate::timing::{AttemptTimer, Operation, Phase, RequestId, Sink};
+use crate::timing::{AttemptTimer, Operation, Phase, Recorders, RequestId};
 use crate::transport::{Origin, RequestBody, Transport};
 use aws_sdk_s3::error::{BoxError, ConnectorError};
 use aws_smithy_runtime_api::client::http::{
@@ -25,10 +25,10 @@ pub(super) struct Connector(Arc<Transport>);
 
 /// What travels with an SDK's request: the attempt it belongs to, and what became of it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Slot(Arc<Mutex<Slotted>>);
+pub(super) struct SdkAttempt(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
-struct Slotted {
+struct State {
     timer: Option<Box<AttemptTimer>>,
     fresh: bool,
     /// What the answer must hold; nothing for requests of the SDK's own.
@@ -36,23 +36,27 @@ struct Slotted {
     failure: Option<Failure>,
 }
 
-impl Slot {
-    pub(super) fn new(timer: Box<AttemptTimer>, fresh: bool, promise: &'static Promise) -> Slot {
+impl SdkAttempt {
+    pub(super) fn new(
+        timer: Box<AttemptTimer>,
+        fresh: bool,
+        promise: &'static Promise,
+    ) -> SdkAttempt {
         let (timer, promise) = (Some(timer), Some(promise));
-        Slot(Arc::new(Mutex::new(Slotted { timer, fresh, promise, failure: None })))
+        SdkAttempt(Arc::new(Mutex::new(State { timer, fresh, promise, failure: None })))
     }
 
     /// The timer, where no request took it.
     pub(super) fn unused(&self) -> Option<Box<AttemptTimer>> {
-        self.with(|slotted| slotted.timer.take())
+        self.with(|state| state.timer.take())
     }
 
     /// What the transport failed with, or the answer.
     pub(super) fn failure(&self) -> Option<Failure> {
-        self.with(|slotted| slotted.failure.take())
+        self.with(|state| state.failure.take())
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Slotted) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -62,11 +66,16 @@ impl Connector {
         Connector(Arc::clone(transport))
     }
 
-    async fn send(&self, request: HttpRequest, slot: &Slot) -> Result<HttpResponse, Failure> {
+    async fn send(
+        &self,
+        request: HttpRequest,
+        carried: &SdkAttempt,
+    ) -> Result<HttpResponse, Failure> {
         let (timer, fresh, promise) =
-            slot.with(|slotted| (slotted.timer.take(), slotted.fresh, slotted.promise));
+            carried.with(|state| (state.timer.take(), state.fresh, state.promise));
         // A request of the SDK's own, for credentials, belongs to no attempt.
-        let mut timer = timer.unwrap_or_else(|| AttemptTimer::start(&Sink::off(), Operation::Get));
+        let mut timer =
+            timer.unwrap_or_else(|| AttemptTimer::start(&Recorders::off(), Operation::Get));
         let id = timer.client_request_id();
         let (origin, request) = match translated(request, id) {
             Ok(translated) => translated,
@@ -78,7 +87,7 @@ impl Connector {
         timer.lap(Phase::Prepare);
         let endpoint = self.0.endpoint(&origin);
         let response = self.0.send(&endpoint, request, timer, fresh).await?;
-        let document = response.body.collect(answer::DOCUMENT_LIMIT).await?;
+        let document = response.body.collect(http::DOCUMENT_LIMIT).await?;
         // What keeps a connection alive until the answer is known.
         let document = document.slice_ref(document.trim_ascii_start());
         if let Some(promise) = promise {
@@ -101,12 +110,12 @@ impl HttpClient for Connector {
 impl HttpConnector for Connector {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
-        let slot = request.extension::<Slot>().cloned().unwrap_or_default();
+        let carried = request.extension::<SdkAttempt>().cloned().unwrap_or_default();
         HttpConnectorFuture::new(async move {
             request.headers_mut().remove("expect");
-            this.send(request, &slot).await.map_err(|failure| {
-                let error: BoxError = crate::Error::from(failure.clone()).into();
-                slot.with(|slotted| slotted.failure = Some(failure));
+            this.send(request, &carried).await.map_err(|failure| {
+                let error: BoxError = crate::error::Error::from(failure.clone()).into();
+                carried.with(|state| state.failure = Some(failure));
                 ConnectorError::other(error, None)
             })
         })
@@ -136,8 +145,7 @@ fn translated(
     let host = HeaderValue::from_str(origin.authority()).map_err(|e| malformed(e.into()))?;
     headers.insert(HOST, host);
     // Not signed.
-    let id = HeaderValue::from_bytes(&id.hex()).expect("digits can stand in a header");
-    headers.insert(super::CLIENT_REQUEST_ID, id);
+    headers.insert(super::CLIENT_REQUEST_ID, http::client_request_id(id));
     let method: Method = parts.method;
     let mut request = Request::new(RequestBody::new(Payload::from(bytes)));
     *request.method_mut() = method;

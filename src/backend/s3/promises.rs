@@ -4,8 +4,8 @@
 //!
 //! Checksums are compared where an answer has them; few servers but AWS send any.
 
-use crate::backend::promise::Carries::{Bytes, Xml};
-use crate::backend::promise::promises;
+use crate::backend::http::promise::Carries::{Bytes, Xml};
+use crate::backend::http::promise::promises;
 
 const ETAG: &[&str] = &["ETag"];
 
@@ -17,7 +17,7 @@ promises! {
     CREATE_BUCKET   = "CreateBucket"            PUT    [200]      [MADE]                      Bytes;
     DELETE_BUCKET   = "DeleteBucket"            DELETE [204]      []                          Bytes;
     LIST_OBJECTS    = "ListObjectsV2"           GET    [200]      []                          Xml("ListBucketResult");
-    // A Range that the server ignores is answered by 200; `answer::get` judges that.
+    // A Range that the server ignores is answered by 200; `http::get` judges that.
     GET_OBJECT      = "GetObject"               GET    [200, 206] [ETAG]                      Bytes;
     HEAD_OBJECT     = "HeadObject"              HEAD   [200]      [ETAG, &["Content-Length"]] Bytes;
     PUT_OBJECT      = "PutObject"               PUT    [200]      [ETAG]                      Bytes;

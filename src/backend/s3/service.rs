@@ -4,7 +4,7 @@
 use super::connector::Connector;
 use super::signer::Signer;
 use crate::config::{Auth, Config, PathStyle};
-use crate::error::{ErrorKind, Failure};
+use crate::error::{ErrorKind, Failure, causes};
 use crate::payload::Payload;
 use crate::transport::{BaseUrl, Endpoint, Origin, Transport};
 use crate::url::Scheme;
@@ -200,10 +200,7 @@ impl Located {
         let presigned =
             client.get_object().bucket(bucket).key("k").presigned(expiry).await.map_err(|e| {
                 Failure::new(ErrorKind::Config)
-                    .message(format!(
-                        "the endpoint of the bucket is not known: {}",
-                        super::causes(&e)
-                    ))
+                    .message(format!("the endpoint of the bucket is not known: {}", causes(&e)))
                     .hint("set region or endpoint")
             })?;
         let uri: Uri = presigned.uri().parse().map_err(|e: hyper::http::uri::InvalidUri| {

@@ -2,10 +2,10 @@
 //! SigV4 for the requests that do not go by the SDK. A signature covers date, target, host and `x-amz-*`, not a Range:
 //! one serves many reads of an object, as on OCI.
 
-use crate::auth::{Again, SKEW};
+use crate::auth::{AuthRetry, Clock, ReadKind, SignatureCache, SignedRead};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
-use crate::timing::{AttemptTimer, Phase, after, now_ns};
+use crate::timing::{AttemptTimer, Phase, now_ns};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
@@ -16,14 +16,8 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-
-/// Signatures that are kept at most.
-const KEPT: usize = 1024;
 
 /// How far S3 lets a request's date be from its clock.
 const ALLOWED: Duration = Duration::from_mins(15);
@@ -36,31 +30,16 @@ pub(super) struct Signer {
     provider: SharedCredentialsProvider,
     region: String,
     service: String,
-    reuse_for: Duration,
-    adjust_clock: bool,
-    /// Seconds that the server's clock is ahead of ours.
-    offset: AtomicI64,
+    clock: Clock,
+    reads: SignatureCache<Known>,
     identity: Mutex<Option<Arc<Known>>>,
     renewing: tokio::sync::Mutex<()>,
-    hasher: RandomState,
-    kept: Mutex<HashMap<u64, Kept>>,
 }
 
 #[derive(Debug)]
 struct Known {
     identity: Identity,
     expires: Option<SystemTime>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    method: Method,
-    key: Box<str>,
-    checked: bool,
-    uri: Uri,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    identity: Arc<Known>,
-    until: u64,
 }
 
 /// What is to be signed.
@@ -84,75 +63,26 @@ impl Signer {
             provider,
             region,
             service,
-            reuse_for: config.signature_reuse.min(SKEW),
-            adjust_clock: config.adjust_clock,
-            offset: AtomicI64::new(0),
+            clock: Clock::new(config),
+            reads: SignatureCache::new(config),
             identity: Mutex::default(),
             renewing: tokio::sync::Mutex::default(),
-            hasher: RandomState::new(),
-            kept: Mutex::default(),
         }
     }
 
-    /// The target and signature that served a read of this object before, while they are good. `checked` reads ask for
-    /// the object's checksum, by a header that is signed.
-    pub(super) fn reuse(
-        &self,
-        method: &Method,
-        key: &str,
-        checked: bool,
-        into: &mut HeaderMap,
-    ) -> Option<Uri> {
-        let identity = self.current()?;
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(&self.slot(method, key, checked))?;
-        let good = found.method == *method
-            && *found.key == *key
-            && found.checked == checked
-            && Arc::ptr_eq(&found.identity, &identity)
-            && now_ns() < found.until;
-        good.then(|| {
-            for (name, value) in &found.headers {
-                into.insert(name.clone(), value.clone());
-            }
-            found.uri.clone()
-        })
+    /// The target and signature that served a read of this object before, while they are good.
+    pub(super) fn reuse(&self, kind: ReadKind, key: &str, into: &mut HeaderMap) -> Option<Uri> {
+        let read = self.reads.get(kind, key, &self.current()?, now_ns())?;
+        for (name, value) in &read.headers {
+            into.insert(name.clone(), value.clone());
+        }
+        Some(read.uri.clone())
     }
 
     /// Keeps a signature for other reads of the object.
-    pub(super) fn keep(
-        &self,
-        method: &Method,
-        key: &str,
-        checked: bool,
-        uri: &Uri,
-        signed: Signed,
-    ) {
-        if self.reuse_for.is_zero() {
-            return;
-        }
-        let fresh = Kept {
-            method: method.clone(),
-            key: key.into(),
-            checked,
-            uri: uri.clone(),
-            headers: signed.headers,
-            identity: signed.identity,
-            until: after(now_ns(), self.reuse_for),
-        };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            let now = now_ns();
-            kept.retain(|_, kept| now < kept.until);
-            if kept.len() >= KEPT {
-                kept.clear();
-            }
-        }
-        kept.insert(self.slot(method, key, checked), fresh);
-    }
-
-    fn slot(&self, method: &Method, key: &str, checked: bool) -> u64 {
-        self.hasher.hash_one((method == Method::HEAD, checked, key))
+    pub(super) fn keep(&self, kind: ReadKind, key: &str, uri: &Uri, signed: Signed) {
+        let Signed { headers, identity, mends } = signed;
+        self.reads.keep(kind, key, mends, || SignedRead { uri: uri.clone(), headers, identity });
     }
 
     /// The headers that sign a request.
@@ -161,6 +91,7 @@ impl Signer {
         to_sign: ToSign<'_>,
         timer: &mut AttemptTimer,
     ) -> Result<Signed, Failure> {
+        let mends = self.reads.mends();
         let identity = match self.current() {
             Some(identity) => identity,
             None => self.renew().await?,
@@ -168,14 +99,10 @@ impl Signer {
         timer.lap(Phase::Prepare);
         let headers = self.compute(&to_sign, &identity)?;
         timer.lap(Phase::Sign);
-        Ok(Signed { headers, identity })
+        Ok(Signed { headers, identity, mends })
     }
 
-    fn compute(
-        &self,
-        to_sign: &ToSign<'_>,
-        known: &Known,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    fn compute(&self, to_sign: &ToSign<'_>, known: &Known) -> Result<HeaderMap, Failure> {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -184,7 +111,7 @@ impl Signer {
             .identity(&known.identity)
             .region(&self.region)
             .name(&self.service)
-            .time(self.now())
+            .time(self.clock.now())
             .settings(settings)
             .build()
             .map_err(unsigned)?
@@ -237,66 +164,37 @@ impl Signer {
     }
 
     /// Looks at a refusal of who asks: is our clock off, or have the credentials expired?
-    pub(super) fn after_unauthorized(&self, failure: &Failure) -> Again {
-        if let Some(server) = failure.server_date {
-            let ours = self.now();
-            let (ahead, by) = match server.duration_since(ours) {
-                Ok(by) => (true, by),
-                Err(e) => (false, e.duration()),
-            };
-            if by > SKEW {
-                let (ours, theirs) =
-                    (httpdate::fmt_http_date(ours), httpdate::fmt_http_date(server));
-                if !self.adjust_clock {
-                    return Again::No(format!(
-                        "our clock says {ours}, the server's {theirs}: set the clock, or let adjust_clock make up for it"
-                    ));
-                }
-                tracing::warn!(
-                    "our clock says {ours}, the server's {theirs}: signing by the server's from now on; set the clock"
-                );
-                let by = by.as_secs() as i64;
-                self.offset.fetch_add(if ahead { by } else { -by }, Relaxed);
-                self.forget();
-                return Again::Yes;
+    pub(super) fn after_unauthorized(&self, failure: &Failure) -> AuthRetry {
+        if let Some(retry) = failure.server_date.and_then(|server| self.clock.correct(server)) {
+            if let AuthRetry::Retry = retry {
+                self.reads.mended();
             }
+            return retry;
         }
         if failure.code.as_deref().is_some_and(|code| code.contains("Token")) {
             // Only those that may be other ones by now.
             let known = self.identity.lock().unwrap_or_else(PoisonError::into_inner).take();
-            self.forget();
+            self.reads.mended();
             if known.is_some_and(|known| known.expires.is_some()) {
-                return Again::Yes;
+                return AuthRetry::Retry;
             }
-            return Again::No("the session token has expired: get a new one".to_owned());
+            return AuthRetry::GiveUp("the session token has expired: get a new one".to_owned());
         }
-        Again::No("check the access key, its secret, and the region".to_owned())
+        AuthRetry::GiveUp("check the access key, its secret, and the region".to_owned())
     }
 
     /// Whether the server's clock is too far from the one we sign by.
     pub(super) fn is_skewed(&self, server: SystemTime) -> bool {
-        let ours = self.now();
-        let off = server.duration_since(ours).or_else(|_| ours.duration_since(server));
-        off.unwrap_or_default() > ALLOWED
-    }
-
-    fn forget(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn now(&self) -> SystemTime {
-        let now = SystemTime::now();
-        let offset = self.offset.load(Relaxed);
-        let by = Duration::from_secs(offset.unsigned_abs());
-        if offset >= 0 { now + by } else { now.checked_sub(by).unwrap_or(now) }
+        self.clock.distance(server).0 > ALLOWED
     }
 }
 
 /// The headers of a signature, and whose it is.
 #[derive(Debug)]
 pub(super) struct Signed {
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: HeaderMap,
     identity: Arc<Known>,
+    mends: u64,
 }
 
 fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Failure {

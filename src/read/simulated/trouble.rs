@@ -2,6 +2,7 @@
 //! Bad input and bad weather: an error or the right bytes, and nothing held afterwards.
 
 use super::*;
+use crate::read::buffer::COPIED;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 
@@ -17,7 +18,7 @@ async fn settled() {
 }
 
 fn held(world: &World) -> u64 {
-    world.client.admission().held().0
+    world.client.context().admission().held().0
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +156,7 @@ proptest! {
                 at += piece.len();
             }
             assert_eq!(at as u64, SIZE);
-            let (_, most) = world.client.admission().held();
+            let (_, most) = world.client.context().admission().held();
             assert!(most <= budget);
             drop((stream, reader));
             settled().await;
@@ -329,6 +330,59 @@ async fn bodies_that_break_go_on_where_they_broke() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_range_of_many_requests_is_copied_once_and_pinned_by_nobody() {
+    for (budget, size_known) in [(256 * MIB, true), (256 * MIB, false), (4 * MIB, true)] {
+        let world = World::with(&model(), 1, |config| config.read_budget(budget));
+        world.sim.object("k", 100 * MIB);
+        world.sim.faults(|number, _| (number % 3 == 0).then_some(Fault::BreakAfter(300_000)));
+        let options = ReadOptions::new().policy(ReadPolicy::Random);
+        let options = if size_known { options.size(100 * MIB) } else { options };
+        let reader = world.store.reader("k", options);
+        COPIED.set(0);
+        let long = 3..30 * MIB + 5;
+        let bytes = reader.read_at(long.clone()).await.unwrap();
+        assert!(world.requests() > 2 && is_right(&bytes, long));
+        let ranges = [40 * MIB..61 * MIB, 61 * MIB..70 * MIB, 90 * MIB..200 * MIB];
+        let many = reader.read_ranges(&ranges).all().await.unwrap();
+        assert_eq!(COPIED.get(), 0);
+        let overlapping = [75 * MIB..85 * MIB, 81 * MIB..87 * MIB];
+        let some = reader.read_ranges(&overlapping).all().await.unwrap();
+        for (bytes, range) in many.iter().chain(&some).zip(ranges.iter().chain(&overlapping)) {
+            assert!(is_right(bytes, range.start..range.end.min(100 * MIB)));
+        }
+        settled().await;
+        let all = many.iter().chain(&some).chain([&bytes]);
+        assert!(all.into_iter().all(Bytes::is_unique));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_a_part_of_a_long_read_gets_it_whatever_becomes_of_that() {
+    let sizes = [None, Some(100 * MIB)];
+    for (ms_left, size) in [10, 60, 90, 100_000].into_iter().flat_map(|ms| sizes.map(|s| (ms, s))) {
+        let world = World::new(1);
+        world.sim.object("k", 100 * MIB);
+        let options = ReadOptions { size, ..ReadOptions::new().policy(ReadPolicy::Random) };
+        let reader = world.store.reader("k", options);
+        let long = tokio::time::timeout(ms(ms_left), reader.read_at(0..90 * MIB));
+        let shares = (0..90).map(|at| {
+            let range = at * MIB + 5..at * MIB + 700_000;
+            let reader = reader.clone();
+            async move { is_right(&reader.read_at(range.clone()).await.unwrap(), range) }
+        });
+        let (long, shares) = futures_util::future::join(long, join_all(shares)).await;
+        assert!(shares.into_iter().all(|right| right));
+        let long = long.map(Result::unwrap).unwrap_or_default();
+        assert!(is_right(&long, 0..long.len() as u64));
+        assert_eq!(long.is_empty(), ms_left < 1_000);
+        drop(reader);
+        settled().await;
+        assert!(long.is_empty() || long.is_unique());
+        assert_eq!(held(&world), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_polls_holds_its_window_and_asks_for_no_more() {
     let world = World::with(&model(), 1, |config| config.read_budget(64 * MIB));
     world.sim.object("k", 1_024 * MIB);
@@ -351,7 +405,7 @@ async fn a_stream_that_nobody_polls_holds_its_window_and_asks_for_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn strides_are_foretold_and_cost_no_byte_more() {
+async fn strides_are_prefetched_and_cost_no_byte_more() {
     let world = World::new(1);
     world.sim.object("k", 1_024 * MIB);
     let reader = world.reader(ReadPolicy::Adaptive);

@@ -45,7 +45,7 @@ const EXACT: &str = "#[Exact: ";
 /// Stock readers divide the maximum by this: nanoseconds to milliseconds.
 const MAX_VALUE_DIVISOR: f64 = 1e6;
 
-pub(in crate::timing) fn encode(snapshot: &Snapshot) -> String {
+pub(super) fn encode(snapshot: &Snapshot) -> String {
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let start = snapshot.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -82,7 +82,7 @@ pub(in crate::timing) fn encode(snapshot: &Snapshot) -> String {
     text
 }
 
-pub(in crate::timing) fn decode(text: &str) -> Result<Snapshot, HlogError> {
+pub(super) fn decode(text: &str) -> Result<Snapshot, HlogError> {
     let mut deserializer = Deserializer::new();
     let mut snapshot: Option<Snapshot> = None;
     let mut intervals: BTreeMap<Key, usize> = BTreeMap::new();

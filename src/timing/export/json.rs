@@ -4,7 +4,7 @@
 use crate::timing::{Distribution, Snapshot};
 use serde_json::{Map, Value, json};
 
-pub(in crate::timing) fn encode(snapshot: &Snapshot) -> Value {
+pub(super) fn encode(snapshot: &Snapshot) -> Value {
     let keys: Map<String, Value> = snapshot
         .iter()
         .map(|(key, distribution)| (key.to_string(), figures(distribution, key.phase.is_bytes())))

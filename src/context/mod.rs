@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What requests are made with. A [`Context`] is the process's side of a client: settings, transport, retry policy, limits,
+//! gauges, runtime. A [`Target`] is one bucket and prefix on it. The engines and operations take a target, and know nothing
+//! of [`Client`](crate::Client) or [`Store`](crate::Store), which are made of these two.
+//!
+//! ```text
+//!  Client ─▶ Context   mod.rs      one transport, one retry budget, one read budget, one root scope
+//!                      runtime.rs  the runtime that work belongs to
+//!  Store  ─▶ Target    target.rs   context + backend, prefix, scopes, live quantiles, settings of writes
+//! ```
+
+mod runtime;
+mod target;
+
+pub(crate) use runtime::{entered, on_runtime};
+pub(crate) use target::{Target, WriteSettings};
+
+use crate::attempt::Policy;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::limiter::Admission;
+use crate::timing::{Gauges, Held, Metrics, Recorders, Scope};
+use crate::transport::Transport;
+use runtime::OwnRuntime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tokio::runtime::Handle;
+
+/// What all stores of a client share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    config: Config,
+    transport: Arc<Transport>,
+    policy: Arc<Policy>,
+    admission: Arc<Admission>,
+    gauges: Arc<Gauges>,
+    metrics: Metrics,
+    /// The runtime that the client was given.
+    given: Option<Handle>,
+    own: OwnRuntime,
+    closed: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn new(
+        config: Config,
+        user_agent: &'static str,
+        runtime: Option<Handle>,
+    ) -> Arc<Context> {
+        let gauges = Arc::new(Gauges::default());
+        Arc::new(Context {
+            transport: Arc::new(Transport::new(&config, user_agent, &gauges)),
+            policy: Arc::new(Policy::new(&config, &gauges)),
+            admission: Admission::new(config.read_budget, config.max_connections, &gauges),
+            metrics: Metrics::new(Arc::clone(&gauges)),
+            gauges,
+            config,
+            given: runtime,
+            own: OwnRuntime::default(),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    pub(crate) fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The scopes of requests made in `scope`, or in none: its chain and the client's own; none where timing is off.
+    pub(crate) fn recorders(&self, scope: Option<&Scope>) -> Recorders {
+        if self.config.timing {
+            Recorders::new(scope, self.metrics.scope())
+        } else {
+            Recorders::off()
+        }
+    }
+
+    /// Takes no new calls from now on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Relaxed);
+    }
+
+    /// Fails once the client was shut down.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Relaxed) {
+            Err(Error::misuse("the client was shut down"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Counts as a call under way, for as long as it lives.
+    pub(crate) fn hold(&self) -> Held {
+        self.gauges.call()
+    }
+}
