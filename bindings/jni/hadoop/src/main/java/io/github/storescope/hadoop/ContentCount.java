@@ -27,7 +27,7 @@ final class ContentCount {
 
   void add(Entries page) {
     for (int at = 0; at < page.count(); at++) {
-      if (!Doubles.hides(objectFirst, page, at)) {
+      if (!DuplicateNames.hides(objectFirst, page, at)) {
         add(page.keys[at], page.sizes[at]);
       }
     }

@@ -12,14 +12,12 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSDataOutputStreamBuilder;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.PathIOException;
 
 /** What {@code createFile} builds: a file with its options. */
 final class CreateBuilder extends FSDataOutputStreamBuilder<FSDataOutputStream, CreateBuilder> {
-
-  /** Whether the file is made only where nothing is, asked when it is closed. */
-  static final String CONDITIONAL_OVERWRITE = "fs.option.create.conditional.overwrite";
 
   static final String CONTENT_TYPE = "fs.option.create.content.type";
   /** That files are made when they are closed, which is always so. */
@@ -32,16 +30,16 @@ final class CreateBuilder extends FSDataOutputStreamBuilder<FSDataOutputStream, 
   private static final String HEADER = "fs.oci.create.header.";
   private static final String S3A_HEADER = "fs.s3a.create.header.";
   private static final Set<String> KEYS =
-      Set.of(CONDITIONAL_OVERWRITE, CONTENT_TYPE, IN_CLOSE, PERFORMANCE, S3A_PERFORMANCE);
+      Set.of(StoreOutputStream.CONDITIONAL_OVERWRITE, CONTENT_TYPE, IN_CLOSE, PERFORMANCE, S3A_PERFORMANCE);
   /** Headers that objects have; others are user metadata. */
   private static final Set<String> STANDARD =
       Set.of("content-type", "content-encoding", "content-language", "content-disposition", "cache-control");
 
-  private final StoreFileSystem fs;
+  private final FileCreator creator;
 
-  CreateBuilder(StoreFileSystem fs, Path path) {
+  CreateBuilder(FileSystem fs, FileCreator creator, Path path) {
     super(fs, path);
-    this.fs = fs;
+    this.creator = creator;
   }
 
   @Override
@@ -59,17 +57,17 @@ final class CreateBuilder extends FSDataOutputStreamBuilder<FSDataOutputStream, 
     }
     rejectUnknownMandatoryKeys(known, "for " + getPath());
     if (getFlags().contains(CreateFlag.APPEND)) {
-      return fs.append(getPath(), getBufferSize(), getProgress());
+      throw FileCreator.noAppend(getPath());
     }
     if (!getFlags().contains(CreateFlag.CREATE) && !getFlags().contains(CreateFlag.OVERWRITE)) {
       throw new PathIOException(getPath().toString(), "Must specify either create or overwrite");
     }
     Configuration options = getOptions();
     boolean overwrite = getFlags().contains(CreateFlag.OVERWRITE);
-    boolean conditional = options.getBoolean(CONDITIONAL_OVERWRITE, false);
+    boolean conditional = options.getBoolean(StoreOutputStream.CONDITIONAL_OVERWRITE, false);
     boolean unchecked =
         conditional || options.getBoolean(PERFORMANCE, options.getBoolean(S3A_PERFORMANCE, false));
-    return fs.create(getPath(), overwrite && !conditional, isRecursive(), unchecked, about(options));
+    return creator.create(getPath(), overwrite && !conditional, isRecursive(), unchecked, about(options));
   }
 
   /** Names and values as the native writer wants them. */

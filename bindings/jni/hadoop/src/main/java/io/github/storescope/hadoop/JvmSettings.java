@@ -9,7 +9,6 @@ import java.security.KeyStore;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -28,34 +27,33 @@ final class JvmSettings {
 
   static final String TRUST_STORE = "javax.net.ssl.trustStore";
 
-  /** The variables of the setting {@code ca_bundle}, and those of the platform's own certificates. */
-  static final List<String> CERTIFICATE_VARIABLES =
-      List.of(
-          "OCI_CLI_CERT_BUNDLE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR");
+  /** The variables that name the platform's certificates, beside those of the setting {@code ca_bundle}. */
+  static final List<String> PLATFORM_CERTIFICATES = List.of("SSL_CERT_FILE", "SSL_CERT_DIR");
 
+  private static final String BUNDLE = "ca_bundle";
   private static final Pattern NAME = Pattern.compile("[^*\\s,]+");
   private static final Pattern NETWORK = Pattern.compile("((?:\\d{1,3}\\.){1,3})\\*");
 
   private final UnaryOperator<String> properties;
-  private final UnaryOperator<String> environment;
+  private final Environment environment;
 
   /**
    * @param properties the system properties
    */
-  JvmSettings(UnaryOperator<String> properties, UnaryOperator<String> environment) {
+  JvmSettings(UnaryOperator<String> properties, Environment environment) {
     this.properties = properties;
     this.environment = environment;
   }
 
   /** Adds to a store's settings what they lack. */
-  void fill(Settings settings) throws IOException {
+  void fill(SettingsBuilder settings) throws IOException {
     proxies(settings);
     trust(settings);
   }
 
   // Proxies, as java.net.ProxySelector's default reads them.
 
-  private void proxies(Settings settings) {
+  private void proxies(SettingsBuilder settings) {
     String http = proxy("http", 80);
     String https = proxy("https", 443);
     String socks = socks();
@@ -74,7 +72,7 @@ final class JvmSettings {
     }
     int port = port(scheme + ".proxyPort", usualPort);
     String user = property(scheme + ".proxyUser");
-    return OciSettings.proxy("http", place(host, port), user, property(scheme + ".proxyPassword"));
+    return ProxyUrl.of("http", place(host, port), user, property(scheme + ".proxyPassword"));
   }
 
   private String socks() {
@@ -86,7 +84,7 @@ final class JvmSettings {
       Warnings.once("socksProxyVersion=4 has no effect: the proxy socksProxyHost is asked by SOCKS 5");
     }
     String user = property("java.net.socks.username");
-    return OciSettings.proxy("socks5", place(host, port("socksProxyPort", 1080)), user, property("java.net.socks.password"));
+    return ProxyUrl.of("socks5", place(host, port("socksProxyPort", 1080)), user, property("java.net.socks.password"));
   }
 
   private static String place(String host, int port) {
@@ -149,12 +147,12 @@ final class JvmSettings {
 
   // Certificates.
 
-  private void trust(Settings settings) throws IOException {
+  private void trust(SettingsBuilder settings) throws IOException {
     boolean named = isTrustStoreNamed();
-    if (settings.has("ca_bundle") || variable("STORESCOPE_CA_BUNDLE") || settings.isPlain()) {
+    if (settings.has(BUNDLE) || environment.givesOwn(BUNDLE) || settings.isPlain()) {
       return;
     }
-    if (!named && CERTIFICATE_VARIABLES.stream().anyMatch(this::variable)) {
+    if (!named && (environment.gives(List.of(BUNDLE)) || PLATFORM_CERTIFICATES.stream().anyMatch(environment::has))) {
       return;
     }
     List<byte[]> trusted = trusted();
@@ -165,8 +163,8 @@ final class JvmSettings {
     }
     if (!trusted.isEmpty()) {
       // What other variables name does not count then.
-      settings.set("ca_bundle", "");
-      settings.trust(trusted);
+      settings.set(BUNDLE, "");
+      settings.trusted = trusted;
     }
   }
 
@@ -203,15 +201,10 @@ final class JvmSettings {
 
   // Values.
 
-  private void set(Settings settings, String name, String value) {
-    if (value != null && !settings.has(name) && !variable("STORESCOPE_" + name.toUpperCase(Locale.ROOT))) {
+  private void set(SettingsBuilder settings, String name, String value) {
+    if (value != null && !settings.has(name) && !environment.givesOwn(name)) {
       settings.set(name, value);
     }
-  }
-
-  private boolean variable(String name) {
-    String value = environment.apply(name);
-    return value != null && !value.isEmpty();
   }
 
   /** The value; null where there is none, or an empty one. */

@@ -60,7 +60,7 @@ final class KnownDirectories {
     if (marker) {
       entry.marker = now;
     }
-    for (String above = Keys.parent(directory); !above.isEmpty(); above = Keys.parent(above)) {
+    for (String above = ObjectNames.parent(directory); !above.isEmpty(); above = ObjectNames.parent(above)) {
       Seen known = seen.get(above);
       if (known != null && now - known.at < MILLIS) {
         return;
@@ -76,7 +76,7 @@ final class KnownDirectories {
    */
   synchronized void wrote(String file, boolean checked) {
     seen.remove(file);
-    String directory = Keys.parent(file);
+    String directory = ObjectNames.parent(file);
     if (checked && !isFresh(seen.get(directory))) {
       add(directory, false);
     }
@@ -100,6 +100,6 @@ final class KnownDirectories {
 
   /** A directory was removed or renamed, with all below it. */
   synchronized void remove(String directory) {
-    seen.keySet().removeIf(key -> key.equals(directory) || Keys.isBelow(key, directory));
+    seen.keySet().removeIf(key -> key.equals(directory) || ObjectNames.isBelow(key, directory));
   }
 }

@@ -52,6 +52,17 @@ final class Native {
    */
   static native long trust(byte[][] certificates);
 
+  // Settings.
+
+  /**
+   * The core's table of settings: three strings for each, its name, {@code secret} or an empty text, and its environment
+   * variables with a space between.
+   */
+  static native String[] settings();
+
+  /** The OCI configuration files that are looked for where nothing names one; {@code ~/} stands for the home folder. */
+  static native String[] configFiles();
+
   // Stores: one bucket each.
 
   /**

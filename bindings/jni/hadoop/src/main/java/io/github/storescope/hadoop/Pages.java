@@ -13,7 +13,7 @@ final class Pages implements AutoCloseable {
 
   Pages(long listing) {
     this.listing = listing;
-    closing = Abandoned.watch(this, () -> Native.closeListing(listing));
+    closing = UnreachableCleaner.watch(this, () -> Native.closeListing(listing));
   }
 
   /** The next page that holds anything; null after the last. */

@@ -26,7 +26,7 @@ final class ReadPolicy {
     if (otherwise != Native.POLICY_ADAPTIVE) {
       return otherwise;
     }
-    return Keys.isColumnar(key) ? Native.POLICY_PARQUET : Native.POLICY_ADAPTIVE;
+    return ObjectNames.isColumnar(key) ? Native.POLICY_PARQUET : Native.POLICY_ADAPTIVE;
   }
 
   private static int named(String name) {

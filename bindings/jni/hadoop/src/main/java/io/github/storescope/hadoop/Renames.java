@@ -31,18 +31,18 @@ final class Renames {
   /** More than a note can have. */
   private static final int LONGEST_NOTE = 4096;
 
-  private final StoreFileSystem fs;
-  private final Keys keys;
+  private final ObjectNames keys;
   private final Store store;
+  private final Directories directories;
   private final KnownDirectories known;
   /** Sources and targets of renames that failed where not even the note could be written. */
   private final Set<String> unfinished = ConcurrentHashMap.newKeySet();
 
-  Renames(StoreFileSystem fs, Keys keys, Store store, KnownDirectories known) {
-    this.fs = fs;
+  Renames(ObjectNames keys, Store store, Directories directories) {
     this.keys = keys;
     this.store = store;
-    this.known = known;
+    this.directories = directories;
+    known = directories.known();
   }
 
   /**
@@ -54,24 +54,24 @@ final class Renames {
    * @throws IOException if anything failed; of a directory a part may have been renamed
    */
   boolean move(String from, String to) throws IOException {
-    if (from.isEmpty() || Keys.isBelow(to, from)) {
+    if (from.isEmpty() || ObjectNames.isBelow(to, from)) {
       return refused(from, to, "the source is the root, or the target lies in it");
     }
-    Glance source = Glance.at(store, from);
+    PathProbe source = PathProbe.at(store, from);
     if (source.isNothing()) {
       return refused(from, to, "there is no such source");
     }
     if (from.equals(to)) {
       return source.isFile();
     }
-    Glance target = to.isEmpty() ? null : Glance.at(store, to);
+    PathProbe target = to.isEmpty() ? null : PathProbe.at(store, to);
     boolean resumed = target != null && isUnfinished(from, to, source, target);
     if (!resumed && (target == null || target.isDirectory())) {
-      to = Keys.child(to, Keys.name(from));
+      to = ObjectNames.child(to, ObjectNames.name(from));
       if (from.equals(to)) {
         return source.isFile();
       }
-      target = Glance.at(store, to);
+      target = PathProbe.at(store, to);
       resumed = isUnfinished(from, to, source, target);
     } else if (target.isNothing() && !isDirectory(parentOf(from, to))) {
       return refused(from, to, "there is no directory for the target");
@@ -102,17 +102,17 @@ final class Renames {
    * @throws FileAlreadyExistsException if the target is there, also if it came in that moment
    */
   void rename(String from, String to, boolean overwrite) throws IOException {
-    if (from.isEmpty() || Keys.isBelow(to, from)) {
+    if (from.isEmpty() || ObjectNames.isBelow(to, from)) {
       throw new PathIOException(path(from), "cannot be renamed to " + path(to) + ", which lies in it");
     }
-    Glance source = Glance.at(store, from);
+    PathProbe source = PathProbe.at(store, from);
     if (source.isNothing()) {
       throw new FileNotFoundException(path(from) + ": there is no such file or directory to rename");
     }
     if (from.equals(to)) {
       throw new FileAlreadyExistsException(path(from) + " has that name already");
     }
-    Glance target = to.isEmpty() ? null : Glance.at(store, to);
+    PathProbe target = to.isEmpty() ? null : PathProbe.at(store, to);
     boolean resumed = target != null && isUnfinished(from, to, source, target);
     if (target != null && target.isNothing()) {
       checkParent(from, to);
@@ -125,7 +125,7 @@ final class Renames {
   /**
    * @param target null for the root
    */
-  private void checkReplaceable(String from, String to, Glance source, Glance target, boolean overwrite)
+  private void checkReplaceable(String from, String to, PathProbe source, PathProbe target, boolean overwrite)
       throws IOException {
     boolean directory = target == null || target.isDirectory();
     if (source.isDirectory() != directory) {
@@ -141,11 +141,11 @@ final class Renames {
   }
 
   private void checkParent(String from, String to) throws IOException {
-    Glance parent = parentOf(from, to);
+    PathProbe parent = parentOf(from, to);
     if (isDirectory(parent)) {
       return;
     }
-    String name = path(Keys.parent(to));
+    String name = path(ObjectNames.parent(to));
     if (parent.isFile()) {
       throw new ParentNotDirectoryException(name + " is a file");
     }
@@ -156,14 +156,14 @@ final class Renames {
    * What a target is to lie in; null for a directory that is there. A directory that is known is looked at again, since
    * another client may have removed it, unless a committer moves its files there, which made it for that.
    */
-  private Glance parentOf(String from, String to) throws IOException {
-    String parent = Keys.parent(to);
+  private PathProbe parentOf(String from, String to) throws IOException {
+    String parent = ObjectNames.parent(to);
     if (parent.isEmpty()
-        || parent.equals(Keys.parent(from))
-        || (Keys.isScratch(Keys.parent(from)) && known.contains(parent))) {
+        || parent.equals(ObjectNames.parent(from))
+        || (ObjectNames.isScratch(ObjectNames.parent(from)) && known.contains(parent))) {
       return null;
     }
-    Glance there = Glance.at(store, parent);
+    PathProbe there = PathProbe.at(store, parent);
     if (there.isDirectory()) {
       known.add(parent, there.hasMarker());
     } else {
@@ -172,12 +172,12 @@ final class Renames {
     return there;
   }
 
-  private static boolean isDirectory(Glance parent) {
+  private static boolean isDirectory(PathProbe parent) {
     return parent == null || parent.isDirectory();
   }
 
   /** Renames what is there, file, directory or both. */
-  private void carry(String from, String to, Glance source, Glance target, int mode, boolean resumed)
+  private void carry(String from, String to, PathProbe source, PathProbe target, int mode, boolean resumed)
       throws IOException {
     if (source.hasObject()) {
       Entries object = source.object();
@@ -196,8 +196,8 @@ final class Renames {
         known.add(to, marked);
       }
     }
-    if (!Keys.isBelow(to, Keys.parent(from))) {
-      fs.keep(Keys.parent(from));
+    if (!ObjectNames.isBelow(to, ObjectNames.parent(from))) {
+      directories.keep(ObjectNames.parent(from));
     }
   }
 
@@ -208,14 +208,14 @@ final class Renames {
   }
 
   /** Whether the target has a marker then. */
-  private boolean carryDirectory(String from, String to, Glance source, boolean free, boolean resumed)
+  private boolean carryDirectory(String from, String to, PathProbe source, boolean free, boolean resumed)
       throws IOException {
-    String fromMarker = Keys.marker(from);
-    String toMarker = Keys.marker(to);
+    String fromMarker = ObjectNames.marker(from);
+    String toMarker = ObjectNames.marker(to);
     boolean noted = resumed;
     boolean begun = resumed;
     // Who writes the target's marker first has the name.
-    if (free && source.wholeDirectory() == null && !Keys.isScratch(to)) {
+    if (free && source.wholeDirectory() == null && !ObjectNames.isScratch(to)) {
       writeNote(from, toMarker, Native.MODE_CREATE);
       noted = true;
       begun = true;
@@ -247,7 +247,7 @@ final class Renames {
 
   /** After a failure: where anything was renamed. */
   private void leaveNote(String from, String to, IOException failure) {
-    String toMarker = Keys.marker(to);
+    String toMarker = ObjectNames.marker(to);
     try {
       if (store.first(toMarker, 1).count() > 0) {
         writeNote(from, toMarker, Native.MODE_OVERWRITE);
@@ -267,7 +267,7 @@ final class Renames {
   }
 
   /** Whether a rename of this source to this target was begun and not finished. */
-  private boolean isUnfinished(String from, String to, Glance source, Glance target) throws IOException {
+  private boolean isUnfinished(String from, String to, PathProbe source, PathProbe target) throws IOException {
     if (!source.hasBelow() || !target.isDirectory()) {
       return false;
     }
@@ -278,7 +278,7 @@ final class Renames {
     if (size <= NOTE.length() || size > LONGEST_NOTE) {
       return false;
     }
-    byte[] note = store.get(Keys.marker(to), (int) size, target.markerEtag());
+    byte[] note = store.get(ObjectNames.marker(to), (int) size, target.markerEtag());
     return new String(note, StandardCharsets.UTF_8).equals(NOTE + from);
   }
 

@@ -59,7 +59,7 @@ final class S3Settings {
   /**
    * @param own what our own keys say, which goes before these
    */
-  void fill(Settings settings, Map<String, String> own) throws IOException {
+  void fill(SettingsBuilder settings, Map<String, String> own) throws IOException {
     place(settings);
     if (!own.containsKey("auth") && !own.containsKey("access_key_id")) {
       credentials(settings);
@@ -70,7 +70,7 @@ final class S3Settings {
 
   // Where.
 
-  private void place(Settings settings) {
+  private void place(SettingsBuilder settings) {
     String region = text(S3Key.REGION);
     String endpoint = text(S3Key.ENDPOINT);
     if (endpoint != null) {
@@ -97,7 +97,7 @@ final class S3Settings {
   // Who.
 
   /** The first of the providers that has something, as S3A asks them in turn. */
-  private void credentials(Settings settings) throws IOException {
+  private void credentials(SettingsBuilder settings) throws IOException {
     String id = values.secret(keys(S3Key.ACCESS_KEY));
     String secret = values.secret(keys(S3Key.SECRET_KEY));
     String token = values.secret(keys(S3Key.SESSION_TOKEN));
@@ -154,7 +154,7 @@ final class S3Settings {
     return there.key() + " is set, but " + missing.key() + " is not";
   }
 
-  private static void give(Settings settings, String id, String secret, String token) {
+  private static void give(SettingsBuilder settings, String id, String secret, String token) {
     settings.set("auth", "auto");
     settings.set("access_key_id", id);
     settings.set("secret_access_key", secret);
@@ -163,12 +163,12 @@ final class S3Settings {
 
   // How.
 
-  private void network(Settings settings) throws IOException {
+  private void network(SettingsBuilder settings) throws IOException {
     String host = text(S3Key.PROXY_HOST);
     if (host != null) {
       long port = isSet(S3Key.PROXY_PORT) ? values.number(key(S3Key.PROXY_PORT), 1, 65535) : 80;
       String password = values.secret(keys(S3Key.PROXY_PASSWORD));
-      String through = OciSettings.proxy("http", host + ":" + port, text(S3Key.PROXY_USER), password);
+      String through = ProxyUrl.of("http", host + ":" + port, text(S3Key.PROXY_USER), password);
       settings.set("http_proxy", through);
       settings.set("https_proxy", through);
     }
@@ -189,7 +189,7 @@ final class S3Settings {
     }
   }
 
-  private void timeout(S3Key key, Settings settings, String... names) {
+  private void timeout(S3Key key, SettingsBuilder settings, String... names) {
     if (isSet(key)) {
       long millis = values.millis(key(key));
       for (String name : names) {
@@ -200,7 +200,7 @@ final class S3Settings {
 
   // What the FileSystem does.
 
-  private void fileSystem(Settings settings) {
+  private void fileSystem(SettingsBuilder settings) {
     if (isSet(S3Key.BLOCK_SIZE)) {
       settings.blockSize = values.bytes(key(S3Key.BLOCK_SIZE), 1, Long.MAX_VALUE);
     }

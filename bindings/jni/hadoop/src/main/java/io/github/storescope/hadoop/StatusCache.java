@@ -13,7 +13,7 @@ final class StatusCache {
 
   private final long most;
   private final long millis;
-  private final Map<String, Kept> kept = new LinkedHashMap<>(16, 0.75f, true);
+  private final Map<String, Cached> kept = new LinkedHashMap<>(16, 0.75f, true);
   /** Grows with whatever is forgotten: an answer that was asked for before is not kept. */
   private long changes;
 
@@ -25,11 +25,11 @@ final class StatusCache {
     this.millis = millis;
   }
 
-  private static final class Kept {
+  private static final class Cached {
     final Entries entry;
     final long until;
 
-    Kept(Entries entry, long until) {
+    Cached(Entries entry, long until) {
       this.entry = entry;
       this.until = until;
     }
@@ -37,7 +37,7 @@ final class StatusCache {
 
   /** Null where nothing is kept. */
   synchronized Entries get(String key) {
-    Kept found = kept.get(key);
+    Cached found = kept.get(key);
     if (found != null && found.until - now() <= 0) {
       kept.remove(key);
       return null;
@@ -54,7 +54,7 @@ final class StatusCache {
     if (most == 0 || entry == null || changes != changesBefore) {
       return;
     }
-    kept.put(key, new Kept(entry, now() + millis));
+    kept.put(key, new Cached(entry, now() + millis));
     if (kept.size() > most) {
       Iterator<String> eldest = kept.keySet().iterator();
       eldest.next();

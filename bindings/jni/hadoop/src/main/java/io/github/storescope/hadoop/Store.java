@@ -54,7 +54,7 @@ final class Store implements AutoCloseable {
     shared = share(settings, scope);
     // The cleaner must not refer to this.
     Shared used = shared;
-    closing = Abandoned.watch(this, () -> release(used));
+    closing = UnreachableCleaner.watch(this, () -> release(used));
   }
 
   /** A native store and how many use it; under the lock of {@link #SHARED}. */
@@ -127,7 +127,7 @@ final class Store implements AutoCloseable {
    * are looked up by a LIST, which sees a directory, too.
    */
   boolean asksForObjectFirst(String key) {
-    return Keys.isFileName(key) || settings.statusCacheEntries() != 0;
+    return ObjectNames.isFileName(key) || settings.statusCacheEntries() != 0;
   }
 
   /** Null where there is no such object. */
@@ -141,7 +141,7 @@ final class Store implements AutoCloseable {
    */
   Entries headToRead(String key) throws IOException {
     // A committer asks for what it has just written, and does not read it.
-    return head(key, Keys.isColumnar(key) && !written.remove(key) ? settings.statusTail() : 0);
+    return head(key, ObjectNames.isColumnar(key) && !written.remove(key) ? settings.statusTail() : 0);
   }
 
   /** The same, whatever status is kept. */
@@ -178,7 +178,7 @@ final class Store implements AutoCloseable {
   /** To be told when a file was written. */
   void written(String key) {
     statuses.forget(key);
-    if (Keys.isColumnar(key)) {
+    if (ObjectNames.isColumnar(key)) {
       written.add(key);
     }
   }
@@ -195,7 +195,7 @@ final class Store implements AutoCloseable {
   /** Writes a directory's marker, if it has none. */
   void mark(String directory) throws IOException {
     try {
-      put(Keys.marker(directory), NOTHING, Native.MODE_CREATE);
+      put(ObjectNames.marker(directory), NOTHING, Native.MODE_CREATE);
     } catch (FileAlreadyExistsException e) {
       // That is what was wanted.
     }

@@ -64,7 +64,7 @@ final class StoreBulkDelete implements BulkDelete {
         throw new IllegalArgumentException(path + " is not absolute");
       }
       String key = fs.key(path);
-      if (!key.equals(directory) && !Keys.isBelow(key, directory)) {
+      if (!key.equals(directory) && !ObjectNames.isBelow(key, directory)) {
         throw new IllegalArgumentException(path + " is not below " + base);
       }
       if (!key.isEmpty()) {
@@ -86,7 +86,7 @@ final class StoreBulkDelete implements BulkDelete {
         failures.add(new SimpleImmutableEntry<>(files.get(keys[at]), failure));
       }
     }
-    Set<String> parents = files.keySet().stream().map(Keys::parent).collect(Collectors.toSet());
+    Set<String> parents = files.keySet().stream().map(ObjectNames::parent).collect(Collectors.toSet());
     for (String parent : parents) {
       // It may have been left without files.
       if (!known.hasMarker(parent)) {
@@ -98,12 +98,12 @@ final class StoreBulkDelete implements BulkDelete {
 
   /** What hinders; null if nothing does, or if it is no directory any more. */
   private String removeDirectory(String key) throws IOException {
-    Glance there = Glance.at(store, key);
+    PathProbe there = PathProbe.at(store, key);
     if (there.isDirectory()) {
       if (!there.isEmptyDirectory()) {
         return "the directory is not empty";
       }
-      store.delete(Keys.marker(key));
+      store.delete(ObjectNames.marker(key));
     }
     known.remove(key);
     return null;

@@ -8,8 +8,6 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import org.apache.hadoop.fs.ByteBufferPositionedReadable;
@@ -45,7 +43,7 @@ final class StoreInputStream extends FSInputStream
   private final Path path;
   private final String key;
   private final int policy;
-  private final Reader reader;
+  private final NativeReader reader;
   private final Cleaner.Cleanable cleanable;
   private final FileSystem.Statistics statistics;
   private final StreamStatistics counted;
@@ -78,9 +76,9 @@ final class StoreInputStream extends FSInputStream
     this.policy = policy;
     this.size = size;
     this.statistics = statistics;
-    this.reader = new Reader(store.openReader(key, size, etag, policy));
+    this.reader = new NativeReader(store.openReader(key, size, etag, policy));
     // A stream that is dropped unclosed frees what it holds.
-    this.cleanable = Abandoned.watch(this, reader);
+    this.cleanable = UnreachableCleaner.watch(this, reader);
     this.counted = StreamStatistics.ofReads(() -> Native.statistics(reader.handle));
   }
 
@@ -337,61 +335,13 @@ final class StoreInputStream extends FSInputStream
     long handle = handle();
     Objects.requireNonNull(allocate, "allocate");
     Objects.requireNonNull(release, "release");
-    int count = ranges.size();
-    long[] offsets = new long[count];
-    int[] lengths = new int[count];
-    long wanted = 0;
-    for (int at = 0; at < count; at++) {
-      FileRange range = ranges.get(at);
-      Objects.requireNonNull(range, "range");
-      offsets[at] = range.getOffset();
-      lengths[at] = range.getLength();
-      validateRange(offsets[at], lengths[at]);
-      wanted += lengths[at];
-    }
-    if (count == 0) {
+    VectoredRead read = new VectoredRead(ranges, this::size, path);
+    if (read.count() == 0) {
       return;
     }
-    Object[] targets = new Object[count];
-    int[] starts = new int[count];
-    long first = Completions.numbers(count);
-    for (int at = 0; at < count; at++) {
-      ByteBuffer buffer = allocate.apply(lengths[at]);
-      if (buffer.isDirect()) {
-        targets[at] = buffer;
-        starts[at] = buffer.position();
-      } else {
-        targets[at] = buffer.array();
-        starts[at] = buffer.arrayOffset() + buffer.position();
-      }
-      CompletableFuture<ByteBuffer> future = new CompletableFuture<>();
-      ranges.get(at).setData(future);
-      Completions.expect(first + at, future, buffer, release);
-    }
-    try {
-      Native.readRanges(handle, offsets, lengths, targets, starts, first);
-    } catch (IOException | RuntimeException e) {
-      for (int at = 0; at < count; at++) {
-        Completions.forget(first + at);
-        ranges.get(at).getData().completeExceptionally(e);
-      }
-      throw e;
-    }
-    counted.vectored(count, wanted);
-    told(wanted);
-  }
-
-  private void validateRange(long offset, int length) throws IOException {
-    if (length < 0) {
-      throw new IllegalArgumentException("a range of " + length + " bytes in " + path);
-    }
-    if (offset < 0) {
-      throw new EOFException("a range that begins at " + offset + " in " + path);
-    }
-    if (offset + length > size()) {
-      throw new EOFException(
-          "the range " + offset + ".." + (offset + length) + " ends behind the " + size + " bytes of " + path);
-    }
+    read.begin(handle, allocate, release);
+    counted.vectored(read.count(), read.bytes());
+    told(read.bytes());
   }
 
   @Override
@@ -475,40 +425,5 @@ final class StoreInputStream extends FSInputStream
       throw new IOException(FSExceptionMessages.STREAM_IS_CLOSED + " " + path);
     }
     return handle;
-  }
-
-  /** The native reader; run, it closes it. */
-  private static final class Reader implements Runnable {
-    private final AtomicLong open;
-    volatile long handle;
-
-    Reader(long handle) {
-      this.handle = handle;
-      this.open = new AtomicLong(handle);
-    }
-
-    /** Reads go to another native reader from now on, unless this is closed. */
-    void replace(long other) {
-      long was = open.get();
-      if (was == 0 || !open.compareAndSet(was, other)) {
-        Native.closeReader(other);
-        return;
-      }
-      handle = other;
-      if (open.get() == 0) {
-        // Closed meanwhile.
-        handle = 0;
-      }
-      Native.closeReader(was);
-    }
-
-    @Override
-    public void run() {
-      handle = 0;
-      long was = open.getAndSet(0);
-      if (was != 0) {
-        Native.closeReader(was);
-      }
-    }
   }
 }

@@ -13,6 +13,7 @@ import java.util.concurrent.CompletableFuture;
 import org.apache.hadoop.fs.BBPartHandle;
 import org.apache.hadoop.fs.BBUploadHandle;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.PartHandle;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.PathHandle;
@@ -27,24 +28,28 @@ import org.apache.hadoop.fs.statistics.IOStatistics;
  */
 final class StoreMultipartUploader extends AbstractMultipartUploader {
 
-  private final StoreFileSystem fs;
+  private final ObjectPath.Resolver paths;
+  private final Operations operations;
   private final Store store;
 
-  private StoreMultipartUploader(StoreFileSystem fs, Store store, Path base) {
+  private StoreMultipartUploader(ObjectPath.Resolver paths, Operations operations, Store store, Path base) {
     super(base);
-    this.fs = fs;
+    this.paths = paths;
+    this.operations = operations;
     this.store = store;
   }
 
   /** Makes one. */
   static final class Builder extends MultipartUploaderBuilderImpl<StoreMultipartUploader, Builder> {
 
-    private final StoreFileSystem fs;
+    private final ObjectPath.Resolver paths;
+    private final Operations operations;
     private final Store store;
 
-    Builder(StoreFileSystem fs, Store store, Path base) {
+    Builder(FileSystem fs, ObjectPath.Resolver paths, Operations operations, Store store, Path base) {
       super(fs, base);
-      this.fs = fs;
+      this.paths = paths;
+      this.operations = operations;
       this.store = store;
     }
 
@@ -55,7 +60,7 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
 
     @Override
     public StoreMultipartUploader build() {
-      return new StoreMultipartUploader(fs, store, getPath());
+      return new StoreMultipartUploader(paths, operations, store, getPath());
     }
   }
 
@@ -63,9 +68,9 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
   @Override
   protected void checkPath(Path path) {
     Objects.requireNonNull(path, "null path");
-    String base = fs.key(getBasePath());
-    String key = fs.key(path);
-    if (!key.equals(base) && !Keys.isBelow(key, base)) {
+    String base = paths.of(getBasePath()).key;
+    String key = paths.of(path).key;
+    if (!key.equals(base) && !ObjectNames.isBelow(key, base)) {
       throw new IllegalArgumentException(path + " is not below " + getBasePath());
     }
   }
@@ -73,7 +78,7 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
   @Override
   public CompletableFuture<UploadHandle> startUpload(Path path) {
     checkPath(path);
-    return done(() -> BBUploadHandle.from(ByteBuffer.wrap(utf8(store.beginUpload(fs.key(path))))));
+    return done(() -> BBUploadHandle.from(ByteBuffer.wrap(utf8(store.beginUpload(paths.of(path).key)))));
   }
 
   @Override
@@ -100,7 +105,7 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
             throw new EOFException(
                 "part " + number + " of " + path + ": its stream ended after " + bytes.length + " of " + length + " bytes");
           }
-          String tag = store.putPart(fs.key(path), text(upload.toByteArray()), number, bytes);
+          String tag = store.putPart(paths.of(path).key, text(upload.toByteArray()), number, bytes);
           return BBPartHandle.from(ByteBuffer.wrap(utf8(number + " " + tag)));
         });
   }
@@ -125,12 +130,13 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
     }
     return done(
         () -> {
-          String key = fs.key(path);
-          if (store.first(Keys.marker(key), 1).count() > 0) {
+          ObjectPath file = paths.of(path);
+          String key = file.key;
+          if (store.first(ObjectNames.marker(key), 1).count() > 0) {
             throw new FileAlreadyExistsException(path + " is a directory");
           }
           Entries made = store.completeUpload(key, text(upload.toByteArray()), numbers, tags);
-          return new StorePathHandle(fs.makeQualified(path).toString(), made.etags[0]);
+          return new StorePathHandle(file.qualified.toString(), made.etags[0]);
         });
   }
 
@@ -140,7 +146,7 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
     checkUploadId(upload.toByteArray());
     return done(
         () -> {
-          store.abortUpload(fs.key(path), text(upload.toByteArray()));
+          store.abortUpload(paths.of(path).key, text(upload.toByteArray()));
           return null;
         });
   }
@@ -150,11 +156,11 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
     checkPath(path);
     return done(
         () -> {
-          String directory = fs.key(path);
+          String directory = paths.of(path).key;
           String[] uploads = store.uploads(directory);
           int aborted = 0;
           for (int at = 0; at < uploads.length; at += 2) {
-            if (uploads[at].equals(directory) || Keys.isBelow(uploads[at], directory)) {
+            if (uploads[at].equals(directory) || ObjectNames.isBelow(uploads[at], directory)) {
               store.abortUpload(uploads[at], uploads[at + 1]);
               aborted++;
             }
@@ -165,7 +171,7 @@ final class StoreMultipartUploader extends AbstractMultipartUploader {
 
   @Override
   public IOStatistics getIOStatistics() {
-    return fs.getIOStatistics();
+    return operations.snapshot();
   }
 
   private interface Call<T> {

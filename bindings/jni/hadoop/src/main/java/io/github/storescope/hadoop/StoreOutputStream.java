@@ -22,6 +22,9 @@ import org.apache.hadoop.fs.statistics.IOStatisticsSource;
  */
 final class StoreOutputStream extends OutputStream implements Abortable, StreamCapabilities, IOStatisticsSource {
 
+  /** Whether the file is made only where nothing is, asked when it is closed. */
+  static final String CONDITIONAL_OVERWRITE = "fs.option.create.conditional.overwrite";
+
   /** Smaller writes are gathered, so that single bytes do not cross into native code. */
   private static final int BUFFER = 64 << 10;
 
@@ -36,7 +39,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   private final byte[] buffer = new byte[BUFFER];
   private int buffered;
   private final Writer writer = new Writer();
-  private final Cleaner.Cleanable dropped = Abandoned.watch(this, writer);
+  private final Cleaner.Cleanable dropped = UnreachableCleaner.watch(this, writer);
   private boolean closed;
   /** What a write failed with: the file cannot be made any more. */
   private IOException failure;
@@ -131,7 +134,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
       case CommonPathCapabilities.ABORTABLE_STREAM:
       case StreamCapabilities.IOSTATISTICS:
         return true;
-      case CreateBuilder.CONDITIONAL_OVERWRITE:
+      case CONDITIONAL_OVERWRITE:
         return mode == Native.MODE_CREATE;
       default:
         return false;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.hadoop;
 
-import java.io.IOException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -16,11 +15,6 @@ import org.apache.hadoop.fs.statistics.StreamStatisticNames;
  */
 final class StreamStatistics implements IOStatistics {
 
-  /** What the core has recorded, as lines. */
-  interface Recorded {
-    String lines() throws IOException;
-  }
-
   final AtomicLong bytes = new AtomicLong();
   final AtomicLong operations = new AtomicLong();
   final AtomicLong seeks = new AtomicLong();
@@ -29,18 +23,18 @@ final class StreamStatistics implements IOStatistics {
   private final AtomicLong vectoredRanges = new AtomicLong();
   private final AtomicLong vectoredBytes = new AtomicLong();
   private final boolean reads;
-  private final Recorded recorded;
+  private final RecordedStatistics.Source recorded;
 
-  private StreamStatistics(boolean reads, Recorded recorded) {
+  private StreamStatistics(boolean reads, RecordedStatistics.Source recorded) {
     this.reads = reads;
     this.recorded = recorded;
   }
 
-  static StreamStatistics ofReads(Recorded recorded) {
+  static StreamStatistics ofReads(RecordedStatistics.Source recorded) {
     return new StreamStatistics(true, recorded);
   }
 
-  static StreamStatistics ofWrites(Recorded recorded) {
+  static StreamStatistics ofWrites(RecordedStatistics.Source recorded) {
     return new StreamStatistics(false, recorded);
   }
 
@@ -64,13 +58,13 @@ final class StreamStatistics implements IOStatistics {
     } else {
       counters.put(StreamStatisticNames.STREAM_WRITE_BYTES, bytes.get());
     }
-    counters.putAll(Recordings.of(recorded).counters);
+    counters.putAll(RecordedStatistics.of(recorded).counters);
     return counters;
   }
 
   @Override
   public Map<String, Long> gauges() {
-    return Recordings.of(recorded).gauges;
+    return RecordedStatistics.of(recorded).gauges;
   }
 
   @Override

@@ -12,7 +12,7 @@ class ContentCountTest {
   private static ContentSummary of(String directory, String... keys) {
     long[] sizes = new long[keys.length];
     Arrays.setAll(sizes, at -> keys[at].endsWith("/") ? 0 : 10);
-    ContentCount count = new ContentCount(directory, Keys::isFileName);
+    ContentCount count = new ContentCount(directory, ObjectNames::isFileName);
     count.add(new Entries(keys, sizes, sizes, keys, sizes));
     return count.summary();
   }
@@ -36,7 +36,7 @@ class ContentCountTest {
 
   @Test
   void aDirectoryGoesOnOverPages() {
-    ContentCount count = new ContentCount("d/", Keys::isFileName);
+    ContentCount count = new ContentCount("d/", ObjectNames::isFileName);
     for (String key : new String[] {"d/a/1", "d/a/2", "d/b/1"}) {
       count.add(new Entries(new String[] {key}, new long[] {10}, new long[1], new String[1], new long[1]));
     }

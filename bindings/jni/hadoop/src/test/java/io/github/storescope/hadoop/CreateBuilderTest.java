@@ -24,10 +24,10 @@ class CreateBuilderTest {
 
   @Test
   void lengthsAreWholeNumbers() {
-    assertEquals(12, StoreFileSystem.length("12"));
-    assertEquals(-1, StoreFileSystem.length(null));
-    assertEquals(-1, StoreFileSystem.length("4096.0"));
-    assertEquals(-1, StoreFileSystem.length("-1"));
+    assertEquals(12, FileOpener.length("12"));
+    assertEquals(-1, FileOpener.length(null));
+    assertEquals(-1, FileOpener.length("4096.0"));
+    assertEquals(-1, FileOpener.length("-1"));
   }
 
   @Test

@@ -14,7 +14,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -37,8 +36,7 @@ class JvmSettingsTest {
   }
 
   private Map<String, String> natives() throws IOException {
-    Settings settings = Settings.of(URI.create("oci://lake@ns"), conf, environment::get);
-    new JvmSettings(properties::get, environment::get).fill(settings);
+    Settings settings = SettingsReader.read(URI.create("oci://lake@ns"), conf, properties::get, environment::get);
     String[] all = settings.nativeSettings();
     Map<String, String> map = new TreeMap<>();
     for (int at = 0; at < all.length; at += 2) {
@@ -130,9 +128,11 @@ class JvmSettingsTest {
   @Test
   void theDefaultStoreAppliesWhereNothingNamesCertificates() throws IOException {
     conf.set("fs.oci.client.hostname", "https://h");
-    Library.load();
     assertEquals(List.of("ca_bundle", "trusted"), new ArrayList<>(natives().keySet()));
-    for (String variable : JvmSettings.CERTIFICATE_VARIABLES) {
+    List<String> variables = new ArrayList<>(CoreSettings.ofCore().variables("ca_bundle"));
+    variables.addAll(List.of("SSL_CERT_FILE", "SSL_CERT_DIR"));
+    assertEquals(7, variables.size());
+    for (String variable : variables) {
       environment.put(variable, "/a/file");
       assertEquals(Map.of(), natives(), variable);
       environment.clear();
@@ -146,19 +146,19 @@ class JvmSettingsTest {
     assertEquals(Map.of("ca_bundle", ""), natives(), "an empty setting of ours means the platform's");
   }
 
-  /** Each that docs/CONFIG.md names for the setting. */
+  /** Each setting's, as docs/CONFIG.md names them. */
   @Test
   void theVariablesAreThoseOfTheCore() throws IOException {
-    TreeSet<String> variables = new TreeSet<>();
+    CoreSettings table = CoreSettings.ofCore();
+    int settings = 0;
     for (String line : Files.readAllLines(Path.of("../../../docs/CONFIG.md"))) {
       String[] cells = line.split(" \\| ");
-      if (cells[0].equals("| `ca_bundle`")) {
-        variables.addAll(List.of(cells[4].replace("`", "").split(" ")));
+      if (line.startsWith("| `") && cells.length > 4) {
+        List<String> variables = List.of(cells[4].replace("`", "").split(" "));
+        assertEquals(variables, table.variables(cells[0].replaceAll("[|` ]", "")), line);
+        settings++;
       }
     }
-    assertTrue(variables.remove("STORESCOPE_CA_BUNDLE"));
-    // Those of OpenSSL, which the core's look-up of the platform's certificates reads.
-    variables.addAll(List.of("SSL_CERT_FILE", "SSL_CERT_DIR"));
-    assertEquals(variables, new TreeSet<>(JvmSettings.CERTIFICATE_VARIABLES));
+    assertTrue(settings > 50, settings + " settings");
   }
 }

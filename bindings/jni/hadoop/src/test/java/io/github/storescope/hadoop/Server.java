@@ -35,7 +35,7 @@ final class Server {
   Server() throws IOException {
     String line = System.getenv("STORESCOPE_READY");
     if (line == null) {
-      throw new IllegalStateException("STORESCOPE_READY is not set: run these tests by tests/judges/with_server.py");
+      throw new IllegalStateException("STORESCOPE_READY is not set: run these tests by tests/interop/with_server.py");
     }
     ready = JSON.readTree(line);
   }

@@ -48,7 +48,7 @@ class SettingsTest {
   }
 
   private Settings settings(URI uri) throws IOException {
-    return Settings.of(uri, conf, environment::get);
+    return SettingsReader.read(uri, conf, environment::get);
   }
 
   private Settings settings() throws IOException {
@@ -141,7 +141,7 @@ class SettingsTest {
         secrets.add(cells[0].replaceAll("[|` ]", ""));
       }
     }
-    assertEquals(new TreeSet<>(Settings.SECRETS), secrets);
+    assertEquals(new TreeSet<>(CoreSettings.ofCore().secrets()), secrets);
   }
 
   private static String resource(String name) throws IOException {

@@ -5,11 +5,11 @@ import java.util.function.Predicate;
 
 /**
  * In a page of a listing, the names that are an object and a directory at once: of the two entries one is left out, so that a
- * listing tells of a name what {@link Glance} does. Where the two are on different pages, both are told.
+ * listing tells of a name what {@link PathProbe} does. Where the two are on different pages, both are told.
  */
-final class Doubles {
+final class DuplicateNames {
 
-  private Doubles() {}
+  private DuplicateNames() {}
 
   /**
    * Whether an entry is left out.

@@ -11,7 +11,7 @@ import java.util.Arrays;
  * object has bytes and the store is asked for the object first ({@link Store#asksForObjectFirst}): then it is a file. Whatever
  * it is, a removal or a rename takes both.
  */
-final class Glance {
+final class PathProbe {
 
   /**
    * Entries asked for. Names such as {@code a-1} and {@code a.txt} lie between {@code a} and {@code a/}; where they fill the
@@ -31,24 +31,24 @@ final class Glance {
   private final boolean marker;
   private final boolean directory;
 
-  private Glance(Store store, String key, Entries page, Entries below, int from, int to, boolean whole) {
+  private PathProbe(Store store, String key, Entries page, Entries below, int from, int to, boolean whole) {
     this.page = page;
     this.below = below;
     this.from = from;
     this.to = to;
     this.whole = whole;
     object = isObject(page, key);
-    marker = to > from && below.keys[from].equals(Keys.marker(key));
+    marker = to > from && below.keys[from].equals(ObjectNames.marker(key));
     boolean there = store.settings().requireDirectoryMarker() ? marker : to > from;
     file = object && (!there || (page.sizes[0] > 0 && store.asksForObjectFirst(key)));
     directory = there && !file;
   }
 
   /** Looks, by one request, seldom two. */
-  static Glance at(Store store, String key) throws IOException {
+  static PathProbe at(Store store, String key) throws IOException {
     Entries page = store.first(key, MOST);
     int count = page.count();
-    String prefix = Keys.marker(key);
+    String prefix = ObjectNames.marker(key);
     boolean whole = count < MOST;
     // Two entries of the directory tell whether it is empty.
     int from = 0;
@@ -61,10 +61,10 @@ final class Glance {
     }
     boolean passed = whole || to < count || to - from > 1 || isBehind(page.keys[count - 1], prefix);
     if (passed) {
-      return new Glance(store, key, page, page, from, to, whole || to < count);
+      return new PathProbe(store, key, page, page, from, to, whole || to < count);
     }
     Entries below = store.first(prefix, 2);
-    return new Glance(store, key, page, below, 0, below.count(), below.count() < 2);
+    return new PathProbe(store, key, page, below, 0, below.count(), below.count() < 2);
   }
 
   private static boolean isObject(Entries page, String key) {

@@ -12,9 +12,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class KeysTest {
+class ObjectNamesTest {
 
-  private final Keys keys = new Keys(URI.create("oci://my_bucket@space"));
+  private final ObjectNames keys = new ObjectNames(URI.create("oci://my_bucket@space"));
 
   @ParameterizedTest
   @ValueSource(
@@ -23,46 +23,46 @@ class KeysTest {
     Path path = keys.path(key);
     assertEquals(key, keys.of(path));
     assertEquals("my_bucket@space", path.toUri().getAuthority());
-    assertTrue(Keys.hasPath(key));
+    assertTrue(ObjectNames.hasPath(key));
   }
 
   @Test
   void aMarkerHasThePathOfItsDirectory() {
     assertEquals(new Path("oci://my_bucket@space/a/b"), keys.path("a/b/"));
-    assertEquals("a/b/", Keys.marker(keys.of(keys.path("a/b/"))));
+    assertEquals("a/b/", ObjectNames.marker(keys.of(keys.path("a/b/"))));
   }
 
   @Test
   void theBucketIsTheEmptyName() {
     assertEquals("", keys.of(new Path("oci://my_bucket@space/")));
     assertEquals(new Path("oci://my_bucket@space/"), keys.path(""));
-    assertEquals("", Keys.marker(""));
-    assertEquals("a", Keys.child("", "a"));
-    assertTrue(Keys.isBelow("a", ""));
-    assertFalse(Keys.isBelow("", ""));
+    assertEquals("", ObjectNames.marker(""));
+    assertEquals("a", ObjectNames.child("", "a"));
+    assertTrue(ObjectNames.isBelow("a", ""));
+    assertFalse(ObjectNames.isBelow("", ""));
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", "/", "/a", "a//b", "a//", "./a", "a/.", "a/../b", ".."})
   void whatNoPathNamesIsKnown(String key) {
-    assertFalse(Keys.hasPath(key));
+    assertFalse(ObjectNames.hasPath(key));
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"a/", "...", ".a", "a.", "a/.b/", "..a/b"})
   void dotsAreLetters(String key) {
-    assertTrue(Keys.hasPath(key));
+    assertTrue(ObjectNames.hasPath(key));
   }
 
   @Test
   void namesHaveParents() {
-    assertEquals("a/b", Keys.parent("a/b/c"));
-    assertEquals("", Keys.parent("a"));
-    assertEquals("c", Keys.name("a/b/c"));
-    assertEquals("a", Keys.name("a"));
-    assertTrue(Keys.isBelow("a/b", "a"));
-    assertFalse(Keys.isBelow("ab", "a"));
-    assertFalse(Keys.isBelow("a", "a"));
+    assertEquals("a/b", ObjectNames.parent("a/b/c"));
+    assertEquals("", ObjectNames.parent("a"));
+    assertEquals("c", ObjectNames.name("a/b/c"));
+    assertEquals("a", ObjectNames.name("a"));
+    assertTrue(ObjectNames.isBelow("a/b", "a"));
+    assertFalse(ObjectNames.isBelow("ab", "a"));
+    assertFalse(ObjectNames.isBelow("a", "a"));
   }
 
   /** Hadoop's cache of FileSystems gives one for both. */

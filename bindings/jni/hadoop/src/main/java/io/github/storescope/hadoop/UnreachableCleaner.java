@@ -4,7 +4,7 @@ package io.github.storescope.hadoop;
 import java.lang.ref.Cleaner;
 
 /** Frees, on one daemon thread, what native code holds for streams and listings that were let go of unclosed. */
-final class Abandoned {
+final class UnreachableCleaner {
 
   private static final Cleaner CLEANER =
       Cleaner.create(
@@ -14,7 +14,7 @@ final class Abandoned {
             return thread;
           });
 
-  private Abandoned() {}
+  private UnreachableCleaner() {}
 
   /**
    * Runs {@code free} once: when what this answers is cleaned, or when nothing refers to {@code owner} any more, which

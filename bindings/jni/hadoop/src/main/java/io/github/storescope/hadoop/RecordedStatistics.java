@@ -6,16 +6,21 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** What the core has recorded, sorted into Hadoop's kinds of statistics: times and quantiles are gauges, all else counters. */
-final class Recordings {
+final class RecordedStatistics {
 
   final Map<String, Long> counters = new LinkedHashMap<>();
   final Map<String, Long> gauges = new LinkedHashMap<>();
 
-  private Recordings() {}
+  private RecordedStatistics() {}
+
+  /** What the core has recorded, as lines. */
+  interface Source {
+    String lines() throws IOException;
+  }
 
   /** Empty where it is closed already. */
-  static Recordings of(StreamStatistics.Recorded recorded) {
-    Recordings sorted = new Recordings();
+  static RecordedStatistics of(Source recorded) {
+    RecordedStatistics sorted = new RecordedStatistics();
     try {
       for (String line : recorded.lines().split("\n")) {
         int space = line.indexOf(' ');

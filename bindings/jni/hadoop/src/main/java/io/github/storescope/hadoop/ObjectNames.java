@@ -8,14 +8,14 @@ import org.apache.hadoop.fs.Path;
  * Paths as names of objects, and back. A name is the path without its leading {@code /}, literally; the bucket itself is the
  * empty name. The name of a directory's marker ends with {@code /}.
  */
-final class Keys {
+final class ObjectNames {
 
   private static final String SCRATCH = "_temporary/";
 
   private final String scheme;
   private final String authority;
 
-  Keys(URI root) {
+  ObjectNames(URI root) {
     scheme = root.getScheme();
     authority = root.getAuthority();
   }
@@ -33,6 +33,12 @@ final class Keys {
     }
     // A URI that ends with its authority has an empty path, and means the bucket as "/" does.
     return uri.getPath().isEmpty() ? "" : uri.getPath().substring(1);
+  }
+
+  /** The bucket's URI. */
+  @Override
+  public String toString() {
+    return scheme + "://" + authority;
   }
 
   /** The path of an object, or of a prefix or marker by its name with or without the last {@code /}. */
