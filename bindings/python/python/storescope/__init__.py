@@ -15,6 +15,7 @@ import logging as _logging  # Its own handler of atexit is registered before our
 import os as _os
 from typing import TYPE_CHECKING, Any
 
+# Which module stands on which: FLOORS in tests/test_typing.py.
 from . import _local, _storescope
 from ._errors import BucketNotFoundError, ObjectChangedError, PreconditionError, StoreError
 from ._file import ObjectReader, ObjectWriter

@@ -19,8 +19,8 @@ from ._file import ObjectReader, ObjectWriter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._fsspec_base import FileSystemBase
     from ._storescope import ObjectMeta
-    from .fsspec import StoreFileSystem
 
 _log = logging.getLogger("storescope")
 
@@ -36,7 +36,7 @@ class _OfFileSystem(io.IOBase):
 
     DEFAULT_BLOCK_SIZE = 5 << 20
 
-    fs: StoreFileSystem
+    fs: FileSystemBase
     path: str
     mode: str
     autocommit = True
@@ -126,7 +126,7 @@ class _OfFileSystem(io.IOBase):
 class StoreFile(_OfFileSystem, ObjectReader):
     """An object of a filesystem as a file that is read."""
 
-    def __init__(self, fs: StoreFileSystem, path: str, reader: Any, block_size: int | None = None) -> None:
+    def __init__(self, fs: FileSystemBase, path: str, reader: Any, block_size: int | None = None) -> None:
         super().__init__(reader)
         self.fs = fs
         self.path = path
@@ -214,7 +214,7 @@ class StoreFile(_OfFileSystem, ObjectReader):
         return _reopened, (self.fs, self.path, self.reader, self.tell())
 
 
-def _reopened(fs: StoreFileSystem, path: str, reader: Any, place: int) -> StoreFile:
+def _reopened(fs: FileSystemBase, path: str, reader: Any, place: int) -> StoreFile:
     file = StoreFile(fs, path, reader)
     file.seek(place)
     return file
@@ -223,7 +223,7 @@ def _reopened(fs: StoreFileSystem, path: str, reader: Any, place: int) -> StoreF
 class StoreWriteFile(_OfFileSystem, ObjectWriter):
     """An object of a filesystem as a file that is written. Within a transaction it is there once that ends."""
 
-    def __init__(self, fs: StoreFileSystem, path: str, writer: Any, autocommit: bool = True) -> None:
+    def __init__(self, fs: FileSystemBase, path: str, writer: Any, autocommit: bool = True) -> None:
         super().__init__(writer)
         self.fs = fs
         self.path = path
@@ -258,7 +258,7 @@ class StoreUpdateFile(StoreWriteFile):
     was to come of it but this file.
     """
 
-    def __init__(self, fs: StoreFileSystem, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
+    def __init__(self, fs: FileSystemBase, path: str, head: ObjectMeta, block_size: int | None = None) -> None:
         self._copy = tempfile.TemporaryFile()
         store, key = fs._object(path)
         condition: Any = {"update": head.etag}

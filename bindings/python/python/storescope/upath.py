@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from upath import UPath
 
-from .fsspec import _omit_missing  # and registers the filesystems that paths stand on
+from . import fsspec  # noqa: F401  # registers the filesystems that paths stand on
+from ._fsspec_names import omit_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,4 +37,4 @@ class StorePath(UPath):
 
 def _omit_what_is_none(error: Exception) -> None:
     if not isinstance(error, NotADirectoryError):
-        _omit_missing(error)
+        omit_missing(error)
