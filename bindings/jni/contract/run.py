@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tests/judges")]
+sys.path[:0] = [str(HERE.parent), str(HERE.parents[2] / "tests/interop")]
 
 import core_site  # noqa: E402
 import serving  # noqa: E402

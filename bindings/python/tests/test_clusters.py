@@ -13,6 +13,7 @@ from uproot_files import Noting
 
 import storescope
 import storescope.uproot
+from storescope import _uproot_source
 from storescope.uproot import Cluster, Source, clusters
 
 pytestmark = pytest.mark.timeout(60)
@@ -23,8 +24,8 @@ URL = "oci://bucket@namespace/"
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     fake = uproot_fake.FakeStore(tmp_path)
-    monkeypatch.setattr(storescope.uproot, "_store", lambda base, settings: fake)
-    monkeypatch.setattr(storescope.uproot, "_before_keys", {})
+    monkeypatch.setattr(_uproot_source, "store_of", lambda base, settings: fake)
+    monkeypatch.setattr(_uproot_source, "_before_keys", {})
     return fake
 
 

@@ -316,7 +316,7 @@ S3FS = {
     ],
 )
 def test_the_options_of_others_are_understood(protocol, given, meant, ignored, monkeypatch):
-    monkeypatch.setattr(storescope.fsspec, "_warned", set())
+    monkeypatch.setattr(storescope._fsspec_base, "_warned", set())
     with pytest.warns(UserWarning) as told:
         fs = fsspec.filesystem(f"storescope+{protocol}", skip_instance_cache=True, **given)
     assert fs.store_options == meant

@@ -56,7 +56,7 @@ def cost(server, monkeypatch):
     """What a call comes to, and its requests and bytes."""
     # Other tests may have taken the name.
     monkeypatch.setitem(_registry, "s3", s3fs.S3FileSystem)
-    monkeypatch.setattr(storescope.uproot, "_before_keys", {})
+    monkeypatch.setattr(storescope._uproot_source, "_before_keys", {})
 
     def cost(call, key):
         before = len(server.record())

@@ -18,6 +18,7 @@ import uproot_fake
 import uproot_files
 
 import storescope.uproot
+from storescope import _uproot_hooks, _uproot_plan, _uproot_source, _uproot_stores
 from storescope.uproot import BEFORE_KEYS, END, HEAD, Source
 
 pytestmark = pytest.mark.timeout(60)
@@ -29,8 +30,8 @@ COLUMNS = ["Muon_pt", "met"]
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     fake = uproot_fake.FakeStore(tmp_path)
-    monkeypatch.setattr(storescope.uproot, "_store", lambda base, settings: fake)
-    monkeypatch.setattr(storescope.uproot, "_before_keys", {})
+    monkeypatch.setattr(_uproot_source, "store_of", lambda base, settings: fake)
+    monkeypatch.setattr(_uproot_source, "_before_keys", {})
     return fake
 
 
@@ -163,12 +164,12 @@ def test_the_list_of_keys_is_found_in_real_files(name):
     path = uproot_files.real(name)
     with uproot.open(path) as file:
         keys = file.fSeekKeys, file.fSeekKeys + file.fNbytesKeys
-    assert storescope.uproot._list_of_keys(path.read_bytes()[:4096]) == keys
+    assert _uproot_source._list_of_keys(path.read_bytes()[:4096]) == keys
 
 
 @pytest.mark.parametrize("head", [b"", b"root", bytes(4096), b"root" + b"\xff" * 4092, b"root" + b"\x7f" * 4092])
 def test_bytes_that_are_no_header_tell_nothing(head):
-    assert storescope.uproot._list_of_keys(head) is None
+    assert _uproot_source._list_of_keys(head) is None
 
 
 def test_a_directory_is_said_to_be_one(store):
@@ -313,7 +314,7 @@ def test_a_url_without_an_object_is_refused(url):
 
 
 def test_urls_are_taken_literally():
-    split = storescope.uproot._split
+    split = _uproot_stores.split
     assert split("storescope+oci://b@n/a%20b/../c?d#e") == ("oci://b@n", "a%20b/../c?d#e")
     assert split("s3://b//a") == ("s3://b", "/a")
 
@@ -402,7 +403,7 @@ def test_counting_entries_foresees_keys_alone(store, tree):
 
 
 def test_keys_of_baskets_beyond_the_window_are_fetched_apart(store, tree, monkeypatch):
-    monkeypatch.setattr(storescope.uproot, "AHEAD", 40_000)
+    monkeypatch.setattr(_uproot_plan, "AHEAD", 40_000)
     with opened(tree) as ours, local(store, tree) as theirs:
         reader = waits_after_open(store)
         found, expected = (list(t.iterate(["met", "event"])) for t in (ours, theirs))
@@ -417,7 +418,7 @@ def test_keys_of_baskets_beyond_the_window_are_fetched_apart(store, tree, monkey
 
 def test_a_loop_has_no_more_than_its_window_on_the_way(store, tree, monkeypatch):
     window = 40_000
-    monkeypatch.setattr(storescope.uproot, "AHEAD", window)
+    monkeypatch.setattr(_uproot_plan, "AHEAD", window)
     with opened(tree) as ours:
         reader = waits_after_open(store)
         before = reader.hinted
@@ -512,7 +513,7 @@ def other(tree, step, *rest, _was=behaviors._regularize_step_size):
     return _was(tree, step, *rest)
 behaviors._regularize_step_size = other
 fake = uproot_fake.FakeStore(pathlib.Path({str(store.folder)!r}))
-storescope.uproot._store = lambda base, settings: fake
+storescope._uproot_source.store_of = lambda base, settings: fake
 with uproot.open({{"{URL}{tree}": "Events"}}, handler=storescope.uproot.Source) as tree:
     print("read", sum(len(step) for step in tree.iterate(["met"])))
 """
@@ -526,8 +527,8 @@ def test_an_error_in_foreseeing_costs_no_result(store, tree, monkeypatch, caplog
     def broken(*args):
         raise KeyError("fBasketSeek")
 
-    monkeypatch.setattr(storescope.uproot, "_baskets", broken)
-    monkeypatch.setattr(storescope.uproot, "_told", set())
+    monkeypatch.setattr(_uproot_hooks, "_baskets", broken)
+    monkeypatch.setattr(_uproot_hooks, "_told", set())
     with caplog.at_level(logging.WARNING), opened(tree) as ours:
         assert sum(len(step) for step in ours.iterate(COLUMNS)) == 20_000
         assert sum(len(step) for step in ours.iterate(COLUMNS)) == 20_000
@@ -600,7 +601,7 @@ def test_a_source_closed_while_arrays_are_read(store, tree):
 @pytest.fixture
 def registered(monkeypatch):
     schemes = []
-    monkeypatch.setattr(storescope, "register", lambda *names: schemes.extend(names))
+    monkeypatch.setattr(storescope.uproot, "register", lambda *names: schemes.extend(names))
     yield schemes
     storescope.uproot.uninstall()
 

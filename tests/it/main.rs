@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The library's integration tests, by subject: one binary, so that it is linked once. What needs a process of its own is
+//! beside this folder.
+
+mod absence;
+mod answers;
+mod below;
+mod cancel;
+mod common;
+mod contract;
+mod errors;
+mod etags;
+mod listing;
+mod metadata;
+mod phases;
+mod reads;
+mod renames_and_removals;
+mod resume;
+mod retry;
+mod settle;
+mod signing;
+mod timeouts;
+mod tls;
+mod transport;
+mod uploads;

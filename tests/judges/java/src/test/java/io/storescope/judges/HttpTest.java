@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-package io.storescope.judges;
-
-/** Oracle's Java SDK over plain HTTP. */
-final class HttpTest extends JavaSdk {
-    HttpTest() {
-        super("http", "endpoint");
-    }
-}

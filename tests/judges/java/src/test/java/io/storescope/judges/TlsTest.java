@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-package io.storescope.judges;
-
-/** Oracle's Java SDK over TLS. */
-final class TlsTest extends JavaSdk {
-    TlsTest() {
-        super("tls", "tls_endpoint");
-    }
-}
