@@ -1,14 +1,15 @@
-# The two commands a newcomer needs are `make demo` and `make test`.
+# The commands a newcomer needs are `make demo`, `make check` and `make test`.
 SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/storescope/target
 export CARGO_TERM_COLOR ?= never
 
-.PHONY: demo demo-reduction demo-trainer demo-binary test test-matrix lint fmt bench build dist help
+.PHONY: demo demo-reduction demo-trainer demo-binary check test test-matrix lint fmt bench build dist help
 
 help:
 	@echo "make demo         measure a simulated store: needs Rust alone"
 	@echo "make demo-reduction  a million events in a simulated S3, reduced by processes and by Spark (needs Java and Python, too)"
 	@echo "make demo-trainer    events of three classes in a simulated S3, and a classifier trained on them (needs Python, too)"
+	@echo "make check        format, clippy and the tests beside the code: minutes, for the next edit"
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel,"
 	@echo "                  the jar by Hadoop's contract suites and one round trip of Spark, the workloads (needs Maven and a JDK from 17 on)"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, DataFusion, ocifs, oci-cli, UploadManager,"
@@ -40,8 +41,11 @@ demo-trainer: demo-binary
 demo-binary:
 	cargo build --profile demo --locked -p storescope-cli --no-default-features
 
+check:
+	@scripts/stages format clippy unit
+
 test:
-	@scripts/stages format clippy docs edges build rust judges python jar hadoop spark workloads trainer
+	@scripts/stages format clippy docs edges build rust interop workloads-env jar 'python trainer | workloads hadoop spark'
 
 test-matrix:
 	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth python python-matrix python-exits wheel \
