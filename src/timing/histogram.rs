@@ -28,6 +28,17 @@ pub(super) enum Unit {
 }
 
 impl Unit {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "ns",
+            Unit::Bytes => "bytes",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Unit> {
+        [Unit::Nanoseconds, Unit::Bytes].into_iter().find(|unit| unit.name() == name)
+    }
+
     pub(super) const fn lowest(self) -> u64 {
         match self {
             Unit::Nanoseconds => 500,

@@ -42,7 +42,7 @@ pub(crate) use live::Live;
 pub(crate) use record::{AttemptTimer, CallTimer, Recorders};
 pub(crate) use scope::{Gauges, Held};
 pub use scope::{Metrics, Readahead, Scope};
-pub use snapshot::{Distribution, Snapshot};
+pub use snapshot::{DecodeError, Distribution, Snapshot};
 pub(crate) use socket::SocketTimes;
 
 /// Entry points for this crate's own benchmarks; no part of the public promise.

@@ -3,6 +3,9 @@
 
 use super::histogram::{Histogram, Unit};
 use super::key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -151,6 +154,13 @@ impl Snapshot {
     }
 }
 
+/// Nothing, recorded for no time.
+impl Default for Snapshot {
+    fn default() -> Snapshot {
+        Snapshot::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0)
+    }
+}
+
 /// One histogram at one moment: HdrHistogram's layout at two significant digits, and exact count, sum, min and max.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distribution {
@@ -166,11 +176,16 @@ impl Distribution {
     pub(super) fn read(histogram: &Histogram) -> Distribution {
         let mut counts = Vec::new();
         let (sum, min, max) = histogram.read_into(&mut counts);
+        trim(&mut counts);
         Distribution { unit: histogram.unit(), count: counts.iter().sum(), counts, sum, min, max }
     }
 
     pub(crate) fn from_hdr(phase: Phase, hdr: &hdrhistogram::Histogram<u64>) -> Distribution {
         let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
+        Distribution::of_hdr(unit, hdr)
+    }
+
+    fn of_hdr(unit: Unit, hdr: &hdrhistogram::Histogram<u64>) -> Distribution {
         let mut counts = Vec::new();
         for step in hdr.iter_recorded() {
             let index = unit.index_of(step.value_iterated_to());
@@ -183,7 +198,8 @@ impl Distribution {
     }
 
     /// With smallest, largest and sum taken from the buckets.
-    fn of_counts(unit: Unit, counts: Vec<u64>) -> Distribution {
+    fn of_counts(unit: Unit, mut counts: Vec<u64>) -> Distribution {
+        trim(&mut counts);
         let filled = || counts.iter().enumerate().filter(|(_, count)| **count > 0);
         let middle = |index| unit.lowest_of(index).midpoint(unit.highest_of(index));
         Distribution {
@@ -246,6 +262,7 @@ impl Distribution {
 
     /// Adds another distribution's counts.
     pub fn merge(&mut self, other: &Distribution) {
+        debug_assert_eq!(self.unit, other.unit, "times and bytes are never added");
         if self.counts.len() < other.counts.len() {
             self.counts.resize(other.counts.len(), 0);
         }
@@ -258,6 +275,29 @@ impl Distribution {
         self.max = self.max.max(other.max);
     }
 
+    /// One of times in nanoseconds, without values.
+    pub fn nanoseconds() -> Distribution {
+        Distribution::of_counts(Unit::Nanoseconds, Vec::new())
+    }
+
+    /// One of bytes, or of bytes a second, without values.
+    pub fn bytes() -> Distribution {
+        Distribution::of_counts(Unit::Bytes, Vec::new())
+    }
+
+    /// Counts one value. For many threads at a time there is [`Scope`](super::Scope).
+    pub fn record(&mut self, value: u64) {
+        let index = self.unit.index_of(value);
+        if self.counts.len() <= index {
+            self.counts.resize(index + 1, 0);
+        }
+        self.counts[index] += 1;
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
     fn since(&self, earlier: &Distribution) -> Distribution {
         let before = |index| earlier.counts.get(index).copied().unwrap_or(0);
         let counts = self.counts.iter().enumerate();
@@ -266,6 +306,41 @@ impl Distribution {
             sum: self.sum.wrapping_sub(earlier.sum),
             ..Distribution::of_counts(self.unit, rest)
         }
+    }
+
+    /// As one line: `ns` or `bytes`, sum, min, max, and the histogram as HdrHistogram V2 (zlib, base64). Without values, the
+    /// unit alone. [`Distribution::decode`] reads it back to the same.
+    pub fn encode(&self) -> String {
+        let unit = self.unit.name();
+        if self.count == 0 {
+            return unit.to_owned();
+        }
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.to_hdr(), &mut bytes)
+            .expect("a histogram of ours serialises, and memory takes it");
+        format!("{unit} {} {} {} {}", self.sum, self.min(), self.max, BASE64.encode(bytes))
+    }
+
+    /// Reads what [`Distribution::encode`] wrote.
+    pub fn decode(text: &str) -> Result<Distribution, DecodeError> {
+        let failed = |why: &str| DecodeError { why: why.to_owned() };
+        let mut words = text.split(' ');
+        let unit = Unit::from_name(words.next().unwrap_or_default())
+            .ok_or_else(|| failed("it begins with neither `ns` nor `bytes`"))?;
+        let Some(sum) = words.next() else { return Ok(Distribution::of_counts(unit, Vec::new())) };
+        let number = |word: Option<&str>| word.and_then(|word| word.parse::<u64>().ok());
+        let (sum, min, max) = (number(Some(sum)), number(words.next()), number(words.next()));
+        let (Some(sum), Some(min), Some(max)) = (sum, min, max) else {
+            return Err(failed("sum, min or max is no number"));
+        };
+        let bytes = BASE64
+            .decode(words.next().unwrap_or_default())
+            .map_err(|error| failed(&error.to_string()))?;
+        let hdr: hdrhistogram::Histogram<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|error| failed(&error.to_string()))?;
+        Ok(Distribution { sum, min, max, ..Distribution::of_hdr(unit, &hdr) })
     }
 
     /// As the `hdrhistogram` crate's, bucket for bucket: no count is lost or moved.
@@ -278,6 +353,18 @@ impl Distribution {
         }
         hdr
     }
+}
+
+/// Counts end with the last bucket that holds a value, so that equal distributions are equal.
+fn trim(counts: &mut Vec<u64>) {
+    counts.truncate(counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
+}
+
+/// A text that is no histogram.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the text is no histogram: {why}")]
+pub struct DecodeError {
+    why: String,
 }
 
 /// What a key that was never split says of size and connection.
@@ -324,6 +411,16 @@ mod tests {
             let truth = values[rank - 1];
             // A bucket is 1/128 wide, and never narrower than the unit of 256 ns.
             prop_assert!(ours >= truth && ours - truth <= (truth / 128).max(256));
+        }
+
+        #[test]
+        fn a_line_is_read_back_to_the_same(values in prop::collection::vec(0u64..1 << 41, 0..100)) {
+            for mut distribution in [Distribution::nanoseconds(), Distribution::bytes()] {
+                values.iter().for_each(|value| distribution.record(*value));
+                let line = distribution.encode();
+                prop_assert_eq!(Distribution::decode(&line).unwrap(), distribution);
+                prop_assert!(line.len() < 5 || Distribution::decode(&line[..line.len() - 5]).is_err());
+            }
         }
 
         #[test]
