@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use crate::content::{Payload, Piece, read_at};
-use crate::latency::Nic;
+use crate::latency::{self, Nic, Stalls};
 use crate::timer::{Timer, Wait};
 
 /// Most bytes that are read from a file at once.
@@ -27,6 +27,8 @@ const WINDOW: u64 = 256 * 1024;
 pub(crate) struct Pace {
     pub(crate) bytes_per_second: Option<f64>,
     pub(crate) nic: Option<Arc<Nic>>,
+    /// The model's stalls, in which nothing is sent.
+    pub(crate) stalls: Option<Stalls>,
     /// Send nothing more after so many bytes, for so long or for ever.
     pub(crate) stall: Option<(u64, Option<Duration>)>,
     /// Flip the bits of this byte.
@@ -116,12 +118,13 @@ impl PacedBody {
     /// When a piece of so many bytes may leave; `None` is at once.
     fn due(&mut self, piece: u64) -> Option<Instant> {
         let start = *self.start.get_or_insert_with(Instant::now);
-        let stream = self
-            .pace
-            .bytes_per_second
-            .map(|rate| start + Duration::from_secs_f64((self.sent + piece) as f64 / rate));
+        let stalls = self.pace.stalls;
+        let stream = self.pace.bytes_per_second.map(|rate| {
+            let work = Duration::from_secs_f64((self.sent + piece) as f64 / rate);
+            latency::end(stalls, start, work)
+        });
         let nic = self.pace.nic.as_ref().map(|nic| nic.reserve(piece));
-        stream.max(nic)
+        stream.max(nic).max(stalls.map(Stalls::over))
     }
 
     /// Waits where a fault stalls the body.

@@ -75,16 +75,16 @@ impl Server {
             connection.reset();
             return Err(Broken("the answer is dropped by a fault"));
         }
-        let wait = drawn.wait + plan.delay;
-        if !wait.is_zero() {
-            let read_ns = if has_body { connection.last_read_ns() } else { head_read_ns };
-            self.timer.sleep_until(self.clock.instant(read_ns) + wait).await;
+        let read_ns = if has_body { connection.last_read_ns() } else { head_read_ns };
+        if let Some(due) = drawn.due(self.clock.instant(read_ns), drawn.wait + plan.delay) {
+            self.timer.sleep_until(due).await;
         }
         let length = reply.body.len();
         connection.answer(id, reply.status.as_u16(), length, plan.truncate);
         let pace = Pace {
             bytes_per_second: drawn.bytes_per_second,
             nic: drawn.nic,
+            stalls: drawn.stalls,
             stall: plan.stall.filter(|(after, _)| *after < length),
             corrupt: plan.corrupt,
         };

@@ -18,6 +18,7 @@
 //!     name = "my-store"
 //!     stream = "60MB/s"            # or a table: median, sigma, cap
 //!     cold_connection = "5ms"
+//!     stall = { every = "60s", lasts = "3s" }
 //!
 //!     [ttfb]                       # or a constant: ttfb = "20ms"
 //!     shift = "8ms"
@@ -33,6 +34,7 @@
 mod profiles;
 mod quantity;
 mod sampler;
+mod stall;
 
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use quantity::{ParseQuantityError, Rate};
 pub use sampler::{Draw, Sampler};
+pub use stall::Stall;
 
 /// What a store costs in time: per request, per stream, per connection, per machine.
 ///
@@ -68,6 +71,9 @@ pub struct Model {
     /// Requests a second above which the store answers 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<f64>,
+    /// Times in which the whole store stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall: Option<Stall>,
     /// From the end of the request to the first byte of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttfb: Option<FirstByte>,
@@ -121,6 +127,7 @@ impl Model {
             && self.cold_connection.is_none()
             && self.nic.is_none()
             && self.requests_per_second.is_none()
+            && self.stall.is_none()
     }
 
     /// Checks the values' ranges; [`Sampler::new`] asks for nothing else.
@@ -149,7 +156,7 @@ impl Model {
         if let Some(rate) = self.requests_per_second {
             positive("requests_per_second", rate)?;
         }
-        Ok(())
+        self.stall.map_or(Ok(()), Stall::check)
     }
 }
 

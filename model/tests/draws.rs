@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use storescope_model::{FirstByte, Model, ModelError, Rate, Sampler, Stream};
+use storescope_model::{FirstByte, Model, ModelError, Rate, Sampler, Stall, Stream};
 
 const DRAWS: usize = 1_000_000;
 const MIB: f64 = 1_048_576.0;
@@ -128,13 +128,16 @@ fn what_is_assumed_says_so() {
 fn constants_and_ceilings_are_read() {
     let model = Model::from_toml(
         "name = \"flat\"\nttfb = \"20 ms\"\nstream = \"50MB/s\"\nnic = \"25Gbit/s\"\n\
-         requests_per_second = 5500.0\ncold_connection = \"1.5ms\"\n",
+         requests_per_second = 5500.0\ncold_connection = \"1.5ms\"\n\
+         stall = { every = \"60s\", lasts = \"3s\" }\n",
     )
     .unwrap();
     assert_eq!(model.ttfb, Some(FirstByte::Constant(Duration::from_millis(20))));
     assert_eq!(model.stream, Some(Stream::Constant(Rate::from_bytes_per_second(50e6))));
     assert_eq!(model.nic, Some(Rate::from_bytes_per_second(3.125e9)));
     assert_eq!(model.cold_connection, Some(Duration::from_micros(1500)));
+    let stall = Stall { every: Duration::from_mins(1), lasts: Duration::from_secs(3) };
+    assert_eq!(model.stall, Some(stall));
     assert_eq!(Model::from_toml(&model.to_toml()).unwrap(), model);
     let draw = Sampler::new(&model, 0).draw();
     assert_eq!((draw.ttfb, draw.bytes_per_second), (Duration::from_millis(20), Some(50e6)));
@@ -166,6 +169,10 @@ fn bad_toml_names_the_field() {
         ("stream = { median = \"5MB/s\", sigma = nan }", "stream.sigma"),
         ("nic = \"fast\"", "nic"),
         ("requests_per_second = -1.0", "requests_per_second"),
+        ("stall = { every = \"3s\", lasts = \"3s\" }", "stall.lasts"),
+        ("stall = { every = \"3s\", lasts = \"0s\" }", "stall.lasts"),
+        ("stall = { every = \"0s\", lasts = \"1s\" }", "stall.every"),
+        ("stall = { every = \"60s\" }", "lasts"),
         ("colour = \"red\"", "colour"),
     ] {
         let error = Model::from_toml(toml).unwrap_err().to_string();

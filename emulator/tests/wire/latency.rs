@@ -103,3 +103,24 @@ fn too_many_requests_are_turned_away() {
     assert_eq!(statuses[..5], [200; 5]);
     assert!(statuses.contains(&429), "{statuses:?}");
 }
+
+#[test]
+fn the_whole_store_stalls() {
+    let (emulator, mut client) =
+        with_model("stream = \"10MB/s\"\nstall = { every = \"100ms\", lasts = \"60ms\" }\n");
+    client.put("a", &vec![3; 500_000]);
+    // 50 ms of a body do not fit into the 40 ms between two stalls.
+    assert_eq!(client.get(&object("a")).body.len(), 500_000);
+    let line = emulator.record().pop().unwrap();
+    let took = line.last_byte_ns.unwrap() - line.head_read_ns;
+    assert!(took >= 109_900_000, "a body of 50 ms and a stall of 60 ms took {took} ns");
+
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(350) {
+        assert_eq!(client.get("/n").status, 200);
+    }
+    let lines = emulator.record();
+    let waited = lines.iter().map(first_byte).filter(|ns| *ns > 55_000_000).count();
+    // The first request may have come in mid-stall.
+    assert!((2..=5).contains(&waited), "{waited} of {} requests met a stall", lines.len());
+}
