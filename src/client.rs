@@ -3,17 +3,20 @@
 
 use crate::backend::Backend;
 use crate::backend::oci::Oci;
-use crate::config::{Certificates, Config, SETTINGS};
+use crate::capture;
+use crate::config::{Certificates, Config, Listen, SETTINGS};
 use crate::context::{Context, Target};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::listing;
 use crate::ops;
 use crate::store::Store;
+use crate::telemetry;
 use crate::timing::{Metrics, RequestId, Scope};
 use crate::types::Bucket;
 use crate::url::{Scheme, StoreUrl};
 use futures_core::stream::BoxStream;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -32,6 +35,7 @@ pub struct ClientBuilder {
     certificates: Option<Certificates>,
     runtime: Option<Handle>,
     face: Face,
+    metrics_endpoint: Option<Listen>,
 }
 
 /// The language that a client's callers write: its requests say so.
@@ -87,14 +91,31 @@ impl ClientBuilder {
         self
     }
 
-    /// The client. Fails if the environment holds a setting that does not parse. No I/O.
+    /// Serves what the client records over HTTP, for Prometheus: the setting `metrics_endpoint`. A port alone means
+    /// 127.0.0.1.
+    ///
+    /// ```
+    /// # use storescope::{Client, Config};
+    /// let client = Client::builder().config(Config::default()).metrics_endpoint(0).build()?;
+    /// println!("http://{}/metrics", client.metrics_address().unwrap());
+    /// # storescope::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn metrics_endpoint(mut self, at: impl Into<Listen>) -> ClientBuilder {
+        self.metrics_endpoint = Some(at.into());
+        self
+    }
+
+    /// The client. Fails if the environment holds a setting that does not parse, if the port of `metrics_endpoint` is taken,
+    /// or if the file of `metrics_log` or `trace` cannot be written. Nothing is asked of a store.
     pub fn build(self) -> Result<Client> {
         let mut config = match self.config {
             Some(config) => config,
             None => Config::from_env()?,
         };
         config.certificates = self.certificates;
-        Ok(Client(Context::new(config, self.face.user_agent(), self.runtime)))
+        config.metrics_endpoint = self.metrics_endpoint.or(config.metrics_endpoint);
+        Ok(Client(Context::new(config, self.face.user_agent(), self.runtime)?))
     }
 }
 
@@ -115,6 +136,14 @@ impl Client {
     /// not even be dropped, since threads that are not there may hold their locks.
     pub fn forked() {
         RequestId::renew();
+        telemetry::forked();
+    }
+
+    /// Writes what the traces of this process (setting `trace`) hold in memory, and how many lines were left out; waits so
+    /// long at most for each. For programs that end without dropping their clients, such as the one of [`Client::global`]:
+    /// what was traced in the last second would be missing.
+    pub fn flush_traces(grace: Duration) {
+        capture::flush_all(grace);
     }
 
     /// A bucket, and the part of it below the URL's key, as a store. No I/O: what is wrong with configuration, key or
@@ -175,8 +204,20 @@ impl Client {
         self.0.metrics()
     }
 
-    /// Takes no new calls, waits at most `grace` for those under way, and closes idle connections. Fails with
-    /// `Timeout` if calls were still under way.
+    /// Where the scrape endpoint (`metrics_endpoint`) listens; `None` without one, and after [`Client::shutdown`].
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.0.telemetry().address()
+    }
+
+    /// Writes the interval log (`metrics_log`) and pushes to `otlp_endpoint` now: for a process that ends without dropping
+    /// the client. Returns whether all was taken within `grace`; what was not is logged.
+    pub async fn flush_metrics(&self, grace: Duration) -> Result<bool> {
+        self.0.run(async { Ok(self.0.telemetry().flush(grace).await) }).await
+    }
+
+    /// Takes no new calls, waits at most `grace` for those under way, and closes idle connections. Then it flushes the
+    /// metrics, again for at most `grace`, and ends their endpoint, log and pushes. Fails with `Timeout` if calls were
+    /// still under way.
     pub async fn shutdown(&self, grace: Duration) -> Result<()> {
         self.0.close();
         let gauges = Arc::clone(self.0.gauges());
@@ -184,6 +225,12 @@ impl Client {
             self.0.run(async move { Ok(tokio::time::timeout(grace, gauges.drained()).await) });
         let drained = drained.await?;
         self.0.transport().close_idle();
+        let ended = async {
+            self.0.telemetry().end(grace).await;
+            Ok(())
+        };
+        self.0.run(ended).await?;
+        self.0.flush_trace(grace);
         drained.map_err(|_| {
             let left = self.0.metrics().calls_in_flight();
             Failure::new(ErrorKind::Timeout)

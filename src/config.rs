@@ -5,7 +5,7 @@
 //! The order, first found first taken: what the caller set · `STORESCOPE_…` · the field's own environment
 //! (`OCI_CLI_…`, `OCI_…`) · the profile in the OCI configuration file · the default.
 //!
-//! `value.rs` has what the text of a setting may be, `profile.rs` a profile of the OCI configuration file, `ini.rs` the
+//! `value.rs` has what the text of a setting may be, `listen.rs` the address of a server, `profile.rs` a profile of the OCI configuration file, `ini.rs` the
 //! file's syntax, `variables.rs` the variables `STORESCOPE_…` that name no setting.
 
 use crate::error::{Error, Result};
@@ -15,14 +15,16 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 mod ini;
+mod listen;
 mod profile;
 mod value;
 mod variables;
 
+pub use listen::Listen;
 pub use profile::DEFAULT_FILES;
 pub(crate) use profile::{Dated, Profile, Source};
 use value::Value;
-pub use value::{Auth, PathStyle, Secret, parse_duration, parse_size};
+pub use value::{Auth, PathStyle, Secret, TraceNames, parse_duration, parse_size};
 pub(crate) use value::{Certificates, expand_home};
 
 /// A row of the table of settings.
@@ -192,7 +194,7 @@ settings! {
     client backoff_cap: Duration = Duration::from_secs(20), [], "No retry waits longer, unless the server's `Retry-After` says so.";
     client retry_budget: u32 = 10, [], "Retries of the whole process, in percent of its requests; 100 more are free.";
     client max_connections: u32 = 256, [], "Connections to one host at most, for each runtime that asks it; a request beyond waits.";
-    client idle_timeout: Duration = Duration::from_secs(8), [], "A connection unused for so long is not used again: balancers close them without a word.";
+    client idle_timeout: Duration = Duration::from_secs(8), [], "A connection unused for so long is not used again: balancers close them without a word. `0s`: each request opens a connection of its own.";
     client dns_ttl: Duration = Duration::from_secs(30), [], "How long a resolved name is kept. A failure to connect forgets it.";
     client read_budget: u64 = 256 << 20, [], "Memory for reads of the whole process, in bytes: from the request until the bytes are the caller's, blocks kept included. A read larger than that proceeds in parts.";
     client read_gap: u64 = 1 << 20, [], "The largest hole between two ranges that is read through rather than left out, in bytes. A hole that costs more than another request is left out sooner.";
@@ -200,6 +202,13 @@ settings! {
     client hedge_at: u32 = 97, [], "A read whose first byte is later than so many percent of those before gets a rival on another connection; the first answer wins. `0` sends none.";
     client hedge_budget: u32 = 5, [], "Such rivals, in percent of the process's reads, at most.";
     client timing: bool = true, [], "Record every call and attempt in histograms.";
+    client metrics_endpoint: Option<Listen> = None, [], "Serve what was recorded over HTTP: `/metrics` (Prometheus text, OpenMetrics, or protobuf with native histograms, by the Accept header), `/hlog`, `/hgrm/KEY`, `/json`. `9464` and `:9464` mean 127.0.0.1; other addresses must be written out: `0.0.0.0:9464`. `9464-9479`: the first of these ports that is free, for several processes on a machine. `0`: any port (`Client::metrics_address` tells it). Clients of one process that name one address share it, and their numbers are added up; a port that another process has is an error when the client is built.";
+    client metrics_log: Option<PathBuf> = None, [], "Append what each interval brought to this file, as an HdrHistogram interval log (`.hlog`): a tagged line for each operation, phase and outcome. The last interval is written when the client ends.";
+    client metrics_interval: Duration = Duration::from_secs(10), [], "The interval of `metrics_log` and `otlp_endpoint`.";
+    client otlp_endpoint: Option<String> = None, [], "Push metrics to this OTLP receiver, such as `http://127.0.0.1:4318`, each interval and at the client's shutdown: `POST …/v1/metrics`, protobuf, exponential histograms, cumulative.";
+    client trace: Option<PathBuf> = None, [], "Write every call and attempt to this file, to be replayed by `storescope bench --trace` and told by `storescope trace`. `%p` is the process's id. A file that is there is never touched: the trace goes to one with `.PID` appended. On the command line `--trace-out`.";
+    client trace_limit: u64 = 1 << 30, [], "Bytes of that file at most, compressed; what comes later is counted in its last line. The first client that names a file sets this and the next.";
+    client trace_names: TraceNames = TraceNames::Plain, [], "Names of objects and buckets in that file. `hashed`: each part of a name between two `/` by a keyed hash whose key is not kept.";
 }
 
 impl Config {

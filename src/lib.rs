@@ -33,7 +33,7 @@
 //!
 //! * [`Client`]: the process: connections, retry budget, metrics. [`Store`]: one bucket and prefix.
 //! * [`Reader`]: an object read here and there, by ranges or as a stream: few requests, read ahead, within one budget.
-//! * [`timing`]: scopes, snapshots, quantiles, `.hlog`, Prometheus.
+//! * [`timing`]: scopes, snapshots, quantiles, `.hlog`, Prometheus, OTLP; [`ClientBuilder::metrics_endpoint`] serves them.
 //! * [`tfrecord`]: the framing of TFRecord files.
 //! * [`config`]: the one table of settings. [`Error`]: what went wrong, and what to do.
 //! * [`blocking`]: the same names for callers without async.
@@ -51,6 +51,7 @@ mod attempt;
 mod auth;
 mod backend;
 pub mod blocking;
+mod capture;
 mod client;
 pub mod config;
 mod context;
@@ -66,6 +67,7 @@ mod report;
 #[cfg(test)]
 mod sim;
 mod store;
+mod telemetry;
 pub mod tfrecord;
 pub mod timing;
 mod transport;

@@ -79,6 +79,18 @@ impl StoreUrl {
         &self.key
     }
 
+    /// The bucket's own URL, without a name of an object; empty where there are no buckets.
+    pub(crate) fn place(&self) -> String {
+        let bucket = self.bucket.as_deref().unwrap_or_default();
+        match (self.scheme, &self.namespace) {
+            (Scheme::Oci, Some(namespace)) => format!("oci://{bucket}@{namespace}"),
+            (Scheme::Oci, None) => format!("oci://{bucket}"),
+            (Scheme::S3, _) => format!("s3://{bucket}"),
+            (Scheme::File, _) => "file://".to_owned(),
+            (Scheme::Wrapped, _) => String::new(),
+        }
+    }
+
     /// A URL of something that has no buckets.
     pub(crate) fn bare(scheme: Scheme, key: &str) -> StoreUrl {
         StoreUrl { scheme, bucket: None, namespace: None, key: key.to_owned(), at: None }

@@ -11,7 +11,8 @@ use common::{
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use storescope::{
-    Client, DeleteOptions, ErrorKind, GetOptions, ListOptions, PutOptions, StoreOptions, blocking,
+    Client, Config, DeleteOptions, ErrorKind, GetOptions, ListOptions, PutOptions, StoreOptions,
+    blocking,
 };
 use storescope_emulator::{Action, Fault};
 use tokio::runtime::{Builder, Runtime};
@@ -182,4 +183,22 @@ async fn blocking_calls_on_a_runtimes_thread_are_misuse() {
     // Nothing was sent by the misuse. A HEAD's first 404 is explained by a GET.
     let methods: Vec<_> = world.record().iter().map(|line| line.method.clone()).collect();
     assert_eq!(methods, ["HEAD", "GET"]);
+}
+
+/// What a child made by fork begins with, in this process: the parent's endpoint is there, and is none of its own.
+#[test]
+fn a_forked_child_has_an_endpoint_of_its_own_or_none() {
+    let client = |at: &str| {
+        let mut config = Config::default();
+        config.set("metrics_endpoint", at).unwrap();
+        Client::builder().config(config).build()
+    };
+    let parent = client("0").unwrap();
+    let port = parent.metrics_address().unwrap().port();
+    assert!(client(&port.to_string()).is_err(), "in the parent a taken port is an error");
+    Client::forked();
+    assert_eq!(client(&port.to_string()).unwrap().metrics_address(), None);
+    let range = format!("{port}-{}", port.saturating_add(50));
+    let child = client(&range).unwrap();
+    assert!(child.metrics_address().is_some_and(|address| address.port() > port));
 }

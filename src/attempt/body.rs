@@ -199,6 +199,9 @@ impl ObjectBody {
         }
         self.next += data.len() as u64;
         self.gained += data.len() as u64;
+        if let State::Reading(reading) = &mut self.state {
+            reading.call.received(data.len() as u64);
+        }
         if let Some(check) = &mut self.check {
             check.update(data);
         }

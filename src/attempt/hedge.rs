@@ -48,7 +48,8 @@ impl Call {
         let rival_begun = now_ns();
         let mut timer = AttemptTimer::start_at(&self.recorders, self.operation, rival_begun);
         timer.hedges();
-        let rival = attempt(Attempt { timer, fresh: false });
+        timer.about(self.subject.as_deref());
+        let rival = self.traced(Attempt { timer, fresh: false }, attempt);
         match select(first, rival).await {
             Either::Left((Ok(answer), _)) => noted(live, begun, Ok(answer)),
             Either::Right((Ok(answer), _)) => {

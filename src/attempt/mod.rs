@@ -38,8 +38,8 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Failure, Result};
 use crate::limiter::Pace;
 use crate::timing::{
-    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, Recorders, RequestId, after,
-    instant_at, now_ns,
+    AttemptTimer, CallTimer, Gauges, Held, Operation, Outcome, Phase, Recorders, RequestId,
+    Subject, after, instant_at, now_ns,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -100,6 +100,8 @@ pub(crate) struct Call {
     key: Arc<str>,
     timer: Option<CallTimer>,
     recorders: Recorders,
+    /// What its attempts are about, where anybody wants to know.
+    subject: Option<Box<Subject>>,
     begun: u64,
     /// When the call last got somewhere.
     progress: u64,
@@ -125,8 +127,9 @@ impl Call {
         key: Arc<str>,
         deadline: Option<Duration>,
     ) -> Box<Call> {
-        let timer = CallTimer::start(recorders, operation);
+        let mut timer = CallTimer::start(recorders, operation, &key);
         let begun = timer.started();
+        let subject = recorders.subject(&key, timer.subject().map(|subject| subject.number));
         // Boxed, since it is handed from the call to the body.
         Box::new(Call {
             backend: Arc::clone(backend),
@@ -135,6 +138,7 @@ impl Call {
             key,
             timer: Some(timer),
             recorders: recorders.clone(),
+            subject,
             begun,
             progress: begun,
             gained: 0,
@@ -161,6 +165,7 @@ impl Call {
             backend: Arc::clone(backend),
             policy: Arc::clone(policy),
             operation: Operation::Get,
+            subject: recorders.subject(&key, None),
             key,
             timer: None,
             recorders: recorders.clone(),
@@ -204,16 +209,7 @@ impl Call {
         loop {
             let attempted = self.next_attempt(fresh);
             let id = attempted.timer.client_request_id();
-            let tried = if tracing::enabled!(tracing::Level::DEBUG) {
-                let span = tracing::debug_span!(
-                    "attempt", operation = %self.operation, key = %self.key, client_request_id = %id
-                );
-                // It may begin before it is polled.
-                let tried = span.in_scope(|| attempt(attempted));
-                Box::pin(tried.instrument(span))
-            } else {
-                attempt(attempted)
-            };
+            let tried = self.traced(attempted, &mut attempt);
             let answered = match hedging {
                 None => self.within_deadline(tried, id).await,
                 Some(hedging) => self.hedged(hedging, tried, &mut attempt).await,
@@ -256,7 +252,24 @@ impl Call {
         if let Some(admitted) = self.admitted.take() {
             timer.lap_at(Phase::Queue, admitted);
         }
+        timer.about(self.subject.as_deref());
         Attempt { timer, fresh }
+    }
+
+    /// Begins an attempt, inside a span where a subscriber wants one.
+    fn traced<'a, T: 'a>(
+        &self,
+        mut attempted: Attempt,
+        attempt: &mut impl FnMut(Attempt) -> RequestFuture<'a, T>,
+    ) -> RequestFuture<'a, T> {
+        match attempted.timer.trace(&self.key) {
+            None => attempt(attempted),
+            Some(span) => {
+                // It may begin before it is polled.
+                let tried = span.in_scope(|| attempt(attempted));
+                Box::pin(tried.instrument(span))
+            }
+        }
     }
 
     /// Whether the principal has mended what a 401 was about; else the failure has its advice.
@@ -354,6 +367,13 @@ impl Call {
                 late.client_request_id = Some(id.to_string());
                 Err(late)
             }
+        }
+    }
+
+    /// So many bytes came for it.
+    pub(crate) fn received(&mut self, bytes: u64) {
+        if let Some(timer) = &mut self.timer {
+            timer.received(bytes);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::backend::{
     ListPage, ListRequest, Part, PartRequest, PutRequest, RenameRequest, UploadPage, UploadRequest,
 };
 use crate::error::{ErrorKind, Failure};
-use crate::types::{ObjectMeta, PutMode, Upload};
+use crate::types::{GetRange, ObjectMeta, PutMode, Upload};
 use RetrySafety::{Idempotent, OnlyIfUndone};
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ impl Call {
 
     /// Reads an object, or a range of it.
     pub(crate) async fn get(&mut self, request: &GetRequest) -> Result<Box<GetReply>, Failure> {
+        self.tell_range(request.range.as_ref());
         let backend = Arc::clone(&self.backend);
         self.run(Idempotent, |attempt| backend.get(request, attempt)).await
     }
@@ -41,6 +42,7 @@ impl Call {
         request: &GetRequest,
         discards: u64,
     ) -> Result<Box<GetReply>, Failure> {
+        self.tell_range(request.range.as_ref());
         let backend = Arc::clone(&self.backend);
         self.run_hedged(hedging, |mut attempt| {
             if discards > 0 {
@@ -81,6 +83,7 @@ impl Call {
 
     /// Writes an object by one request. With a condition, a lost answer must be settled.
     pub(crate) async fn put(&mut self, request: &PutRequest) -> Result<ObjectMeta, Failure> {
+        self.tell_length(request.body.len());
         let backend = Arc::clone(&self.backend);
         self.run(by_mode(&request.mode), |attempt| backend.put(request, attempt)).await
     }
@@ -106,6 +109,7 @@ impl Call {
 
     /// Gives an object another name. A lost answer must be settled.
     pub(crate) async fn rename(&mut self, request: &RenameRequest) -> Result<ObjectMeta, Failure> {
+        self.tell_target(&request.to);
         let backend = Arc::clone(&self.backend);
         self.run(OnlyIfUndone, |attempt| backend.rename(request, attempt)).await
     }
@@ -113,6 +117,7 @@ impl Call {
     /// Copies an object inside the service. With a condition, a lost answer must be settled. Over whatever is there, a copy
     /// may be made twice; what stands there is no proof of it, since an older object may look the same.
     pub(crate) async fn copy(&mut self, request: &CopyRequest) -> Result<Copied, Failure> {
+        self.tell_target(&request.to);
         let backend = Arc::clone(&self.backend);
         self.run(by_mode(&request.mode), |attempt| backend.copy(request, attempt)).await
     }
@@ -134,6 +139,7 @@ impl Call {
 
     /// Writes a part; a second time replaces it.
     pub(crate) async fn put_part(&mut self, request: &PartRequest) -> Result<Part, Failure> {
+        self.tell_length(request.body.len());
         let backend = Arc::clone(&self.backend);
         self.run(Idempotent, |attempt| backend.put_part(request, attempt)).await
     }
@@ -149,6 +155,7 @@ impl Call {
         &mut self,
         request: &CommitRequest,
     ) -> Result<ObjectMeta, Failure> {
+        self.tell_length(request.size());
         let backend = Arc::clone(&self.backend);
         self.run(OnlyIfUndone, |attempt| backend.commit_upload(request, attempt)).await
     }
@@ -179,6 +186,44 @@ impl Call {
     pub(crate) async fn delete_bucket(&mut self) -> Result<(), Failure> {
         let backend = Arc::clone(&self.backend);
         self.run(OnlyIfUndone, |attempt| backend.delete_bucket(attempt)).await
+    }
+}
+
+/// What a trace and observers are told of a call and its attempts. Nothing where there are none.
+impl Call {
+    /// The range of a read. The caller's own is told once: what resumes a broken body asks for the rest.
+    fn tell_range(&mut self, range: Option<&GetRange>) {
+        let Some(subject) = &mut self.subject else { return };
+        (subject.offset, subject.length) = match range {
+            None => (None, None),
+            Some(GetRange::Bounded(range)) => (Some(range.start), Some(range.end - range.start)),
+            Some(GetRange::From(start)) => (Some(*start), None),
+            Some(GetRange::Last(bytes)) => (None, Some(*bytes)),
+        };
+        let call = self.timer.as_mut().and_then(|timer| timer.subject());
+        let Some(call) = call.filter(|_| self.attempts == 0) else { return };
+        call.length = subject.length;
+        call.ranges = subject
+            .offset
+            .map(|start| start..subject.length.map_or(u64::MAX, |length| start + length))
+            .into_iter()
+            .collect();
+    }
+
+    /// The payload to be sent, or to become an object.
+    fn tell_length(&mut self, bytes: u64) {
+        let Some(subject) = &mut self.subject else { return };
+        subject.length = Some(bytes);
+        if let Some(call) = self.timer.as_mut().and_then(|timer| timer.subject()) {
+            call.length = Some(bytes);
+        }
+    }
+
+    /// The new name, of copies and renames.
+    fn tell_target(&mut self, to: &Arc<str>) {
+        if let Some(call) = self.timer.as_mut().and_then(|timer| timer.subject()) {
+            call.to = Some(Arc::clone(to));
+        }
     }
 }
 

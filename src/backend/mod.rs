@@ -194,7 +194,6 @@ fn refused<'a, T: Send + 'a>(attempt: Attempt, what: &str) -> RequestFuture<'a, 
 }
 
 /// A failure before anything was sent: there was no attempt.
-#[expect(clippy::boxed_local, reason = "timers are large, and travel in their boxes")]
 pub(in crate::backend) fn unsent(mut failure: Failure, timer: Box<AttemptTimer>) -> Failure {
     timer.discard();
     failure.unsent = true;

@@ -5,6 +5,7 @@ use crate::error::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+pub use storescope_trace::Names as TraceNames;
 use zeroize::Zeroizing;
 
 /// What a setting's text may be.
@@ -143,6 +144,18 @@ impl Value for Auth {
             Auth::None => "none",
         }
         .to_owned()
+    }
+}
+
+impl Value for TraceNames {
+    const KIND: &'static str = "`plain` or `hashed`";
+
+    fn parse(text: &str) -> Result<TraceNames, String> {
+        TraceNames::from_name(text).ok_or_else(|| format!("expected {}", TraceNames::KIND))
+    }
+
+    fn show(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 

@@ -16,14 +16,18 @@ pub(crate) use runtime::{entered, on_runtime};
 pub(crate) use target::{Target, WriteSettings};
 
 use crate::attempt::Policy;
+use crate::capture::Capture;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limiter::Admission;
+use crate::telemetry::Telemetry;
 use crate::timing::{Gauges, Held, Metrics, Recorders, Scope};
 use crate::transport::Transport;
+use crate::url::StoreUrl;
 use runtime::OwnRuntime;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What all stores of a client share.
@@ -35,6 +39,8 @@ pub(crate) struct Context {
     admission: Arc<Admission>,
     gauges: Arc<Gauges>,
     metrics: Metrics,
+    telemetry: Telemetry,
+    capture: Option<Capture>,
     /// The runtime that the client was given.
     given: Option<Handle>,
     own: OwnRuntime,
@@ -46,19 +52,26 @@ impl Context {
         config: Config,
         user_agent: &'static str,
         runtime: Option<Handle>,
-    ) -> Arc<Context> {
+    ) -> Result<Arc<Context>> {
         let gauges = Arc::new(Gauges::default());
-        Arc::new(Context {
+        let metrics = Metrics::new(Arc::clone(&gauges));
+        let traced = config.trace.as_deref();
+        let capture = traced
+            .map(|path| Capture::begin(path, config.trace_limit, config.trace_names))
+            .transpose()?;
+        Ok(Arc::new(Context {
+            telemetry: Telemetry::start(&config, user_agent, &metrics)?,
             transport: Arc::new(Transport::new(&config, user_agent, &gauges)),
             policy: Arc::new(Policy::new(&config, &gauges)),
             admission: Admission::new(config.read_budget, config.max_connections, &gauges),
-            metrics: Metrics::new(Arc::clone(&gauges)),
+            metrics,
             gauges,
             config,
+            capture,
             given: runtime,
             own: OwnRuntime::default(),
             closed: AtomicBool::new(false),
-        })
+        }))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -85,12 +98,28 @@ impl Context {
         &self.metrics
     }
 
-    /// The scopes of requests made in `scope`, or in none: its chain and the client's own; none where timing is off.
-    pub(crate) fn recorders(&self, scope: Option<&Scope>) -> Recorders {
-        if self.config.timing {
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Where requests made in `scope`, or in none, are recorded: its chain and the client's own, unless timing is off, and
+    /// the trace, if one is written.
+    pub(crate) fn recorders(&self, scope: Option<&Scope>, place: &StoreUrl) -> Recorders {
+        let recorders = if self.config.timing {
             Recorders::new(scope, self.metrics.scope())
         } else {
             Recorders::off()
+        };
+        match &self.capture {
+            Some(capture) => recorders.traced(capture.of(place.place())),
+            None => recorders,
+        }
+    }
+
+    /// Writes what was traced so far: waits so long at most.
+    pub(crate) fn flush_trace(&self, grace: Duration) {
+        if let Some(capture) = &self.capture {
+            capture.flush(grace);
         }
     }
 

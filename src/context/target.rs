@@ -41,7 +41,7 @@ impl Target {
             context: Arc::clone(context),
             backend,
             url: url.clone(),
-            recorders: context.recorders(scope),
+            recorders: context.recorders(scope, url),
             verify: config.verify,
             writing: WriteSettings::new(config),
             live: Arc::new(Live::new(context.config().hedge_at)),
@@ -50,7 +50,7 @@ impl Target {
 
     /// The same place, its requests recorded in `scope`, too.
     pub(crate) fn with_scope(&self, scope: &Scope) -> Target {
-        let recorders = self.0.context.recorders(Some(scope));
+        let recorders = self.recorders_in(scope);
         Target(Arc::new(Parts { recorders, ..(*self.0).clone() }))
     }
 
@@ -68,6 +68,11 @@ impl Target {
 
     pub(crate) fn recorders(&self) -> &Recorders {
         &self.0.recorders
+    }
+
+    /// The same for requests made in `scope`.
+    pub(crate) fn recorders_in(&self, scope: &Scope) -> Recorders {
+        self.0.context.recorders(Some(scope), &self.0.url)
     }
 
     /// The live quantiles of its reads.

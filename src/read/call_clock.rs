@@ -4,6 +4,7 @@
 use super::handle::Handle;
 use crate::error::{Error, Failure};
 use crate::timing::{CallTimer, Held, Operation, Outcome, Recorders, now_ns};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,12 +23,15 @@ pub(crate) struct CallClock {
 }
 
 impl CallClock {
+    /// Of a call that asks for these ranges by this method: `read` or `stream`.
     pub(crate) fn start(
         handle: &Handle,
         recorders: &Recorders,
         runtime: &runtime::Handle,
+        (method, ranges): (&'static str, &[Range<u64>]),
     ) -> CallClock {
-        let timer = CallTimer::start(recorders, Operation::Get);
+        let mut timer = CallTimer::start(recorders, Operation::Get, &handle.object().key);
+        timer.reads(method, ranges.iter().cloned());
         let _entered = runtime.enter();
         CallClock {
             begun: timer.started(),
@@ -47,6 +51,13 @@ impl CallClock {
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         let _entered = self.runtime.enter();
         deadline.as_mut().poll(cx)
+    }
+
+    /// The caller is handed so many bytes.
+    pub(crate) fn hands_over(&mut self, bytes: u64) {
+        if let Some(timer) = &mut self.timer {
+            timer.received(bytes);
+        }
     }
 
     /// The caller waits no more.

@@ -114,7 +114,7 @@ impl Gather {
             .collect();
         let mut gather = Gather {
             waiter: Waiter::new(),
-            clock: CallClock::start(handle, recorders, &runtime),
+            clock: CallClock::start(handle, recorders, &runtime, ("read", ranges)),
             handle: Arc::clone(handle),
             recorders: recorders.clone(),
             runtime,
@@ -381,6 +381,7 @@ impl Gather {
                 parts.push((at, bytes));
             }
         });
+        self.clock.hands_over(taken + in_buffer);
         *missing = missing.saturating_sub(taken + in_buffer);
         let is_all = *missing == 0;
         // Not copied while the block is locked.

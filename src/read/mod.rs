@@ -52,7 +52,7 @@ pub use ranges::{Piece, Pieces, Ranges};
 pub use stream::ByteStream;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::timing::{Recorders, Scope};
+use crate::timing::{CallTimer, Operation, Outcome, Recorders, Scope};
 use crate::types::ObjectMeta;
 use bytes::Bytes;
 use gather::{Event, Gather};
@@ -103,8 +103,8 @@ impl Reader {
     /// requests that they cause.
     #[must_use]
     pub fn with_scope(&self, scope: &Scope) -> Reader {
-        let context = self.handle().object().target.context();
-        Reader { open: Arc::clone(&self.open), recorders: context.recorders(Some(scope)) }
+        let recorders = self.handle().object().target.recorders_in(scope);
+        Reader { open: Arc::clone(&self.open), recorders }
     }
 
     /// What the object is: as the first answer told it, else a request of its own (HEAD).
@@ -177,8 +177,14 @@ impl Reader {
     /// What the object is, asked for together with its last bytes by one GET: at most `bytes` of them, which stay for the
     /// reads to come. It serves where the end is read next, as that of a columnar file is, and all of a small one.
     pub async fn tail(&self, bytes: u64) -> Result<&ObjectMeta> {
-        let context = Arc::clone(self.handle().object().target.context());
-        context.run(self.handle().tail(bytes, &self.recorders)).await?;
+        let Object { target, key, .. } = self.handle().object();
+        // Its request is all that scopes are told of it.
+        let traced = self.recorders.only_traced();
+        let mut call = CallTimer::start(&traced, Operation::Get, key);
+        call.reads_last(bytes);
+        let read = target.context().run(self.handle().tail(bytes, &self.recorders)).await;
+        call.finish(read.as_ref().map_or_else(Error::outcome, |()| Outcome::Ok), None);
+        read?;
         self.meta().await
     }
 

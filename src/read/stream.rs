@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::pin::Pin;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::runtime;
@@ -89,7 +90,7 @@ impl Streaming {
         let runtime = context.foreign_runtime()?.unwrap_or_else(runtime::Handle::current);
         Ok(Streaming {
             waiter: Waiter::new(),
-            clock: CallClock::start(handle, recorders, &runtime),
+            clock: CallClock::start(handle, recorders, &runtime, ("stream", from_ref(&range))),
             handle: Arc::clone(handle),
             recorders: recorders.clone(),
             runtime,
@@ -134,6 +135,7 @@ impl Streaming {
                 if self.next >= until {
                     self.leave_head();
                 }
+                self.clock.hands_over(bytes.len() as u64);
                 self.clock.resumes();
                 return Poll::Ready(Some(Ok(bytes)));
             }

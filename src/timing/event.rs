@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One attempt as others know it: by the id that it is sent with, and as its scope's observer sees it.
+//! One attempt as others know it: by the id that it is sent with, and as its scope's observer sees it. What a trace takes.
 
 use super::key::{Connection, Operation, Outcome, Phase};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 /// The phases that an attempt may have.
@@ -33,6 +34,11 @@ impl RequestId {
     /// Other names than before: this process is a child that has its parent's.
     pub(crate) fn renew() {
         PROCESS.store(process_name(), Relaxed);
+    }
+
+    /// The number that its digits spell.
+    pub(crate) fn number(self) -> u128 {
+        u128::from(self.process) << 64 | u128::from(self.number)
     }
 
     /// Its 32 digits.
@@ -72,10 +78,22 @@ pub struct AttemptEvent<'a> {
     pub client_request_id: RequestId,
     /// What was asked of the store.
     pub operation: Operation,
+    /// The object's full name, for listings the prefix. Known where the scope was observed, or a trace written, when the
+    /// store, reader or scope of the request was made.
+    pub key: Option<&'a str>,
+    /// Where the range that it asked for begins; known as `key` is.
+    pub offset: Option<u64>,
+    /// The length of the range, or of the payload to be sent, in bytes; known as `key` is. Without `offset`, of a read:
+    /// counted from the object's end.
+    pub length: Option<u64>,
     /// How it ended.
     pub outcome: Outcome,
+    /// The HTTP status, where an answer came.
+    pub status: Option<u16>,
     /// The connection it went by.
     pub connection: Connection,
+    /// When it began, in nanoseconds of a clock that counts from some moment of this process: only differences tell anything.
+    pub started_ns: u64,
     /// The whole attempt, in nanoseconds.
     pub total_ns: u64,
     /// Payload received or sent, in bytes.
@@ -83,6 +101,7 @@ pub struct AttemptEvent<'a> {
     /// Whether it was sent because another attempt's first byte was late: a rival that ended well has won, one that was
     /// cancelled has lost.
     pub hedge: bool,
+    pub(super) call: Option<u64>,
     pub(super) parts: &'a [u64; PARTS],
     pub(super) set: u16,
 }
@@ -93,6 +112,55 @@ impl AttemptEvent<'_> {
         let index = phase.index();
         (index < PARTS && self.set & (1 << index) != 0).then(|| self.parts[index])
     }
+
+    /// The trace's number of the call that it was made for.
+    pub(crate) fn call(&self) -> Option<u64> {
+        self.call
+    }
+}
+
+/// Takes what has ended, for a trace of one store. Called where it ended.
+pub(crate) trait Tap: fmt::Debug + Send + Sync {
+    /// A number for the next call.
+    fn next_call(&self) -> u64;
+
+    fn call(&self, call: CallEvent);
+
+    fn attempt(&self, attempt: &AttemptEvent<'_>);
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+pub(crate) struct CallEvent {
+    pub(crate) subject: CallSubject,
+    pub(crate) outcome: Outcome,
+    pub(crate) started_ns: u64,
+    pub(crate) total_ns: u64,
+}
+
+/// What a call asks for.
+#[derive(Debug)]
+pub(crate) struct CallSubject {
+    pub(crate) number: u64,
+    /// The operation's name, or what a reader was asked for.
+    pub(crate) operation: &'static str,
+    pub(crate) key: Arc<str>,
+    /// The new name, of copies and renames.
+    pub(crate) to: Option<Arc<str>>,
+    pub(crate) ranges: Vec<Range<u64>>,
+    /// Payload to be sent, or the length of a range that is counted from the object's end.
+    pub(crate) length: Option<u64>,
+    /// Payload received.
+    pub(crate) received: u64,
+}
+
+/// What an attempt asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) key: Arc<str>,
+    pub(crate) call: Option<u64>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) length: Option<u64>,
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@
 //!        phases on the stack                       │ a group (level · operation · outcome)
 //!                                                  │ a histogram (phase · size · connection), made at its first record
 //!                                                  ▼
-//!                                             Snapshot ── merge · since · quantile ──▶ .hlog · JSON · Prometheus
+//!                                             Snapshot ── merge · since · quantile ──▶ .hlog · .hgrm · JSON · Prometheus · OTLP
+//!                                                └─ Collector: what each interval brought, appended to a log
 //! ```
 //!
-//! * `key.rs`: phases, operations, outcomes, and the place of each in a table. `record.rs`: the two timers.
+//! * `key.rs`: phases, operations, outcomes, and the place of each in a table. `record.rs`, `call.rs`: the two timers.
 //! * `scope.rs`, `histogram.rs`, `snapshot.rs`, `export/`: the boxes of the drawing.
-//! * `event.rs`: an attempt's id, and what an observer sees of it. `socket.rs`: when bytes went through a socket.
-//!   `clock.rs`: the one clock.
+//! * `collector.rs`: interval logs, written in the background. `totals.rs`: gauges and counters at one moment.
+//! * `event.rs`: an attempt's id, what an observer sees of it, and what a trace takes (`Tap`). `socket.rs`: when bytes went through a socket.
+//!   `clock.rs`: the one clock. `span.rs`: an attempt's tracing span.
 //! * `live.rs`: quantiles of the latest answers, for hedges and reads; the histograms are not asked.
 //!
 //! It owns the clock readings once they are taken, the histograms and their export; it knows nobody above it.
@@ -23,7 +25,9 @@
 //!   when a scope has spent its memory;
 //! * snapshots merge by adding counts. Percentiles are never averaged.
 
+mod call;
 mod clock;
+mod collector;
 mod event;
 mod export;
 mod histogram;
@@ -33,17 +37,24 @@ mod record;
 mod scope;
 mod snapshot;
 mod socket;
+mod span;
+mod totals;
 
+pub(crate) use call::CallTimer;
 pub(crate) use clock::{after, instant_at, now_ns};
+pub use collector::Collector;
 pub use event::{AttemptEvent, RequestId};
-pub use export::{HlogError, prometheus_text};
+pub(crate) use event::{CallEvent, Subject, Tap};
+pub(crate) use export::Moment;
+pub use export::{Exposition, HlogError, prometheus_text};
 pub use key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
 pub(crate) use live::Live;
-pub(crate) use record::{AttemptTimer, CallTimer, Recorders};
+pub(crate) use record::{AttemptTimer, Recorders};
 pub(crate) use scope::{Gauges, Held};
-pub use scope::{Metrics, Readahead, Scope};
+pub use scope::{Metrics, Scope};
 pub use snapshot::{DecodeError, Distribution, Snapshot};
 pub(crate) use socket::SocketTimes;
+pub use totals::{Readahead, Totals};
 
 /// Entry points for this crate's own benchmarks; no part of the public promise.
 #[doc(hidden)]

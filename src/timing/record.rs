@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The timers that an attempt and a call carry. Each ends exactly once: by `finish`, or by drop as `cancelled`.
+//! Where requests are recorded, and the timer that an attempt carries. It ends exactly once: by `finish`, or by drop as
+//! `cancelled`.
 
 use super::clock::now_ns;
-use super::event::{AttemptEvent, PARTS, RequestId};
+use super::event::{AttemptEvent, PARTS, RequestId, Subject, Tap};
 use super::key::{Connection, Level, Operation, Outcome, Phase, SizeClass};
 use super::scope::Scope;
 use super::socket::SocketTimes;
+use super::span::{AttemptSpan, Beginning};
 use std::sync::Arc;
 
-/// The scopes a request is recorded in: the caller's, its parents, the client's. None where timing is off.
+/// Where a request is recorded: scopes (the caller's, its parents, the client's) and a trace. Nowhere where timing is off
+/// and no trace is written.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Recorders(Option<Arc<[Scope]>>);
+pub(crate) struct Recorders(Option<Arc<Sinks>>);
+
+#[derive(Debug)]
+struct Sinks {
+    scopes: Box<[Scope]>,
+    tap: Option<Arc<dyn Tap>>,
+    /// Whether anybody wants to know what attempts are about.
+    watched: bool,
+}
 
 impl Recorders {
     /// The chain from `scope` through its parents to `root`, each once.
@@ -19,7 +30,23 @@ impl Recorders {
         if !chain.iter().any(|known| known.is_same(root)) {
             chain.push(root.clone());
         }
-        Recorders(Some(chain.into()))
+        Recorders::of(chain, None)
+    }
+
+    fn of(scopes: Vec<Scope>, tap: Option<Arc<dyn Tap>>) -> Recorders {
+        let watched = tap.is_some() || scopes.iter().any(|scope| scope.observer().is_some());
+        Recorders(Some(Arc::new(Sinks { scopes: scopes.into(), tap, watched })))
+    }
+
+    /// The same, and this trace.
+    pub(crate) fn traced(&self, tap: Arc<dyn Tap>) -> Recorders {
+        Recorders::of(self.scopes().to_vec(), Some(tap))
+    }
+
+    /// The trace alone.
+    pub(crate) fn only_traced(&self) -> Recorders {
+        self.tap()
+            .map_or_else(Recorders::off, |tap| Recorders::of(Vec::new(), Some(Arc::clone(tap))))
     }
 
     /// Records nothing.
@@ -32,8 +59,19 @@ impl Recorders {
         self.0.is_some()
     }
 
-    fn scopes(&self) -> &[Scope] {
-        self.0.as_deref().unwrap_or_default()
+    /// What an attempt is about, where anybody wants to know. `call`: the trace's number of its call.
+    pub(crate) fn subject(&self, key: &Arc<str>, call: Option<u64>) -> Option<Box<Subject>> {
+        let watched = self.0.as_ref().is_some_and(|sinks| sinks.watched);
+        let key = watched.then(|| Arc::clone(key))?;
+        Some(Box::new(Subject { key, call, offset: None, length: None }))
+    }
+
+    pub(super) fn scopes(&self) -> &[Scope] {
+        self.0.as_ref().map(|sinks| &*sinks.scopes).unwrap_or_default()
+    }
+
+    pub(super) fn tap(&self) -> Option<&Arc<dyn Tap>> {
+        self.0.as_ref()?.tap.as_ref()
     }
 }
 
@@ -58,6 +96,12 @@ pub(crate) struct AttemptTimer {
     upload: u64,
     socket: Option<Arc<SocketTimes>>,
     client_request_id: RequestId,
+    /// Where tracing is on: told how the attempt ended.
+    span: Option<Box<AttemptSpan>>,
+    /// Of the answer; 0 before one came.
+    status: u16,
+    /// What it is about, where anybody wants to know.
+    subject: Option<Box<Subject>>,
 }
 
 impl AttemptTimer {
@@ -88,6 +132,9 @@ impl AttemptTimer {
             upload: 0,
             socket: None,
             client_request_id: RequestId::next(),
+            span: None,
+            status: 0,
+            subject: None,
         })
     }
 
@@ -156,6 +203,16 @@ impl AttemptTimer {
         self.sized = true;
     }
 
+    /// What it asks for, where anybody wants to know.
+    pub(crate) fn about(&mut self, subject: Option<&Subject>) {
+        self.subject = subject.map(|subject| Box::new(subject.clone()));
+    }
+
+    /// The head of an answer came.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = status;
+    }
+
     /// It is sent because another is late.
     pub(crate) fn hedges(&mut self) {
         self.hedge = true;
@@ -185,14 +242,26 @@ impl AttemptTimer {
 
     /// Ends the attempt now.
     pub(crate) fn finish(mut self, outcome: Outcome) {
-        if self.is_on() {
-            self.record(outcome, now_ns());
-        }
+        self.end(outcome);
     }
 
     /// Nothing was sent, so there was no attempt: records nothing.
     pub(crate) fn discard(mut self) {
         self.recorders = Recorders::off();
+        self.span = None;
+    }
+
+    /// A span for this attempt about `key`, which lasts until the attempt is recorded and is told what it came to. `None`
+    /// unless a subscriber wants it.
+    pub(crate) fn trace(&mut self, key: &str) -> Option<tracing::Span> {
+        let span = AttemptSpan::begin(&Beginning {
+            operation: self.operation,
+            key,
+            client_request_id: self.client_request_id,
+            hedge: self.hedge,
+        })?;
+        self.span = Some(Box::new(span.clone()));
+        Some(span.into_inner())
     }
 
     /// What passed since the first byte was the body's, less the time the reader took.
@@ -216,8 +285,9 @@ impl AttemptTimer {
 
     fn record(&mut self, outcome: Outcome, end: u64) {
         let recorders = std::mem::take(&mut self.recorders);
+        let span = self.span.take();
         if !recorders.is_on() {
-            return;
+            return span.map_or((), |span| span.end(outcome));
         }
         self.settle(end);
         let size = if self.sized {
@@ -248,13 +318,32 @@ impl AttemptTimer {
                 observer(&self.event(outcome, total));
             }
         }
+        if let Some(tap) = recorders.tap() {
+            tap.attempt(&self.event(outcome, total));
+        }
+        if let Some(span) = span {
+            span.end_timed(&self.event(outcome, total));
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if self.is_on() || self.span.is_some() {
+            self.record(outcome, now_ns());
+        }
     }
 
     fn event(&self, outcome: Outcome, total_ns: u64) -> AttemptEvent<'_> {
+        let subject = self.subject.as_deref();
         AttemptEvent {
             client_request_id: self.client_request_id,
             operation: self.operation,
+            key: subject.map(|subject| &*subject.key),
+            offset: subject.and_then(|subject| subject.offset),
+            length: subject.and_then(|subject| subject.length),
             outcome,
+            status: Some(self.status).filter(|status| *status > 0),
+            started_ns: self.start,
+            call: subject.and_then(|subject| subject.call),
             connection: self.connection,
             total_ns,
             bytes: self.delivered,
@@ -267,78 +356,14 @@ impl AttemptTimer {
 
 impl Drop for AttemptTimer {
     fn drop(&mut self) {
-        if self.is_on() {
-            self.record(Outcome::Cancelled, now_ns());
-        }
-    }
-}
-
-/// What one call measured.
-#[derive(Debug)]
-pub(crate) struct CallTimer {
-    recorders: Recorders,
-    operation: Operation,
-    start: u64,
-    backoff: Option<u64>,
-    wait: Option<u64>,
-}
-
-impl CallTimer {
-    pub(crate) fn start(recorders: &Recorders, operation: Operation) -> CallTimer {
-        let start = now_ns();
-        CallTimer { recorders: recorders.clone(), operation, start, backoff: None, wait: None }
-    }
-
-    /// When the call began, in `now_ns`; also where timing is off.
-    pub(crate) fn started(&self) -> u64 {
-        self.start
-    }
-
-    /// Adds a sleep between two attempts, in nanoseconds.
-    pub(crate) fn backoff(&mut self, nanoseconds: u64) {
-        *self.backoff.get_or_insert(0) += nanoseconds;
-    }
-
-    /// Adds a time in which the caller was blocked, in nanoseconds.
-    pub(crate) fn wait(&mut self, nanoseconds: u64) {
-        *self.wait.get_or_insert(0) += nanoseconds;
-    }
-
-    /// Ends the call at `end`, a reading of `now_ns`, or now.
-    pub(crate) fn finish(mut self, outcome: Outcome, end: Option<u64>) {
-        if self.recorders.is_on() {
-            self.record(outcome, end.unwrap_or_else(now_ns));
-        }
-    }
-
-    fn record(&mut self, outcome: Outcome, end: u64) {
-        let recorders = std::mem::take(&mut self.recorders);
-        for scope in recorders.scopes() {
-            let group = scope.group(Level::Call, self.operation, outcome);
-            let total = end.saturating_sub(self.start);
-            group.record(Phase::Total, SizeClass::None, Connection::None, total);
-            if let Some(backoff) = self.backoff {
-                group.record(Phase::Backoff, SizeClass::None, Connection::None, backoff);
-            }
-            if let Some(wait) = self.wait {
-                group.record(Phase::Wait, SizeClass::None, Connection::None, wait);
-            }
-        }
-    }
-}
-
-impl Drop for CallTimer {
-    fn drop(&mut self) {
-        if self.recorders.is_on() {
-            self.record(Outcome::Cancelled, now_ns());
-        }
+        self.end(Outcome::Cancelled);
     }
 }
 
 /// What `timing::bench::record_attempt` does: the phases of a ranged GET on a reused connection.
 pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
     let mut timer = AttemptTimer {
-        recorders: Recorders(Some(Arc::from(scopes))),
+        recorders: Recorders::of(scopes.to_vec(), None),
         operation: Operation::Get,
         connection: Connection::Reused,
         sized: false,
@@ -353,6 +378,9 @@ pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
         upload: 0,
         socket: None,
         client_request_id: RequestId { process: 0, number: 0 },
+        span: None,
+        status: 0,
+        subject: None,
     };
     timer.lap_at(Phase::Prepare, start_ns + 900);
     timer.lap_at(Phase::Pool, start_ns + 1_000);
@@ -367,7 +395,7 @@ pub(super) fn bench_attempt(scopes: &[Scope], start_ns: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timing::Key;
+    use crate::timing::{CallTimer, Key};
 
     fn key(level: Level, outcome: Outcome, phase: Phase) -> Key {
         Key {
@@ -401,7 +429,7 @@ mod tests {
         let root = Scope::new("root");
         let recorders = Recorders::new(None, &root);
         drop(AttemptTimer::start(&recorders, Operation::Get));
-        drop(CallTimer::start(&recorders, Operation::Get));
+        drop(CallTimer::start(&recorders, Operation::Get, &"k".into()));
         let snapshot = root.snapshot();
         for level in [Level::Attempt, Level::Call] {
             let dropped = snapshot.get(&key(level, Outcome::Cancelled, Phase::Total));

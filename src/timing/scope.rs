@@ -8,6 +8,7 @@ use super::key::{
     slot_index,
 };
 use super::snapshot::{Distribution, Snapshot};
+use super::totals::{Readahead, Totals};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -191,8 +192,8 @@ impl Group<'_> {
     }
 }
 
-/// A client's own scope, the root of all others, and its gauges.
-#[derive(Debug)]
+/// A client's own scope, the root of all others, and its gauges. Cheap to clone; clones are of the same client.
+#[derive(Clone, Debug)]
 pub struct Metrics {
     scope: Scope,
     gauges: Arc<Gauges>,
@@ -244,6 +245,21 @@ impl Metrics {
         self.gauges.read_held.load(Relaxed)
     }
 
+    /// All gauges and counters at this moment.
+    pub fn totals(&self) -> Totals {
+        let (hedges, hedges_won) = self.hedges();
+        Totals {
+            calls_in_flight: self.calls_in_flight(),
+            attempts_in_flight: self.attempts_in_flight(),
+            connections_open: self.connections_open(),
+            read_bytes_held: self.read_bytes_held(),
+            retries: self.retries(),
+            hedges,
+            hedges_won,
+            readahead: self.readahead(),
+        }
+    }
+
     /// What came of reading ahead.
     pub fn readahead(&self) -> Readahead {
         Readahead {
@@ -252,18 +268,6 @@ impl Metrics {
             wasted_bytes: self.gauges.ahead_wasted.load(Relaxed),
         }
     }
-}
-
-/// What came of reading ahead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Readahead {
-    /// Reads whose bytes, or some of them, were there already.
-    pub hits: u64,
-    /// Reads that had to wait for bytes that were on their way.
-    pub late: u64,
-    /// Bytes read ahead that nobody came for.
-    pub wasted_bytes: u64,
 }
 
 /// Numbers that go up and down.

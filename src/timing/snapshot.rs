@@ -15,12 +15,14 @@ pub struct Snapshot {
     started_at: SystemTime,
     elapsed: Duration,
     dropped: u64,
+    cut_short: bool,
     distributions: BTreeMap<Key, Distribution>,
 }
 
 impl Snapshot {
     pub(super) fn new(started_at: SystemTime, elapsed: Duration, dropped: u64) -> Snapshot {
-        Snapshot { started_at, elapsed, dropped, distributions: BTreeMap::new() }
+        let distributions = BTreeMap::new();
+        Snapshot { started_at, elapsed, dropped, cut_short: false, distributions }
     }
 
     pub(crate) fn insert(&mut self, key: Key, distribution: Distribution) {
@@ -47,6 +49,15 @@ impl Snapshot {
     /// Values that were dropped because the scope's memory was spent. Never failures.
     pub fn dropped_keys(&self) -> u64 {
         self.dropped
+    }
+
+    /// Whether the log that it was read from ends in the middle of a line, which was left out.
+    pub fn is_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    pub(super) fn set_cut_short(&mut self) {
+        self.cut_short = true;
     }
 
     /// Whether nothing was recorded.
@@ -119,6 +130,7 @@ impl Snapshot {
             (_, None) => (self.started_at, self.elapsed),
         };
         self.dropped += other.dropped;
+        self.cut_short |= other.cut_short;
         for (key, distribution) in other.iter() {
             self.distributions
                 .entry(*key)
@@ -210,6 +222,11 @@ impl Distribution {
             max: filled().next_back().map_or(0, |(index, _)| unit.highest_of(index)),
             counts,
         }
+    }
+
+    /// Whether the values are bytes; otherwise they are nanoseconds.
+    pub(super) fn is_bytes(&self) -> bool {
+        self.unit == Unit::Bytes
     }
 
     /// How many values.
@@ -416,7 +433,9 @@ mod tests {
         #[test]
         fn a_line_is_read_back_to_the_same(values in prop::collection::vec(0u64..1 << 41, 0..100)) {
             for mut distribution in [Distribution::nanoseconds(), Distribution::bytes()] {
-                values.iter().for_each(|value| distribution.record(*value));
+                for value in &values {
+                    distribution.record(*value);
+                }
                 let line = distribution.encode();
                 prop_assert_eq!(Distribution::decode(&line).unwrap(), distribution);
                 prop_assert!(line.len() < 5 || Distribution::decode(&line[..line.len() - 5]).is_err());

@@ -274,12 +274,13 @@ impl Sent {
             Poll::Ready(answered) => answered.map_err(|e| broken(e, "before an answer came")),
             Poll::Pending => Err(ready!(self.poll_nothing(cx))),
         };
-        let Some(InFlight { lease, timer, .. }) = self.in_flight.take() else {
+        let Some(InFlight { lease, mut timer, .. }) = self.in_flight.take() else {
             unreachable!("there above")
         };
         Poll::Ready(match answered {
             Ok(response) => {
                 let (head, incoming) = response.into_parts();
+                timer.answered(head.status.as_u16());
                 let outcome = Outcome::of_status(head.status.as_u16());
                 // To compare a dozen names is less than to hash this one.
                 let request_id = head.headers.iter().find(|(name, _)| **name == REQUEST_ID);

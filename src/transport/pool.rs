@@ -167,6 +167,9 @@ impl HostPool {
     }
 
     fn put_back(&self, connection: Pooled, since: u64) {
+        if self.idle_limit == 0 {
+            return;
+        }
         let mut idle = self.idle();
         // The oldest go first, so that a burst's connections do not stay for ever.
         let stale =

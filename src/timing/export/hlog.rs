@@ -10,7 +10,7 @@ use hdrhistogram::serialization::interval_log::{
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Why a text is no interval log of ours.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,21 +46,28 @@ const EXACT: &str = "#[Exact: ";
 const MAX_VALUE_DIVISOR: f64 = 1e6;
 
 pub(super) fn encode(snapshot: &Snapshot) -> String {
+    header(snapshot.started_at()) + &intervals(snapshot)
+}
+
+/// What stands before the intervals of a log that begins at `start`.
+pub(in crate::timing) fn header(start: SystemTime) -> String {
+    format!(
+        "#[Histogram log format version 1.3]\n\
+         #[StartTime: {:.3} (seconds since epoch), {}]\n\
+         #[storescope {}; values in ns, bytes_* in bytes]\n\
+         #[MaxValueDivisor: {MAX_VALUE_DIVISOR:.3}]\n",
+        start.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+        httpdate::fmt_http_date(start),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// A line for each key, and one with its exact values.
+pub(in crate::timing) fn intervals(snapshot: &Snapshot) -> String {
+    let start = snapshot.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
-    let start = snapshot.started_at().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("[Histogram log format version 1.3]")
-        .add_comment(&format!(
-            "[StartTime: {:.3} (seconds since epoch), {}]",
-            start.as_secs_f64(),
-            httpdate::fmt_http_date(snapshot.started_at())
-        ))
-        .add_comment(concat!(
-            "[storescope ",
-            env!("CARGO_PKG_VERSION"),
-            "; values in ns, bytes_* in bytes]"
-        ))
         .with_max_value_divisor(MAX_VALUE_DIVISOR)
         .begin_log_with(&mut text, &mut serializer)
         .expect("writing to memory");
@@ -74,43 +81,66 @@ pub(super) fn encode(snapshot: &Snapshot) -> String {
         )
         .expect("a histogram of ours serialises, and memory takes it");
     }
-    let mut text = String::from_utf8(text).expect("the log is ASCII");
-    for (key, distribution) in snapshot.iter() {
+    let text = String::from_utf8(text).expect("the log is ASCII");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let mut text = String::new();
+    for (line, (key, distribution)) in lines.zip(snapshot.iter()) {
         let (sum, min, max) = (distribution.sum(), distribution.min(), distribution.max());
-        writeln!(text, "{EXACT}{key} {sum} {min} {max}]").expect("writing to memory");
+        writeln!(text, "{line}\n{EXACT}{key} {sum} {min} {max}]").expect("writing to memory");
     }
     text
 }
 
 pub(super) fn decode(text: &str) -> Result<Snapshot, HlogError> {
-    let mut deserializer = Deserializer::new();
-    let mut snapshot: Option<Snapshot> = None;
-    let mut intervals: BTreeMap<Key, usize> = BTreeMap::new();
-    for entry in IntervalLogIterator::new(text.as_bytes()) {
-        match entry {
-            Ok(LogEntry::Interval(interval)) => {
-                let (key, one) = decode_interval(&interval, &mut deserializer)?;
-                *intervals.entry(key).or_default() += 1;
-                match &mut snapshot {
-                    None => snapshot = Some(one),
-                    Some(all) => all.merge(&one),
-                }
-            }
-            Ok(_) => {}
-            Err(LogIteratorError::ParseError { offset }) => {
-                let line = text.get(..offset).map_or(0, |before| before.matches('\n').count()) + 1;
-                return Err(HlogError::Syntax { line });
-            }
-        }
-    }
-    let mut snapshot = snapshot.unwrap_or_else(|| Snapshot::new(UNIX_EPOCH, Duration::ZERO, 0));
+    // A line without its end may be cut off. A text of one line is none of ours.
+    let (whole, last) = text.split_at(text.rfind('\n').map_or(text.len(), |end| end + 1));
+    let mut log = Log::default();
+    log.read(whole)?;
+    let cut = !last.is_empty() && log.read(&format!("{last}\n")).is_err();
+    let mut snapshot = log.snapshot.unwrap_or_else(|| Snapshot::new(UNIX_EPOCH, Duration::ZERO, 0));
     for (key, exact) in exact_values(text) {
         // Where a tool dropped or added an interval, the buckets tell what there is to tell.
-        if intervals.get(&key) == Some(&exact.intervals) {
+        if log.intervals.get(&key) == Some(&exact.intervals) {
             snapshot.set_exact(key, exact.sum, exact.min, exact.max);
         }
     }
+    if cut {
+        tracing::warn!("the last line of a histogram log is cut off and was left out");
+        snapshot.set_cut_short();
+    }
     Ok(snapshot)
+}
+
+/// What has been read of a log.
+#[derive(Default)]
+struct Log {
+    snapshot: Option<Snapshot>,
+    /// How many a key has.
+    intervals: BTreeMap<Key, usize>,
+}
+
+impl Log {
+    fn read(&mut self, text: &str) -> Result<(), HlogError> {
+        let mut deserializer = Deserializer::new();
+        for entry in IntervalLogIterator::new(text.as_bytes()) {
+            match entry {
+                Ok(LogEntry::Interval(interval)) => {
+                    let (key, one) = decode_interval(&interval, &mut deserializer)?;
+                    *self.intervals.entry(key).or_default() += 1;
+                    match &mut self.snapshot {
+                        None => self.snapshot = Some(one),
+                        Some(all) => all.merge(&one),
+                    }
+                }
+                Ok(_) => {}
+                Err(LogIteratorError::ParseError { offset }) => {
+                    let before = text.get(..offset).unwrap_or_default();
+                    return Err(HlogError::Syntax { line: before.matches('\n').count() + 1 });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the comments say of all intervals of a key.
@@ -162,4 +192,73 @@ fn decode_interval(
         Snapshot::new(UNIX_EPOCH + interval.start_timestamp(), interval.duration(), 0);
     snapshot.insert(key, Distribution::from_hdr(key.phase, &hdr));
     Ok((key, snapshot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timing::{Operation, Outcome, Phase, Scope};
+
+    fn log(intervals: usize) -> (String, Scope) {
+        let scope = Scope::new("test");
+        let mut before = scope.snapshot();
+        let mut text = header(before.started_at());
+        for number in 0..intervals {
+            for operation in [Operation::Get, Operation::Put] {
+                scope.record_value(operation, Phase::Send, Outcome::Ok, 1_000_001 + number as u64);
+            }
+            let now = scope.snapshot();
+            text += &super::intervals(&now.since(&before));
+            before = now;
+        }
+        (text, scope)
+    }
+
+    fn counts(snapshot: &Snapshot) -> Vec<u64> {
+        snapshot.iter().map(|(_, distribution)| distribution.count()).collect()
+    }
+
+    #[test]
+    fn intervals_of_a_key_are_added_up() {
+        let (text, scope) = log(3);
+        let read = Snapshot::from_hlog(&text).unwrap();
+        assert!(!read.is_cut_short());
+        assert_eq!(counts(&read), [3, 3]);
+        let sums =
+            |snapshot: &Snapshot| -> Vec<u64> { snapshot.iter().map(|(_, d)| d.sum()).collect() };
+        assert_eq!(sums(&read), sums(&scope.snapshot()));
+    }
+
+    #[test]
+    fn a_log_that_is_cut_anywhere_is_read_up_to_there() {
+        let (text, _) = log(2);
+        let ends: Vec<usize> = text
+            .match_indices("\nTag=")
+            .map(|(at, _)| text[at + 1..].find('\n').unwrap() + at + 1)
+            .collect();
+        assert_eq!(ends.len(), 4);
+        let first = text.find("Tag=").unwrap();
+        for cut in first..=text.len() {
+            let read =
+                Snapshot::from_hlog(&text[..cut]).unwrap_or_else(|e| panic!("at {cut}: {e}"));
+            // The payload's own checksum comes last, and its reader does not miss the end of it.
+            if ends.iter().any(|end| (end - 4..*end).contains(&cut)) {
+                continue;
+            }
+            let whole = ends.iter().filter(|end| cut >= **end).count() as u64;
+            assert_eq!(counts(&read).iter().sum::<u64>(), whole, "cut at {cut}");
+            let line = text[..cut].rsplit('\n').next().unwrap();
+            let torn = line.starts_with('T') && !ends.contains(&cut);
+            assert_eq!(read.is_cut_short(), torn, "cut at {cut}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_broken_line_that_is_not_the_last_and_a_text_that_is_no_log_are_errors() {
+        let (text, _) = log(2);
+        let at = text.rfind("Tag=").unwrap();
+        let broken = format!("{}\n{}", &text[..at + 40], &text[at..]);
+        assert!(matches!(Snapshot::from_hlog(&broken), Err(HlogError::Syntax { .. })));
+        assert!(Snapshot::from_hlog("hello").is_err());
+    }
 }
