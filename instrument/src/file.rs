@@ -4,8 +4,11 @@
 //! A report holds both.
 
 use crate::run::{About, Cell, Run, Setup};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use storescope::timing::{HlogError, Snapshot};
 
@@ -15,11 +18,10 @@ const SCHEMA: u64 = 1;
 /// Begins the comment in front of a cell's lines in `run.hlog`.
 const CELL: &str = "#[Cell ";
 
-/// Where a report holds the files.
-const JSON_BLOCK: (&str, &str) =
-    ("<script type=\"application/json\" id=\"storescope-run-json\">\n", "\n</script>");
-const HLOG_BLOCK: (&str, &str) =
-    ("<script type=\"text/plain\" id=\"storescope-run-hlog\">\n", "\n</script>");
+/// Begins a block that a report holds a file of a run in; its number, and `json` or `hlog`, follow.
+const BLOCK: &str = "<script type=\"text/plain\" id=\"storescope-run-";
+const BLOCK_BEGINS: &str = "\">";
+const BLOCK_ENDS: &str = "</script>";
 
 /// Why a run cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,14 @@ pub enum RunError {
         /// Its schema.
         found: u64,
     },
+    /// A report of several runs, where one was asked for.
+    #[error("{} holds {count} runs, and one is needed here: give the folder of one", path.display())]
+    Several {
+        /// Which.
+        path: PathBuf,
+        /// How many runs it holds.
+        count: usize,
+    },
     /// A histogram log that cannot be read.
     #[error("{}: {source}", path.display())]
     Hlog {
@@ -69,23 +79,23 @@ pub enum RunError {
 
 impl Run {
     /// Reads a run: a folder that holds `run.json` and `run.hlog`, either of those files, a report, or any histogram log
-    /// of ours (then a run of one cell that knows only its attempts).
+    /// of ours (then a run of one cell that knows only its attempts). A report must hold one run.
     pub fn read(path: &Path) -> Result<Run, RunError> {
+        let mut runs = Run::read_all(path)?;
+        match (runs.pop(), runs.len()) {
+            (Some(run), 0) => Ok(run),
+            (_, rest) => Err(RunError::Several { path: path.to_owned(), count: rest + 1 }),
+        }
+    }
+
+    /// The same, and all runs of a report that holds several. Never none.
+    pub fn read_all(path: &Path) -> Result<Vec<Run>, RunError> {
         let file = if path.is_dir() { folders_file(path) } else { path.to_owned() };
         let text = read(&file)?;
-        if let Some((json, hlog)) = blocks(&text) {
-            return parse(&file, &json, Some((&file, hlog)));
+        if text.trim_start().starts_with('<') {
+            return of_report(&file, &text);
         }
-        if text.trim_start().starts_with('{') {
-            let hlog_file = file.with_extension("hlog");
-            let hlog = if hlog_file.exists() { Some(read(&hlog_file)?) } else { None };
-            return parse(&file, &text, hlog.as_deref().map(|text| (hlog_file.as_path(), text)));
-        }
-        let json_file = file.with_extension("json");
-        if json_file.exists() {
-            return parse(&json_file, &read(&json_file)?, Some((&file, &text)));
-        }
-        of_log(&file, &text)
+        read_one(&file, &text).map(|run| vec![run])
     }
 
     /// Writes `run.json` and `run.hlog` into a folder, which is made. Each is written beside its name and then moved there:
@@ -141,7 +151,9 @@ impl Run {
     pub fn to_hlog(&self) -> String {
         let mut text = String::new();
         for (at, cell) in self.cells.iter().enumerate() {
-            writeln!(text, "{CELL}{}: {}]", at + 1, cell.setup).expect("writing to memory");
+            // The name of a trace may hold anything; a comment is one line.
+            let setup = cell.setup.to_string().replace(char::is_control, " ");
+            writeln!(text, "{CELL}{}: {setup}]", at + 1).expect("writing to memory");
             text.push_str(&cell.attempts.to_hlog());
         }
         text
@@ -170,9 +182,9 @@ impl Run {
     }
 }
 
-impl crate::Calls {
+impl crate::run::Calls {
     /// Adds others' calls.
-    pub fn merge(&mut self, other: &crate::Calls) {
+    pub fn merge(&mut self, other: &crate::run::Calls) {
         self.count += other.count;
         self.failed += other.failed;
         self.bytes += other.bytes;
@@ -181,20 +193,57 @@ impl crate::Calls {
     }
 }
 
-/// The blocks that a report holds a run in, so that [`Run::read`] finds it there. They are data: no browser runs them.
-pub fn embedded(run: &Run) -> String {
-    // What ends a script element never stands in JSON of ours by itself; an object's name may hold it.
-    let json = run.to_json().to_string().replace("</", "<\\/");
-    let hlog = run.to_hlog();
-    format!("{}{json}{}\n{}{hlog}{}\n", JSON_BLOCK.0, JSON_BLOCK.1, HLOG_BLOCK.0, HLOG_BLOCK.1)
+/// The blocks that a report holds runs in, so that [`Run::read_all`] finds them there: `run.json` and `run.hlog` of each,
+/// by zlib and base64. They are data: no browser runs them, and nothing in them ends an element.
+pub fn embedded(runs: &[Run]) -> String {
+    let mut blocks = String::new();
+    for (at, run) in runs.iter().enumerate() {
+        for (file, text) in [("json", run.to_json().to_string()), ("hlog", run.to_hlog())] {
+            let number = at + 1;
+            writeln!(blocks, "{BLOCK}{number}-{file}{BLOCK_BEGINS}{}{BLOCK_ENDS}", packed(&text))
+                .expect("writing to memory");
+        }
+    }
+    blocks
 }
 
-fn blocks(html: &str) -> Option<(String, &str)> {
-    let block = |(begin, end): (&str, &str)| {
-        let (_, rest) = html.split_once(begin)?;
-        rest.split_once(end).map(|(text, _)| text)
+/// The runs of a report.
+fn of_report(path: &Path, html: &str) -> Result<Vec<Run>, RunError> {
+    let no_run = |why: &str| RunError::Syntax { path: path.to_owned(), why: why.to_owned() };
+    let block = |name: &str| -> Result<Option<String>, RunError> {
+        let Some((_, rest)) = html.split_once(&format!("{BLOCK}{name}{BLOCK_BEGINS}")) else {
+            return Ok(None);
+        };
+        let (packed, _) = rest
+            .split_once(BLOCK_ENDS)
+            .ok_or_else(|| no_run("it is cut off inside the run that it holds"))?;
+        unpacked(packed).map(Some).map_err(|error| no_run(&error.to_string()))
     };
-    Some((block(JSON_BLOCK)?.to_owned(), block(HLOG_BLOCK)?))
+    let mut runs = Vec::new();
+    while let Some(json) = block(&format!("{}-json", runs.len() + 1))? {
+        let hlog = block(&format!("{}-hlog", runs.len() + 1))?
+            .ok_or_else(|| no_run("it is cut off behind the figures of the run that it holds"))?;
+        runs.push(parse(path, &json, Some((path, &hlog)))?);
+    }
+    if runs.is_empty() {
+        return Err(no_run("it is HTML, and holds no run"));
+    }
+    Ok(runs)
+}
+
+fn packed(text: &str) -> String {
+    let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    let bytes = to.write_all(text.as_bytes()).and_then(|()| to.finish());
+    BASE64.encode(bytes.expect("memory takes it"))
+}
+
+/// The text of a block. What is no run may unfold to anything: it ends at a bound.
+fn unpacked(packed: &str) -> std::io::Result<String> {
+    const MOST: u64 = 1 << 30;
+    let bytes = BASE64.decode(packed.trim()).map_err(std::io::Error::other)?;
+    let mut text = String::new();
+    flate2::read::ZlibDecoder::new(&bytes[..]).take(MOST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn folders_file(folder: &Path) -> PathBuf {
@@ -216,9 +265,13 @@ fn parse(file: &Path, json: &str, hlog: Option<(&Path, &str)>) -> Result<Run, Ru
     if schema > SCHEMA {
         return Err(RunError::Newer { path: file.to_owned(), found: schema });
     }
-    let cells = match value["cells"].take() {
-        Value::Null => return Err(no_run("it has no cells: an older version wrote it".into())),
-        cells => cells,
+    let cells = match (value["cells"].take(), hlog) {
+        // What an older version measured is in its log.
+        (Value::Null, Some((path, text))) => return of_log(path, text),
+        (Value::Null, None) => {
+            return Err(no_run("it has no cells: an older version wrote it".into()));
+        }
+        (cells, _) => cells,
     };
     let about: About = serde_json::from_value(value).map_err(|e| no_run(e.to_string()))?;
     let cells: Vec<Cell> = serde_json::from_value(cells).map_err(|e| no_run(e.to_string()))?;
@@ -243,6 +296,19 @@ fn by_cell(text: &str) -> Vec<&str> {
     starts.windows(2).map(|two| &text[two[0]..two[1]]).collect()
 }
 
+fn read_one(file: &Path, text: &str) -> Result<Run, RunError> {
+    if text.trim_start().starts_with('{') {
+        let hlog_file = file.with_extension("hlog");
+        let hlog = if hlog_file.exists() { Some(read(&hlog_file)?) } else { None };
+        return parse(file, text, hlog.as_deref().map(|text| (hlog_file.as_path(), text)));
+    }
+    let json_file = file.with_extension("json");
+    if json_file.exists() {
+        return parse(&json_file, &read(&json_file)?, Some((file, text)));
+    }
+    of_log(file, text)
+}
+
 /// A log by itself: one that the bindings or `--scope-out` wrote.
 fn of_log(path: &Path, text: &str) -> Result<Run, RunError> {
     let snapshot = Snapshot::from_hlog(text)
@@ -254,7 +320,7 @@ fn of_log(path: &Path, text: &str) -> Result<Run, RunError> {
         model: None,
         seed: 0,
         started_at: snapshot.started_at(),
-        environment: crate::Environment::default(),
+        environment: crate::environment::Environment::default(),
         processes: 1,
         notes: vec!["a histogram log alone: attempts, and nothing over time".to_owned()],
     };
@@ -293,7 +359,8 @@ fn object(value: serde_json::Result<Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Calls, Point};
+    use crate::run::Calls;
+    use crate::series::Point;
     use std::time::Duration;
     use storescope::timing::Scope;
 
@@ -305,7 +372,7 @@ mod tests {
             model: Some("s3-standard".into()),
             seed: 7,
             started_at: std::time::UNIX_EPOCH + Duration::from_hours(500_000),
-            environment: crate::Environment::of_this_machine(),
+            environment: crate::environment::Environment::of_this_machine(),
             processes: 1,
             notes: Vec::new(),
         };
@@ -343,7 +410,11 @@ mod tests {
             let (run, folder) = (run(cells), tempfile::tempdir().unwrap());
             run.write(folder.path()).unwrap();
             let report = folder.path().join("report.html");
-            std::fs::write(&report, format!("<html>{}</html>", embedded(&run))).unwrap();
+            std::fs::write(
+                &report,
+                format!("<html>{}</html>", embedded(std::slice::from_ref(&run))),
+            )
+            .unwrap();
             let (json, hlog) = (folder.path().join("run.json"), folder.path().join("run.hlog"));
             for path in [folder.path(), &report, &json, &hlog] {
                 let read = Run::read(path).unwrap();
@@ -355,6 +426,46 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_report_holds_several_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        let mut runs = [run(1), run(2)];
+        runs[1].cells[0].setup.pattern = "a\n</script><b>".into();
+        let html = format!("<html>{}</html>", embedded(&runs));
+        assert_eq!(html.matches("</script>").count(), 4);
+        std::fs::write(&path, &html).unwrap();
+        let read = Run::read_all(&path).unwrap();
+        assert_eq!(read.len(), 2);
+        for (read, wrote) in read.iter().zip(&runs) {
+            assert_eq!(read.to_json(), wrote.to_json());
+            assert_eq!(read.to_hlog(), wrote.to_hlog());
+        }
+        let told = Run::read(&path).unwrap_err().to_string();
+        assert!(told.contains("holds 2 runs, and one is needed here"), "{told}");
+        let cut = html.find("-2-hlog").unwrap();
+        for (end, why) in [(cut, "behind the figures"), (cut + 200, "inside the run")] {
+            std::fs::write(&path, &html[..end]).unwrap();
+            let told = Run::read_all(&path).unwrap_err().to_string();
+            assert!(told.contains("it is cut off") && told.contains(why), "{told}");
+        }
+        std::fs::write(&path, "<!doctype html><p>a page").unwrap();
+        let told = Run::read_all(&path).unwrap_err().to_string();
+        assert!(told.contains("it is HTML, and holds no run"), "{told}");
+    }
+
+    #[test]
+    fn the_log_of_an_older_run_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(1);
+        std::fs::write(folder.path().join("run.json"), "{\"schema\": 1, \"requests\": 100}")
+            .unwrap();
+        std::fs::write(folder.path().join("run.hlog"), run.cells[0].attempts.to_hlog()).unwrap();
+        let read = Run::read(folder.path()).unwrap();
+        assert!(read.cells[0].attempts.iter().eq(run.cells[0].attempts.iter()));
+        assert!(read.about.notes[0].contains("a histogram log alone"));
     }
 
     #[test]

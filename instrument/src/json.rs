@@ -5,6 +5,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use storescope::timing::Distribution;
 
+/// The quantiles that are told everywhere, by their names in JSON.
+pub const QUANTILES: [(&str, f64); 4] =
+    [("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999)];
+
 /// Milliseconds with six decimals.
 pub(crate) fn rounded(number: f64) -> Value {
     ((number * 1e6).round() / 1e6).into()
@@ -20,8 +24,9 @@ pub(crate) fn figures(times: Option<&Distribution>) -> Map<String, Value> {
     let mut figures = Map::new();
     figures.insert("count".into(), times.map_or(0, Distribution::count).into());
     let Some(times) = times.filter(|times| times.count() > 0) else { return figures };
-    for (name, quantile) in crate::QUANTILES {
-        figures.insert(name.into(), ms(times.quantile(quantile)));
+    for (name, quantile) in QUANTILES {
+        // A bucket ends above the largest value that it holds.
+        figures.insert(name.into(), ms(times.quantile(quantile).min(times.max())));
     }
     figures.insert("max_ms".into(), ms(times.max()));
     figures.insert("mean_ms".into(), rounded(times.mean() / 1e6));

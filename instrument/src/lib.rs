@@ -11,17 +11,27 @@
 //!
 //! * `run.rs`: [`Run`], its [`Cell`]s and what each was set up to do. `series.rs`: a cell over time. `bands.rs`: phases of
 //!   the attempts that took so long. `environment.rs`: the machine. `file.rs`: the files.
+//!   [`stats`]: how far a figure can be trusted. `compare/`: [`Comparison`] of two runs. `merge.rs`: several runs as one,
+//!   [`merged`]. [`report`]: runs as a page.
 #![forbid(unsafe_code)]
 
 mod bands;
+mod compare;
 mod environment;
 mod file;
+pub mod fit;
 mod json;
+mod merge;
+pub mod report;
 mod run;
 mod series;
+pub mod stats;
 
 pub use bands::{Band, Bands};
+pub use compare::{CellComparison, CompareOptions, Comparison, Figure, Verdict};
 pub use environment::Environment;
 pub use file::{RunError, embedded};
-pub use run::{About, Arrivals, Behind, Calls, Cell, QUANTILES, Run, Setup};
+pub use json::QUANTILES;
+pub use merge::{MergeError, merged, merged_named, merged_parts};
+pub use run::{About, Arrivals, Behind, Calls, Cell, Run, Setup};
 pub use series::{Point, Series};

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A run, and what it was set up to do.
 
-use crate::{Bands, Environment, Series, json};
+use crate::bands::Bands;
+use crate::environment::Environment;
+use crate::json;
+use crate::series::Series;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 use storescope::timing::{Distribution, Level, Operation, Outcome, Phase, Snapshot};
-
-/// The quantiles that are told everywhere, by their names in JSON.
-pub const QUANTILES: [(&str, f64); 4] =
-    [("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999)];
 
 /// A measured run: one cell, or the cells of a sweep.
 #[derive(Clone, Debug, PartialEq)]
