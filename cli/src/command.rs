@@ -4,7 +4,10 @@
 use crate::exit::{Ended, Exit};
 use crate::run::{Parse, Task};
 use crate::settings::Settings;
-use crate::{bench, buckets, cp, du, objects, report, rm, run, serve, sync, uploads};
+use crate::{
+    bench, buckets, compare, cp, du, fit, merge, objects, report, rm, run, serve, sync, trace,
+    uploads,
+};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write;
@@ -21,6 +24,8 @@ const EXIT_CODES: &str = "Exit codes:
 const EXAMPLES: &str = "Examples:
   storescope bench --emulator s3-standard               measure a simulated store
   storescope bench oci://lake@ns/big.root --size 1MiB   measure a real one
+  storescope compare before after                       exit code 1 if it is slower
+  storescope fit run1 --out lake.toml                   a model of a store that was measured, for --emulator
   storescope ls oci://lake@ns/ -l
   storescope cat s3://lake/notes.txt --range 0-99
   storescope cp -r results oci://lake@ns/runs/17        a second run copies what has changed
@@ -55,9 +60,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure ranged reads, or writes: latency by phase, percentiles, throughput.
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
     /// Make a page of what was recorded: percentile curves, phases, a table.
     Report(report::Report),
+    /// Tell what a trace of requests holds, or write it as CSV.
+    Trace(trace::Trace),
+    /// Tell whether a run is slower than another, and how sure that is.
+    Compare(compare::Compare),
+    /// Add runs up: the parts of one, or one after another.
+    Merge(merge::Merge),
+    /// Fit a latency model to measured runs.
+    Fit(fit::FitRuns),
     /// List objects, or buckets.
     Ls(objects::Ls),
     /// Write an object's bytes to standard output.
@@ -121,6 +134,10 @@ impl Cli {
         match self.command {
             Command::Bench(bench) => bench.run(settings),
             Command::Report(report) => report.run(),
+            Command::Trace(trace) => trace.run(),
+            Command::Compare(compare) => compare.run(),
+            Command::Merge(merge) => merge.run(),
+            Command::Fit(fit) => fit.run(),
             Command::Ls(ls) => ls.run(settings),
             Command::Cat(cat) => cat.run(settings),
             Command::Stat(stat) => stat.run(settings),

@@ -8,7 +8,7 @@
 //! ```text
 //!  command                                                 the command line
 //!  run                                                     a file of commands
-//!  bench · buckets · cp · du · objects · report · rm · serve · sync · uploads
+//!  bench · buckets · compare · cp · du · fit · merge · objects · report · rm · serve · sync · trace · uploads
 //!  copy                                                    what cp, mv and sync do
 //!  names · removal · session                               what names mean · removing many · runtime, client and signals
 //!  filter · settings · tally
@@ -21,6 +21,7 @@
 mod bench;
 mod buckets;
 mod command;
+mod compare;
 mod copy;
 mod cp;
 mod du;
@@ -29,7 +30,9 @@ mod exit;
 mod fetch;
 mod figures;
 mod filter;
+mod fit;
 mod listing;
+mod merge;
 mod model;
 mod names;
 mod objects;
@@ -44,6 +47,7 @@ mod session;
 mod settings;
 mod sync;
 mod tally;
+mod trace;
 mod uploads;
 mod wildcard;
 

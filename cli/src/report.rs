@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `report`: what was recorded before, to look at.
+//! `report`: what was measured or recorded before, to look at.
 
 use crate::exit::{Ended, Exit};
 use clap::Args;
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use storescope::timing::Snapshot;
+use storescope_instrument::{Run, report};
 
-/// Make a page of what was recorded: curves of percentiles, the share of each phase, a table.
+/// Make a page of runs: a verdict, quantiles with intervals, percentile curves, latency over time, phases.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   storescope bench --emulator s3-standard --out run1 && storescope report run1      writes run1/report.html
-  storescope report executor-*.hlog --out job.html       the sum of many: counts are added, no percentile is averaged
-  storescope report run1 --json                          the histograms' figures as JSON
+  storescope report before after --out both.html         two runs in one page, overlaid
+  storescope report executor-*.hlog --out job.html       the sum of many logs: counts are added, no percentile is averaged
+  storescope report run1/report.html --json              the run that a report holds, as JSON
 
-What is read are .hlog files (HdrHistogram logs), as `bench --out`, `--scope-out` and the bindings write them.")]
+A run is a folder that `bench --out` wrote, its run.json, a report (it holds its runs), or a .hlog file (an HdrHistogram
+log, as `bench --out`, `--scope-out` and the bindings write them). Logs that have no run.json beside them are one run.
+The page is below 300 KB and loads nothing: send it as it is.")]
 pub(crate) struct Report {
-    /// Folders that hold a run.hlog, or .hlog files.
+    /// Folders of runs, run.json files, reports, or .hlog files.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
 
@@ -24,49 +28,88 @@ pub(crate) struct Report {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// What stands above it; without it, the runs' names.
+    /// What stands above it; without it, what was measured.
     #[arg(long)]
     title: Option<String>,
 
-    /// Print JSON instead of a page.
+    /// Print JSON instead of a page: the run as in run.json, a list of several; of logs alone, the histograms by key.
     #[arg(long)]
     json: bool,
 }
 
 impl Report {
     pub(crate) fn run(self) -> Ended {
-        let mut sum: Option<Snapshot> = None;
-        for run in &self.runs {
-            let run = read(&log(run))?;
-            match &mut sum {
-                Some(sum) => sum.merge(&run),
-                None => sum = Some(run),
-            }
-        }
-        let sum = sum.ok_or_else(|| Exit::usage("there is no run"))?;
+        let runs = read(&self.runs)?;
         let mut stdout = std::io::stdout().lock();
         if self.json {
-            return Ok(writeln!(stdout, "{}", crate::escape::json_lines(&sum.to_json()))?);
+            return Ok(writeln!(
+                stdout,
+                "{}",
+                crate::escape::json_lines(&json(&self.runs, &runs))
+            )?);
         }
-        let names: Vec<_> = self.runs.iter().map(|run| run.display().to_string()).collect();
-        let page = sum.to_html(&self.title.unwrap_or_else(|| names.join(" + ")));
-        let out = self.out.unwrap_or_else(|| log(&self.runs[0]).with_file_name("report.html"));
+        let page = report::page(&runs, self.title.as_deref());
+        let out = self.out.unwrap_or_else(|| beside(&self.runs[0]));
         if out.as_os_str() == "-" {
             return Ok(stdout.write_all(page.as_bytes())?);
         }
-        std::fs::write(&out, page)
-            .map_err(|e| Exit::failed(format!("cannot write {}: {e}", out.display())))?;
+        // A report may be all that is left of a run.
+        if self.runs.iter().any(|run| same(run, &out)) {
+            let out = out.display();
+            return Err(Exit::usage(format!("{out} is read: say by --out where the page goes")));
+        }
+        std::fs::write(&out, page).map_err(|error| Exit::cannot("write", &out, &error))?;
         Ok(writeln!(stdout, "{}", crate::escape::path(&out))?)
     }
 }
 
-fn log(run: &Path) -> PathBuf {
-    if run.is_dir() { run.join("run.hlog") } else { run.to_owned() }
+/// The runs in the order they were named; logs alone are added to the first of them.
+fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Exit> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut log: Option<usize> = None;
+    for path in paths {
+        let read = Run::read_all(path).map_err(|error| Exit::usage(error.to_string()))?;
+        match log {
+            Some(at) if is_log(path) => read.iter().for_each(|run| add(&mut runs[at], run)),
+            _ => {
+                log = log.or_else(|| is_log(path).then_some(runs.len()));
+                runs.extend(read);
+            }
+        }
+    }
+    Ok(runs)
 }
 
-fn read(path: &Path) -> Result<Snapshot, Exit> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Exit::usage(format!("cannot read {}: {e}", path.display())))?;
-    Snapshot::from_hlog(&text)
-        .map_err(|e| Exit::usage(format!("{} is no log of ours: {e}", path.display())))
+/// Whether it is a log (or a folder of one) that no run.json tells more of.
+fn is_log(path: &Path) -> bool {
+    let file = if path.is_dir() { path.join("run.hlog") } else { path.to_owned() };
+    let is_hlog = file.extension().is_some_and(|extension| extension == "hlog");
+    is_hlog && file.is_file() && !file.with_extension("json").exists()
+}
+
+/// Adds a log of another process.
+fn add(sum: &mut Run, log: &Run) {
+    sum.about.processes += 1;
+    sum.about.url = format!("{} + {}", sum.about.url, log.about.url);
+    for (mine, theirs) in sum.cells.iter_mut().zip(&log.cells) {
+        mine.attempts.merge(&theirs.attempts);
+        mine.elapsed = mine.attempts.elapsed();
+    }
+}
+
+/// Logs alone have their histograms by key; runs are as in run.json.
+fn json(paths: &[PathBuf], runs: &[Run]) -> Value {
+    match runs {
+        [run] if paths.iter().all(|path| is_log(path)) => run.sum().attempts.to_json(),
+        [run] => run.to_json(),
+        runs => runs.iter().map(Run::to_json).collect(),
+    }
+}
+
+fn beside(run: &Path) -> PathBuf {
+    if run.is_dir() { run.join("report.html") } else { run.with_file_name("report.html") }
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

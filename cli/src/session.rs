@@ -18,6 +18,9 @@ use tokio::sync::oneshot::{Receiver, Sender, channel};
 /// How long the aborts of uploads may take once a signal has come.
 const GRACE: Duration = Duration::from_secs(15);
 
+/// How long a push of the client's metrics (`otlp_endpoint`) may take when the command has ended.
+const FLUSH: Duration = Duration::from_secs(5);
+
 /// How long the work may take to stop: it is blocked where nobody reads what it writes to standard output.
 const STOP: Duration = Duration::from_secs(1);
 
@@ -108,6 +111,8 @@ impl Session {
             ended
         });
         self.settings.save(&self.client)?;
+        // What cannot be written or pushed has been logged.
+        let _ = self.runtime.block_on(self.client.flush_metrics(FLUSH));
         self.runtime.shutdown_background();
         ended
     }

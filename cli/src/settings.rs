@@ -3,14 +3,23 @@
 //! are shown by `--help`; `-h` shows a command's own.
 
 use crate::exit::Exit;
-use crate::progress::Show;
+use crate::progress::{Show, Wanted};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
-use storescope::config::SETTINGS;
+use std::time::Duration;
+use storescope::config::{SETTINGS, Setting};
 use storescope::{Client, Config};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How long the trace's last lines may take to be written.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The name of a setting's option, with `_` for `-`. `bench --trace` is a trace to be replayed.
+fn option(setting: &Setting) -> &'static str {
+    if setting.name == "trace" { "trace_out" } else { setting.name }
+}
 
 /// Settings given on the command line, over those of the environment.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +27,7 @@ pub(crate) struct Settings {
     given: Vec<(&'static str, String)>,
     scope_out: Option<PathBuf>,
     verbose: bool,
-    progress: bool,
+    progress: Option<Wanted>,
 }
 
 impl Settings {
@@ -31,9 +40,21 @@ impl Settings {
         Ok(config)
     }
 
+    /// A setting as it was given: on the command line, or by its own variable; else its default.
+    pub(crate) fn text_of(&self, name: &str) -> String {
+        let given = self.given.iter().rev().find(|(given, _)| *given == name);
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let variable = || std::env::var(setting?.variable()).ok().filter(|text| !text.is_empty());
+        let default = || setting.map(storescope::config::Setting::default).unwrap_or_default();
+        given.map(|(_, text)| text.clone()).or_else(variable).unwrap_or_else(default)
+    }
+
     /// Whether none was given on the command line.
     pub(crate) fn is_empty(&self) -> bool {
-        self.given.is_empty() && self.scope_out.is_none() && !self.verbose && !self.progress
+        self.given.is_empty()
+            && self.scope_out.is_none()
+            && !self.verbose
+            && self.progress.is_none()
     }
 
     /// A client of these settings, on the runtime that is entered.
@@ -41,8 +62,9 @@ impl Settings {
         Ok(Client::builder().config(self.config()?).build()?)
     }
 
-    /// Writes what the client recorded to `--scope-out`, if that was asked for.
+    /// Writes what the client recorded: its trace, and `--scope-out`, if that was asked for.
     pub(crate) fn save(&self, client: &Client) -> Result<(), Exit> {
+        Client::flush_traces(GRACE);
         let Some(file) = &self.scope_out else { return Ok(()) };
         std::fs::write(file, client.metrics().snapshot().to_hlog())
             .map_err(|e| Exit::failed(format!("cannot write {}: {e}", file.display())))
@@ -61,7 +83,10 @@ impl Settings {
         let targets = Targets::new().with_default(level).with_target("s3s", s3s);
         tracing_subscriber::fmt()
             .with_max_level(level)
-            .with_writer(|| crate::escape::Stderr)
+            .with_writer(|| {
+                crate::progress::clear();
+                crate::escape::Stderr
+            })
             .with_target(false)
             .without_time()
             .compact()
@@ -84,8 +109,8 @@ impl clap::Args for Settings {
                     format!(" [default: {default}]")
                 };
                 command.arg(
-                    Arg::new(setting.name)
-                        .long(setting.name.replace('_', "-"))
+                    Arg::new(option(setting))
+                        .long(option(setting).replace('_', "-"))
                         .value_name(setting.name.to_ascii_uppercase())
                         .help(format!("{} [env: {variable}]{default}", setting.doc))
                         .help_heading(heading)
@@ -115,8 +140,12 @@ impl clap::Args for Settings {
             .arg(
                 Arg::new("progress")
                     .long("progress")
-                    .action(ArgAction::SetTrue)
-                    .help("Tell how far it is, also where standard error is no terminal")
+                    .value_name("HOW")
+                    .value_parser(clap::value_parser!(Wanted))
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("plain")
+                    .help("Tell how far it is: also where standard error is no terminal, or as is said")
                     .hide_short_help(true)
                     .global(true),
             )
@@ -136,13 +165,13 @@ impl clap::FromArgMatches for Settings {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for setting in SETTINGS.iter().filter(|setting| !setting.secret) {
-            if let Some(text) = matches.get_one::<String>(setting.name) {
+            if let Some(text) = matches.get_one::<String>(option(setting)) {
                 self.given.push((setting.name, text.clone()));
             }
         }
         self.scope_out = matches.get_one::<PathBuf>("scope_out").cloned();
         self.verbose = matches.get_flag("verbose");
-        self.progress = matches.get_flag("progress");
+        self.progress = matches.get_one::<Wanted>("progress").copied();
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::exit::Exit;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use storescope_emulator::Ready;
 
@@ -20,6 +21,8 @@ impl Server {
         let program = std::env::current_exe()?;
         let mut process = Command::new(program)
             .args(["serve", "--until-stdin-ends", "--model", model, "--seed", &seed.to_string()])
+            // Ctrl-C on the terminal is the bench's: calls under way need their server.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -1,268 +1,215 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a bench came to: as a table for people, as JSON for scripts. Both print the same numbers.
+//! What a bench came to: tables for people. JSON for scripts holds the same numbers (`Run::to_json`).
 
-use crate::exit::{Ended, Exit};
+use crate::escape;
 use comfy_table::ColumnConstraint::LowerBoundary;
 use comfy_table::{CellAlignment, Table, Width, presets};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
-use storescope::timing::{Distribution, Level, Operation, Outcome, Phase, Snapshot};
+use storescope::timing::{Outcome, Phase};
+use storescope_instrument::{Cell, QUANTILES, Run, Setup};
 
-/// A measured run.
-#[derive(Debug)]
-pub(super) struct Run {
-    pub(super) url: String,
-    pub(super) model: Option<String>,
-    pub(super) operation: Operation,
-    /// What one of it is called.
-    pub(super) word: &'static str,
-    /// Bytes of a read or write, where all have as many.
-    pub(super) size: Option<u64>,
-    pub(super) concurrency: u32,
-    pub(super) pattern: &'static str,
-    pub(super) seed: u64,
-    pub(super) elapsed: Duration,
-    pub(super) failed_calls: u64,
-    pub(super) first_error: Option<storescope::Error>,
-    pub(super) retries: u64,
-    /// The reads as their callers saw them, where they are not one request each.
-    pub(super) reads: Option<Reads>,
-    pub(super) attributed: Attributed,
-    pub(super) snapshot: Snapshot,
+/// The part of a rate that is all of it, but for the ends of the measured time.
+const HELD: f64 = 0.99;
+
+/// As JSON, to standard output.
+pub(super) fn print_json(run: &Run) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", escape::json_lines(&run.to_json()))
 }
 
-/// Reads that are not one request each.
-#[derive(Debug)]
-pub(super) struct Reads {
-    bytes: u64,
-    /// In seconds.
-    sorted: Vec<f64>,
-}
+/// What one call is called, and what several are.
+type Words<'a> = (&'a str, &'a str);
 
-impl Reads {
-    /// Reads of so many bytes in all, and how many seconds each took.
-    pub(super) fn new(bytes: u64, mut times: Vec<f64>) -> Reads {
-        times.sort_by(f64::total_cmp);
-        Reads { bytes, sorted: times }
-    }
-
-    /// The time in milliseconds that this share of the reads did not exceed.
-    fn quantile(&self, quantile: f64) -> f64 {
-        let rank = (self.sorted.len() as f64 * quantile).ceil() as usize;
-        self.sorted.get(rank.max(1) - 1).map_or(0.0, |seconds| seconds * 1e3)
-    }
-
-    fn json(&self) -> Value {
-        let mut figures = Map::new();
-        figures.insert("count".into(), self.sorted.len().into());
-        figures.insert("bytes".into(), self.bytes.into());
-        for (name, quantile) in QUANTILES.into_iter().chain([("max_ms", 1.0)]) {
-            figures.insert(name.into(), rounded(self.quantile(quantile)));
+/// As tables, to standard output.
+pub(super) fn print(run: &Run, words: Words<'_>) -> io::Result<()> {
+    let mut out = Vec::new();
+    let url = escape::name(&run.about.url);
+    let model =
+        run.about.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
+    match &run.cells[..] {
+        [] => writeln!(out, "{url}{model}: nothing was measured")?,
+        [cell] => {
+            writeln!(out, "{url}{model}: {}\n", cell.setup)?;
+            print_cell(&mut out, cell, words)?;
         }
-        Value::Object(figures)
+        cells => {
+            writeln!(out, "{url}{model}: {} cells\n", cells.len())?;
+            writeln!(out, "{}\n", table_of_cells(cells))?;
+            for cell in cells.iter().filter(|cell| cell.behind.is_some()) {
+                writeln!(out, "{}: {}", cell.setup, rate_told(cell))?;
+            }
+            for cell in cells.iter().filter(|cell| cell.failed_calls > 0) {
+                writeln!(out, "{}: {}", cell.setup, failures_told(cell, words))?;
+            }
+        }
     }
+    for note in &run.about.notes {
+        writeln!(out, "note: {}", escape::line(note))?;
+    }
+    io::stdout().write_all(&out)
 }
 
-/// How much of the callers' wall time the phases account for, a share for each request.
-#[derive(Debug)]
-pub(super) struct Attributed {
-    sorted: Vec<f32>,
-}
-
-impl Attributed {
-    pub(super) fn new(mut shares: Vec<f32>) -> Attributed {
-        shares.sort_by(f32::total_cmp);
-        Attributed { sorted: shares }
-    }
-
-    /// The share that 99 % of the requests reach or exceed.
-    fn in_99_percent(&self) -> Option<f32> {
-        self.sorted.get(self.sorted.len() / 100).copied()
-    }
-}
-
-const QUANTILES: [(&str, f64); 4] =
-    [("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999)];
-
-impl Run {
-    fn times(&self, phase: Phase) -> Option<Distribution> {
-        self.snapshot.attempts(self.operation, phase, Outcome::Ok)
-    }
-
-    fn attempts(&self) -> BTreeMap<Outcome, u64> {
-        self.snapshot.outcomes(Level::Attempt, self.operation)
-    }
-
-    fn requests(&self) -> u64 {
-        self.attempts().values().sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        let delivered = self.snapshot.select(|key| {
-            key.level == Level::Attempt
-                && key.operation == self.operation
-                && key.phase == Phase::BytesDelivered
-        });
-        delivered.map_or(0, |bytes| bytes.sum())
-    }
-
-    fn mb_per_s(&self) -> f64 {
-        self.bytes() as f64 / 1e6 / self.elapsed.as_secs_f64()
-    }
-
-    /// Each phase of the successful attempts with its share of their whole time.
-    fn phases(&self) -> Vec<(Phase, Distribution, f64)> {
-        let Some(total) = self.times(Phase::Total) else { return Vec::new() };
-        let parts = Phase::PARTS.iter().filter_map(|phase| {
-            let part = self.times(*phase)?;
-            let share = part.sum() as f64 / total.sum() as f64;
-            Some((*phase, part, share))
-        });
-        parts.collect()
-    }
-
-    pub(super) fn json(&self) -> Value {
-        let errors: Map<String, Value> = self
-            .attempts()
-            .into_iter()
-            .filter(|(outcome, _)| *outcome != Outcome::Ok)
-            .map(|(outcome, count)| (outcome.to_string(), count.into()))
-            .collect();
-        let phases: Map<String, Value> = self
-            .phases()
-            .into_iter()
-            .map(|(phase, part, share)| {
-                let mut figures = figures(Some(&part));
-                figures.insert("share".into(), rounded(share));
-                (phase.to_string(), Value::Object(figures))
-            })
-            .collect();
-        json!({
-            "schema": 1,
-            "url": self.url,
-            "model": self.model,
-            "operation": self.operation.as_str(),
-            "size": self.size,
-            "concurrency": self.concurrency,
-            "pattern": self.pattern,
-            "seed": self.seed,
-            "ttfb": figures(self.times(Phase::Ttfb).as_ref()),
-            "total": figures(self.times(Phase::Total).as_ref()),
-            "phases": phases,
-            "attributed_in_99_percent": self.attributed.in_99_percent().map(|share| rounded(f64::from(share))),
-            "errors": errors,
-            "failed_calls": self.failed_calls,
-            "reads": self.reads.as_ref().map(Reads::json),
-            "retries": self.retries,
-            "requests": self.requests(),
-            "bytes": self.bytes(),
-            "mb_per_s": rounded(self.mb_per_s()),
-            "elapsed_ms": rounded(self.elapsed.as_secs_f64() * 1e3),
-            "version": env!("CARGO_PKG_VERSION"),
-        })
-    }
-
-    /// Writes `run.json` and `run.hlog`.
-    pub(super) fn write(&self, folder: &Path) -> Ended {
-        let put = |name: &str, text: String| {
-            let path = folder.join(name);
-            std::fs::write(&path, text)
-                .map_err(|e| Exit::failed(format!("cannot write {}: {e}", path.display())))
-        };
-        put("run.json", format!("{:#}\n", self.json()))?;
-        put("run.hlog", self.snapshot.to_hlog())
-    }
-
-    pub(super) fn print_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let Run { url, size, concurrency, pattern, word, .. } = self;
-        let model = self.model.as_ref().map(|model| format!(", model {model}")).unwrap_or_default();
-        let size = size.map(|size| format!("{size} bytes a {word}, ")).unwrap_or_default();
-        let url = crate::escape::name(url);
-        writeln!(out, "{url}{model}: {size}{pattern}, {concurrency} at a time\n")?;
-        writeln!(out, "{}\n", self.table_of_times())?;
-        writeln!(out, "{}", self.table_of_phases())?;
-        if let Some(share) = self.attributed.in_99_percent() {
-            writeln!(
-                out,
-                "phases account for at least {:.1} % of the caller's wait in 99 % of {word}s",
-                share * 100.0
-            )?;
-        }
-        writeln!(out)?;
-        self.print_sums(out)
-    }
-
-    fn table_of_times(&self) -> Table {
-        let mut rows = Vec::new();
-        if let Some(reads) = &self.reads {
-            let times = QUANTILES.map(|(_, quantile)| reads.quantile(quantile));
-            rows.push((self.word, reads.sorted.len() as u64, times, reads.quantile(1.0)));
-        }
-        for (name, phase) in [("first byte", Phase::Ttfb), ("whole", Phase::Total)] {
-            let Some(times) = self.times(phase) else { continue };
-            let quantiles = QUANTILES.map(|(_, quantile)| milliseconds(times.quantile(quantile)));
-            rows.push((name, times.count(), quantiles, milliseconds(times.max())));
-        }
-        let rows = rows.into_iter().map(|(name, count, quantiles, max)| {
-            let times = quantiles.into_iter().chain([max]).map(|time| format!("{time:.3}"));
-            [name.to_owned(), count.to_string()].into_iter().chain(times).collect()
-        });
-        table(&["ms", "count", "p50", "p90", "p99", "p99.9", "max"], rows)
-    }
-
-    fn table_of_phases(&self) -> Table {
-        let rows = self.phases().into_iter().map(|(phase, part, share)| {
-            let time = |quantile| format!("{:.3}", milliseconds(part.quantile(quantile)));
-            let share = format!("{:.1}%", share * 100.0);
-            vec![phase.to_string(), part.count().to_string(), share, time(0.5), time(0.99)]
-        });
-        table(&["phase", "count", "share", "p50 ms", "p99 ms"], rows)
-    }
-
-    fn print_sums(&self, out: &mut impl Write) -> io::Result<()> {
-        let word = self.word;
+fn print_cell(out: &mut impl Write, cell: &Cell, words: Words<'_>) -> io::Result<()> {
+    writeln!(out, "{}\n", table_of_times(cell, words.0))?;
+    writeln!(out, "{}", table_of_phases(cell))?;
+    if let Some(share) = cell.attributed_in_99_percent {
         writeln!(
             out,
-            "{} requests, {} retries, {:.1} MB in {:.2} s: {:.1} MB/s",
-            self.requests(),
-            self.retries,
-            self.bytes() as f64 / 1e6,
-            self.elapsed.as_secs_f64(),
-            self.mb_per_s()
+            "phases account for at least {:.1} % of the caller's wait in 99 % of {}",
+            share * 100.0,
+            words.1
         )?;
-        if let Some(reads) = self.reads.as_ref().filter(|reads| reads.bytes > 0) {
-            let (wanted, got) = (reads.bytes as f64 / 1e6, self.bytes() as f64 / 1e6);
-            let per_read = self.requests() as f64 / reads.sorted.len() as f64;
-            writeln!(
-                out,
-                "{wanted:.1} MB wanted: {:.2} bytes received for each, {per_read:.2} requests a {word}",
-                got / wanted
-            )?;
-        }
-        for (outcome, count) in
-            self.attempts().into_iter().filter(|(outcome, _)| *outcome != Outcome::Ok)
-        {
-            writeln!(out, "errors: {count} {outcome}")?;
-        }
-        Ok(())
     }
+    writeln!(out)?;
+    if cell.setup.arrivals.is_some() {
+        writeln!(out, "{}", rate_told(cell))?;
+    }
+    print_sums(out, cell, words)?;
+    if let Some(verified) = cell.verified_bytes {
+        writeln!(out, "{verified} bytes were read and compared with what had been written")?;
+    }
+    for (outcome, count) in
+        cell.outcomes().into_iter().filter(|(outcome, _)| *outcome != Outcome::Ok)
+    {
+        writeln!(out, "errors: {count} {outcome}")?;
+    }
+    if cell.failed_calls > 0 {
+        writeln!(out, "{}", failures_told(cell, words))?;
+    }
+    Ok(())
+}
 
-    /// A run with reads that failed for good is not a success.
-    pub(super) fn verdict(&self) -> Ended {
-        match &self.first_error {
-            Some(error) if self.requests() > 0 && !self.attempts().contains_key(&Outcome::Ok) => {
-                Err(error.clone().into())
-            }
-            Some(error) => Err(Exit::failed(format!(
-                "{} {}s failed, the first with: {error}",
-                self.failed_calls, self.word
-            ))),
-            None => Ok(()),
+/// Calls as their callers saw them, then attempts.
+fn table_of_times(cell: &Cell, word: &str) -> Table {
+    let mut rows = Vec::new();
+    for (name, calls) in &cell.calls {
+        let name = if cell.calls.len() == 1 { word } else { name };
+        if cell.setup.arrivals.is_some() {
+            rows.push((format!("{name}, response"), calls.response.clone()));
+            rows.push((format!("{name}, service"), calls.service.clone()));
+        } else {
+            rows.push((name.to_owned(), calls.response.clone()));
         }
     }
+    for (name, phase) in [("first byte", Phase::Ttfb), ("whole", Phase::Total)] {
+        rows.extend(cell.times(phase).map(|times| (name.to_owned(), times)));
+    }
+    let rows = rows.into_iter().map(|(name, times)| {
+        let mut row = vec![name, times.count().to_string()];
+        row.extend(QUANTILES.iter().map(|(_, at)| ms(times.quantile(*at).min(times.max()))));
+        row.push(ms(times.max()));
+        row
+    });
+    table(&["ms", "count", "p50", "p90", "p99", "p99.9", "max"], rows)
+}
+
+fn table_of_phases(cell: &Cell) -> Table {
+    let whole = cell.times(Phase::Total).map_or(1, |total| total.sum()).max(1) as f64;
+    let rows = Phase::PARTS.iter().filter_map(|phase| {
+        let part = cell.times(*phase)?;
+        let share = format!("{:.1}%", part.sum() as f64 / whole * 100.0);
+        let (median, high) = (ms(part.quantile(0.5)), ms(part.quantile(0.99)));
+        Some(vec![phase.to_string(), part.count().to_string(), share, median, high])
+    });
+    table(&["phase", "count", "share", "p50 ms", "p99 ms"], rows)
+}
+
+/// A part of a setup, as text.
+type Part = fn(&Setup) -> String;
+
+/// A row a cell: what differs between them, then what they came to. Times are responses.
+fn table_of_cells(cells: &[Cell]) -> Table {
+    let differs = |part: Part| cells.iter().any(|cell| part(&cell.setup) != part(&cells[0].setup));
+    let size = |setup: &Setup| setup.size.map_or_else(String::new, |size| size.to_string());
+    let concurrency = |setup: &Setup| setup.concurrency.to_string();
+    let rate = |setup: &Setup| setup.rate.map_or_else(String::new, |rate| rate.to_string());
+    let parts: [(&str, Part); 3] = [("size", size), ("at a time", concurrency), ("rate", rate)];
+    let varied: Vec<_> = parts.into_iter().filter(|(_, part)| differs(*part)).collect();
+    let mut header: Vec<_> = varied.iter().map(|(name, _)| *name).collect();
+    if header.is_empty() {
+        header.push("size");
+    }
+    header.extend(["calls", "failed", "calls/s", "MB/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms"]);
+    header.push("max ms");
+    header.push("ttfb p50");
+    let rows = cells.iter().map(|cell| {
+        let mut row: Vec<_> = varied.iter().map(|(_, part)| part(&cell.setup)).collect();
+        if row.is_empty() {
+            row.push(size(&cell.setup));
+        }
+        let (times, bytes) = (cell.response(), cell.bytes() as f64 / 1e6);
+        row.push(times.count().to_string());
+        row.push(cell.failed_calls.to_string());
+        row.push(format!("{:.1}", cell.calls_per_second()));
+        row.push(format!("{:.1}", bytes / seconds(cell.elapsed)));
+        row.extend(QUANTILES.iter().map(|(_, at)| ms(times.quantile(*at).min(times.max()))));
+        row.push(ms(times.max()));
+        let first = cell.times(Phase::Ttfb);
+        row.push(first.map_or_else(String::new, |first| ms(first.quantile(0.5))));
+        row
+    });
+    table(&header, rows)
+}
+
+fn print_sums(out: &mut impl Write, cell: &Cell, (word, words): Words<'_>) -> io::Result<()> {
+    let (requests, bytes): (u64, _) = (cell.outcomes().values().sum(), cell.bytes() as f64 / 1e6);
+    writeln!(
+        out,
+        "{requests} requests, {} retries, {bytes:.1} MB in {:.2} s: {:.1} MB/s, {:.1} {words}/s, {:.2} s of CPU",
+        cell.retries,
+        cell.elapsed.as_secs_f64(),
+        bytes / seconds(cell.elapsed),
+        cell.calls_per_second(),
+        cell.cpu.as_secs_f64(),
+    )?;
+    // Reads by the engine: what came, for what was wanted.
+    let reads = cell.calls.get("get").filter(|_| cell.calls.len() == 1);
+    if let Some(reads) = reads.filter(|reads| reads.bytes > 0 && reads.count != requests) {
+        let wanted = reads.bytes as f64 / 1e6;
+        writeln!(
+            out,
+            "{wanted:.1} MB wanted: {:.2} bytes received for each, {:.2} requests a {word}",
+            bytes / wanted,
+            requests as f64 / reads.count as f64
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether an open loop held its rate, and how late it was.
+fn rate_told(cell: &Cell) -> String {
+    let asked =
+        cell.setup.rate.map_or_else(|| "the trace's times".to_owned(), |rate| format!("{rate}/s"));
+    let late = &cell.lateness;
+    let begun = format!(
+        "calls began {} ms after their time (p50; p99 {}, max {})",
+        ms(late.quantile(0.5)),
+        ms(late.quantile(0.99)),
+        ms(late.max())
+    );
+    let Some(behind) = &cell.behind else { return format!("{asked} held: {begun}") };
+    let held = if behind.never_begun == 0
+        && cell.setup.rate.is_some_and(|rate| behind.held_rate > rate * HELD)
+    {
+        format!("{asked} held on the whole, but not all the time: calls began")
+    } else {
+        format!("{asked} NOT held: {:.1}/s began,", behind.held_rate)
+    };
+    let never = match behind.never_begun {
+        0 => String::new(),
+        calls => format!("; {calls} calls never began, and are in no figure"),
+    };
+    format!(
+        "{held} late by up to {:.0} ms, for {:.1} of {:.1} s{never}; {begun}",
+        behind.most.as_secs_f64() * 1e3,
+        behind.late_for.as_secs_f64(),
+        cell.elapsed.as_secs_f64(),
+    )
+}
+
+fn failures_told(cell: &Cell, (_, words): Words<'_>) -> String {
+    let first = cell.first_error.as_deref().unwrap_or("no reason");
+    format!("{} {words} failed, the first with: {}", cell.failed_calls, escape::line(first))
 }
 
 /// Columns without lines between them: names to the left, numbers to the right.
@@ -283,26 +230,13 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
     table
 }
 
-fn figures(times: Option<&Distribution>) -> Map<String, Value> {
-    let mut figures = Map::new();
-    figures.insert("count".into(), times.map_or(0, Distribution::count).into());
-    if let Some(times) = times {
-        for (name, quantile) in QUANTILES {
-            figures.insert(name.into(), rounded(milliseconds(times.quantile(quantile))));
-        }
-        figures.insert("max_ms".into(), rounded(milliseconds(times.max())));
-        figures.insert("mean_ms".into(), rounded(times.mean() / 1e6));
-    }
-    figures
+/// Nanoseconds as milliseconds.
+fn ms(nanoseconds: u64) -> String {
+    format!("{:.3}", nanoseconds as f64 / 1e6)
 }
 
-fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
-}
-
-/// Six decimals: a nanosecond, for milliseconds.
-fn rounded(number: f64) -> Value {
-    ((number * 1e6).round() / 1e6).into()
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64().max(1e-9)
 }
 
 #[cfg(test)]

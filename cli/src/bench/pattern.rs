@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is read, in which order: plain ranged GETs anywhere, or one of the field's patterns through the reading engine.
+//! What is read, in which order: plain ranged GETs anywhere (`sources.rs`), or one of the field's patterns through the
+//! reading engine.
 //!
 //! A worker of a pattern walks objects one after another, each through a reader of its own, so that nothing it reads is
 //! there from before.
 
+use super::stock::Object;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use storescope::{GetOptions, ReadOptions, ReadPolicy, Reader, Result, Store};
+use storescope::{ReadOptions, ReadPolicy, Reader, Result, Store};
 
 /// Where the reads go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,20 +26,19 @@ pub(super) enum Pattern {
     Root,
 }
 
-/// Objects and what is read of them, shared by all workers.
+/// The walks of all workers through the objects. A worker takes one for each read, and gives it back.
 #[derive(Debug)]
-pub(super) struct Reads {
+pub(super) struct Walks {
     pattern: Pattern,
-    objects: Vec<(String, u64)>,
+    objects: Arc<Vec<Object>>,
     size: u64,
     next: AtomicU64,
-    random: Mutex<fastrand::Rng>,
+    resting: Mutex<Vec<Walk>>,
 }
 
-/// One worker's way through the objects.
-#[derive(Debug)]
-pub(super) struct Walk {
-    reads: Arc<Reads>,
+/// A way through the objects.
+#[derive(Debug, Default)]
+struct Walk {
     open: Option<(Reader, u64)>,
     at: u64,
 }
@@ -70,76 +71,48 @@ impl Pattern {
     pub(super) fn is_sized(self) -> bool {
         !matches!(self, Pattern::Parquet | Pattern::Root)
     }
-
-    /// Whether each read is one request.
-    pub(super) fn is_plain(self) -> bool {
-        self == Pattern::Random
-    }
 }
 
-impl Reads {
-    pub(super) fn new(
-        pattern: Pattern,
-        size: u64,
-        seed: u64,
-        objects: Vec<(String, u64)>,
-    ) -> Arc<Reads> {
-        Arc::new(Reads {
-            pattern,
-            objects,
-            size: size.max(1),
-            next: AtomicU64::new(0),
-            random: Mutex::new(fastrand::Rng::with_seed(seed)),
-        })
+impl Walks {
+    pub(super) fn new(pattern: Pattern, size: u64, objects: Arc<Vec<Object>>) -> Walks {
+        let (next, resting) = (AtomicU64::new(0), Mutex::default());
+        Walks { pattern, objects, size: size.max(1), next, resting }
     }
 
-    /// A read anywhere.
-    fn anywhere(&self) -> (&str, Range<u64>) {
-        let mut random = self.random.lock().expect("no holder panics");
-        let (key, size) = &self.objects[random.usize(..self.objects.len())];
-        let start = random.u64(..=size.saturating_sub(self.size));
-        (key, start..(start + self.size).min(*size))
+    /// One read: its bytes. A walk whose read failed does not go on.
+    pub(super) async fn step(&self, store: &Store) -> Result<u64> {
+        let rested = self.resting.lock().expect("no holder panics").pop();
+        let mut walk = rested.unwrap_or_default();
+        let read = match self.pattern {
+            Pattern::Sequential => walk.onward(self, store, self.size).await?,
+            Pattern::Strided => walk.onward(self, store, self.size.saturating_mul(STRIDE)).await?,
+            Pattern::Parquet => table(store, self.object()).await?,
+            Pattern::Root => tree(store, self.object()).await?,
+            Pattern::Random => unreachable!("random reads are plain GETs"),
+        };
+        self.resting.lock().expect("no holder panics").push(walk);
+        Ok(read)
     }
 
     /// The next object, and then the first one again.
-    fn object(&self) -> &(String, u64) {
+    fn object(&self) -> &Object {
         let number = self.next.fetch_add(1, Relaxed) % self.objects.len() as u64;
         &self.objects[number as usize]
     }
 }
 
 impl Walk {
-    pub(super) fn new(reads: &Arc<Reads>) -> Walk {
-        Walk { reads: Arc::clone(reads), open: None, at: 0 }
-    }
-
-    /// One read: its bytes.
-    pub(super) async fn step(&mut self, store: &Store) -> Result<u64> {
-        let reads = Arc::clone(&self.reads);
-        match reads.pattern {
-            Pattern::Random => {
-                let (key, range) = reads.anywhere();
-                let got = store.get(key, GetOptions::new().range(range)).await?;
-                Ok(got.bytes().await?.len() as u64)
-            }
-            Pattern::Sequential => self.onward(store, reads.size).await,
-            Pattern::Strided => self.onward(store, reads.size.saturating_mul(STRIDE)).await,
-            Pattern::Parquet => table(store, reads.object()).await,
-            Pattern::Root => tree(store, reads.object()).await,
-        }
-    }
-
     /// Reads where the last read ended, or as far on as the stride is; at the end of an object, the next one's front.
-    async fn onward(&mut self, store: &Store, stride: u64) -> Result<u64> {
+    async fn onward(&mut self, walks: &Walks, store: &Store, stride: u64) -> Result<u64> {
         let (reader, size) = match self.open.take() {
             Some(open) if self.at < open.1 => open,
             _ => {
-                let (key, size) = self.reads.object();
+                let Object { key, size } = walks.object();
                 self.at = 0;
                 (store.reader(key, ReadOptions::new().size(*size)), *size)
             }
         };
-        let range = self.at..size.min(self.at.saturating_add(self.reads.size));
+        let range = self.at..size.min(self.at.saturating_add(walks.size));
         let read = reader.read_at(range).await?.len() as u64;
         self.at = self.at.saturating_add(stride);
         self.open = Some((reader, size));
@@ -148,7 +121,7 @@ impl Walk {
 }
 
 /// Reads a table as a query of three columns does.
-async fn table(store: &Store, (key, size): &(String, u64)) -> Result<u64> {
+async fn table(store: &Store, Object { key, size }: &Object) -> Result<u64> {
     let reader = store.reader(key, ReadOptions::new().size(*size).policy(ReadPolicy::Parquet));
     let mut bytes = reader.read_at(size.saturating_sub(FOOTER)..*size).await?.len() as u64;
     for group in columns(*size) {
@@ -158,7 +131,7 @@ async fn table(store: &Store, (key, size): &(String, u64)) -> Result<u64> {
 }
 
 /// Reads a tree as an analysis of seven branches does.
-async fn tree(store: &Store, (key, size): &(String, u64)) -> Result<u64> {
+async fn tree(store: &Store, Object { key, size }: &Object) -> Result<u64> {
     let reader = store.reader(key, ReadOptions::new().size(*size));
     let baskets = baskets(*size);
     reader.hint(&baskets);

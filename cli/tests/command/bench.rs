@@ -60,8 +60,9 @@ fn patterns_are_few_requests() {
         let gets: Vec<_> = record.iter().filter(|line| line.method == "GET").collect();
         // The first is the listing.
         let sent: u64 = gets[1..].iter().map(|line| line.bytes_out).sum();
-        let wanted = run["reads"]["bytes"].as_u64().expect(pattern);
-        assert_eq!(run["reads"]["count"], count.parse::<u64>().unwrap(), "{pattern}");
+        let reads = &run["cells"][0]["calls"]["get"];
+        let wanted = reads["bytes"].as_u64().expect(pattern);
+        assert_eq!(reads["count"], count.parse::<u64>().unwrap(), "{pattern}");
         assert_eq!(run["requests"], gets.len() - 1, "{pattern}");
         (wanted, gets.len() - 1, sent as f64 / wanted as f64)
     };
@@ -94,14 +95,23 @@ fn what_was_measured_is_reported() {
     let told = world.run(&["report", out]).well().out;
     assert_eq!(told.trim_end(), format!("{out}/report.html"));
     let page = String::from_utf8(world.read("run/report.html")).unwrap();
-    assert!(page.contains("get: 50 requests") && page.contains("<svg"), "{page}");
+    assert!(page.contains("50 calls in") && page.contains("<svg"), "{page}");
     // Logs of several processes are added up; the listing of either is in them, too.
     let (one, two) = (world.path("one.hlog"), world.path("two.hlog"));
     let (one, two) = (one.to_str().unwrap(), two.to_str().unwrap());
     let sum = world.run(&["report", one, two, "--out", "-", "--title", "a <sum>"]).well().out;
-    assert!(sum.contains("get: 100 requests") && sum.contains("a &lt;sum&gt;"), "{sum}");
-    assert!(measured(&world.run(&["report", one, "--json"]).well().out).is_object());
+    assert!(sum.contains("<td>100</td>") && sum.contains("a &lt;sum&gt;"), "{sum}");
+    let keys = measured(&world.run(&["report", one, two, "--json"]).well().out);
+    assert_eq!(keys["keys"]["call/get/total/ok/-/-"]["count"], 100, "{keys}");
+    // Runs are overlaid, and a report is read as the run that it holds.
+    let html = format!("{out}/report.html");
+    let both = world.run(&["report", out, &html, "--out", "-"]).well().out;
+    assert!(both.contains("<b>Run 2.</b>"), "{both}");
+    assert!(measured(&world.run(&["report", &html, "--json"]).well().out).is_object());
+    world.run(&["report", &html]).ended(2, "is read: say by --out where the page goes");
+    let nowhere = world.path("no/such/x.html");
+    world.run(&["report", out, "--out", nowhere.to_str().unwrap()]).ended(1, "cannot write");
     world.run(&["report", "no-such-run"]).ended(2, "no-such-run");
     world.file("bad.hlog", b"not a log");
-    world.run(&["report", world.path("bad.hlog").to_str().unwrap()]).ended(2, "no log of ours");
+    world.run(&["report", world.path("bad.hlog").to_str().unwrap()]).ended(2, "does not parse");
 }

@@ -3,12 +3,19 @@
 
 mod answers;
 mod bench;
+mod bench_files;
+mod bench_loads;
+mod bench_more;
+mod bench_several;
+mod compares;
 mod copies;
 mod endpoints;
+mod fits;
 mod runs;
 mod safety;
 mod signals;
 mod stores;
 mod syncs;
+mod trace;
 mod wildcards;
 mod world;
