@@ -40,14 +40,19 @@ use crate::store::{OpenStore, RenamedTree};
 use crate::writer::OpenWriter;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use jni::objects::{
     JByteArray, JByteBuffer, JIntArray, JLongArray, JObject, JObjectArray, JString, JThrowable,
 };
 use jni::sys::{JNI_VERSION_1_8, JavaVM, jboolean, jint, jlong};
 use std::ffi::c_void;
 use std::sync::Arc;
+use std::time::Duration;
 use storescope::timing::Scope;
-use storescope::{PutMode, PutOptions, ReadPolicy, Upload};
+use storescope::{Client, PutMode, PutOptions, ReadPolicy, Upload};
+
+/// How long the end of the JVM waits for the metrics, and for each trace.
+const FLUSH_GRACE: Duration = Duration::from_secs(5);
 
 /// Called when the library is loaded: looks up the classes that are used later, and begins to keep log records for Java. An
 /// exception that this leaves is thrown by the load.
@@ -78,6 +83,15 @@ natives! {
         });
         let whole = whole.unwrap_or_else(|| Scope::new("nothing yet").snapshot());
         std::fs::write(&path, whole.to_hlog()).map_err(|e| Raised::Told(format!("the profile {path} cannot be written: {e}")))
+    }
+
+    "flush" fn flush(_env) -> () {
+        // All at a time: a receiver that does not answer costs its grace once.
+        let clients = clients::all();
+        let pushed = join_all(clients.iter().map(|client| client.flush_metrics(FLUSH_GRACE)));
+        runtime::handle().block_on(pushed);
+        Client::flush_traces(FLUSH_GRACE);
+        Ok(())
     }
 
     "takeLog" fn take_log(env, debug: jboolean) -> JObjectArray<'a, JString<'a>> {

@@ -26,6 +26,9 @@ use tokio::runtime::{Handle, Runtime};
 /// How long the interpreter's end waits for the runtime, and for the callbacks that are left.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How long it waits for each trace.
+const TRACES: Duration = Duration::from_secs(2);
+
 /// How long it waits until the writes that are open are aborted: their parts would stay in the store, and cost.
 const ABORTS: Duration = Duration::from_secs(5);
 
@@ -142,10 +145,15 @@ impl Process {
                 }
             };
             let _ = self.handle.block_on(async { tokio::time::timeout(ABORTS, aborted).await });
+            // Clients of a process are never dropped: their last interval is written here.
+            let flushed = clients.iter().map(|client| client.flush_metrics(GRACE));
+            self.handle.block_on(join_all(flushed));
             if let Some(runtime) = runtime {
                 // What was under way is dropped, and tells whoever waits for it.
                 runtime.shutdown_timeout(GRACE);
             }
+            // What was dropped just now is in them, too.
+            Client::flush_traces(TRACES);
             if let Some(dispatcher) = self.dispatcher.get() {
                 dispatcher.stop(GRACE);
             }

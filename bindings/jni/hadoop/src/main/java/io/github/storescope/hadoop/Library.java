@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Locale;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.util.ShutdownHookManager;
 
 /**
  * The native library: unpacked from the jar to a file of its own and loaded, once for each class loader.
@@ -37,6 +39,7 @@ final class Library {
         find();
         check();
         Completions.start();
+        flushAtExit();
         loaded = true;
         return;
       } catch (IOException e) {
@@ -44,6 +47,15 @@ final class Library {
       }
     }
     throw new IOException(failed.getMessage(), failed);
+  }
+
+  /** Behind Hadoop's own hook, which closes the FileSystems: their last requests are in traces and metrics, too. */
+  private static void flushAtExit() {
+    try {
+      ShutdownHookManager.get().addShutdownHook(Native::flush, FileSystem.SHUTDOWN_HOOK_PRIORITY - 2);
+    } catch (IllegalStateException e) {
+      // The JVM ends already: what came in its last second is not written.
+    }
   }
 
   private static void find() throws IOException {

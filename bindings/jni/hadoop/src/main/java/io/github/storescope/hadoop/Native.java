@@ -43,6 +43,12 @@ final class Native {
   /** Writes all that this process has recorded as an .hlog file. */
   static native void writeProfile(String path) throws IOException;
 
+  /**
+   * Writes what the trace and the metrics ({@code trace}, {@code metrics_log}, {@code otlp_endpoint}) still hold; waits some
+   * seconds at most.
+   */
+  static native void flush();
+
   /** What the core has logged since the last call: {@code W} or {@code D}, then the text. */
   static native String[] takeLog(boolean debug);
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.File;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.List;
 import java.util.Map;
@@ -79,6 +80,30 @@ class ProfileTest {
     }
   }
 
+  @Test
+  void aJvmEndsItsTraceWhenItEndsByItself(@TempDir File folder) throws Exception {
+    Server server = new Server();
+    String bucket = server.bucket();
+    ProcessBuilder writes =
+        new ProcessBuilder(
+            System.getProperty("java.home") + File.separator + "bin" + File.separator + "java",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Writes.class.getName(),
+            server.uri(bucket).toString(),
+            folder + "/%p.hlog",
+            folder + "/%p.trace");
+    Process process = writes.inheritIO().start();
+    assertEquals(0, process.waitFor());
+    File trace = new File(folder, process.pid() + ".trace");
+    Process told = new ProcessBuilder(System.getenv("STORESCOPE_BIN"), "trace", trace.getPath(), "--json").start();
+    String json = new String(told.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, told.waitFor());
+    for (String part : List.of("\"ended_in_order\":true", "\"left_out\":0", "\"put\":{")) {
+      assertTrue(json.contains(part), json);
+    }
+  }
+
   /** Writes a file and returns: nothing is closed, and no exit is called. */
   public static final class Writes {
     private Writes() {}
@@ -86,6 +111,9 @@ class ProfileTest {
     public static void main(String[] arguments) throws Exception {
       Configuration conf = new Server().configuration();
       conf.set("storescope.profile.path", arguments[1]);
+      if (arguments.length > 2) {
+        conf.set("storescope.trace", arguments[2]);
+      }
       FileSystem fs = FileSystem.get(URI.create(arguments[0]), conf);
       fs.create(new Path("/dir/file")).close();
     }
