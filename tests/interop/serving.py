@@ -43,9 +43,10 @@ def serve_command(*options: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: the JSON line it printed when it was ready."""
+    """A running server: the JSON line it printed when it was ready, and its process."""
 
     ready: dict
+    pid: int
 
     @property
     def oci(self) -> dict:
@@ -79,7 +80,7 @@ def serve(*options: str) -> Iterator[Server]:
     """Starts a server, and stops it as an operator would: SIGTERM, and it must end with success."""
     process = subprocess.Popen(serve_command(*options), stdout=subprocess.PIPE, text=True)
     try:
-        yield Server(json.loads(ready_line(process)))
+        yield Server(json.loads(ready_line(process)), process.pid)
         process.send_signal(signal.SIGTERM)
         status = process.wait(STOP_SECONDS)
         assert status == 0, f"SIGTERM ended the server with status {status}"

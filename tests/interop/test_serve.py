@@ -189,7 +189,7 @@ def test_sigkill_keeps_what_was_answered(tmp_path):
         return 0
 
     try:
-        server = serving.Server(json.loads(serving.ready_line(process)))
+        server = serving.Server(json.loads(serving.ready_line(process)), process.pid)
         with concurrent.futures.ThreadPoolExecutor(4) as threads:
             running = {key: threads.submit(write, key, key == "parts") for key in ("parts", "a", "b", "c")}
             assert enough.wait(60)

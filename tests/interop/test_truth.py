@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+import stalls
 import truth
 
 COUNT = 4_000
@@ -18,6 +19,7 @@ COUNT = 4_000
 RUNS = 3
 
 
+# The other operations, and open loops, are in `scripts/stages truth`.
 def test_the_report_is_the_servers_record(tmp_path):
     for run in range(RUNS):
         comparison = truth.measure(COUNT, "s3-standard", tmp_path / str(run))
@@ -25,6 +27,42 @@ def test_the_report_is_the_servers_record(tmp_path):
         if all(row.agrees for row in comparison.rows):
             break
     comparison.check(COUNT)
+
+
+def test_an_open_loop_tells_the_stall_that_a_closed_loop_hides(tmp_path):
+    found = stalls.measure(stalls.SCALED, tmp_path)
+    print(found)
+    found.check()
+
+
+def test_the_queue_behind_a_stall():
+    """Due every 10 ms: one takes 40, those behind it 5, each 5 less late than the one before."""
+    assert stalls.due([5, 40, 5, 5, 5, 5, 5, 5, 5, 5], 100) == [5, 40, 35, 30, 25, 20, 15, 10, 5, 5]
+
+
+@pytest.mark.parametrize("case", [stalls.SCALED, stalls.FULL], ids=["scaled", "full"])
+def test_the_closed_form_is_the_queue(case):
+    services = [case.service_ms] * case.count
+    period = case.count // case.stalls
+    for number in range(case.stalls):
+        services[number * period + period // 2] += case.stall_ms
+    times = sorted(stalls.due(services, case.rate))
+    assert truth.nearest_rank(times, 0.99) == pytest.approx(case.p99_ms(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("response", "agrees"), [(1019, True), (981, True), (1021, False), (979, False)])
+def test_two_per_cent_is_the_limit(response, agrees):
+    found = stalls.Found(1000, 1000, response, 20)
+    if agrees:
+        found.check()
+    else:
+        with pytest.raises(AssertionError, match="apart"):
+            found.check()
+
+
+def test_a_service_time_with_the_queue_in_it_is_told():
+    with pytest.raises(AssertionError, match="queue"):
+        stalls.Found(1000, 1000, 1000, 900).check()
 
 
 @pytest.mark.parametrize(
