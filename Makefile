@@ -45,10 +45,10 @@ check:
 	@scripts/stages format clippy unit
 
 test:
-	@scripts/stages format clippy docs edges build rust interop workloads-env jar 'python trainer | workloads hadoop spark'
+	@scripts/stages format clippy docs edges build rust interop instrument workloads-env jar 'python trainer | workloads hadoop spark'
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth python python-matrix python-exits wheel \
+	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth instrument-matrix python python-matrix python-exits wheel \
 		jar hadoop-matrix spark-matrix workloads-matrix trainer-matrix dist-jar
 
 lint:
