@@ -92,6 +92,7 @@ fn what_was_measured_is_reported() {
         let args = ["bench", &url, "--size", "4KiB", "--count", "50", "--warmup", "0"];
         world.run(&[&args[..], &["--out", out, "--scope-out", scope]].concat()).well();
     }
+    assert!(world.read("run/report.html").starts_with(b"<!doctype html>"));
     let told = world.run(&["report", out]).well().out;
     assert_eq!(told.trim_end(), format!("{out}/report.html"));
     let page = String::from_utf8(world.read("run/report.html")).unwrap();

@@ -5,7 +5,6 @@ mod answers;
 mod bench;
 mod bench_files;
 mod bench_loads;
-mod bench_more;
 mod bench_several;
 mod compares;
 mod copies;
