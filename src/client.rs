@@ -98,7 +98,7 @@ impl ClientBuilder {
     /// # use storescope::{Client, Config};
     /// let client = Client::builder().config(Config::default()).metrics_endpoint(0).build()?;
     /// println!("http://{}/metrics", client.metrics_address().unwrap());
-    /// # storescope::Result::Ok(())
+    /// # Ok::<(), storescope::Error>(())
     /// ```
     #[must_use]
     pub fn metrics_endpoint(mut self, at: impl Into<Listen>) -> ClientBuilder {
@@ -157,7 +157,7 @@ impl Client {
             return Err(Error::invalid(format!("{url} names no bucket: oci://bucket@namespace/")));
         }
         let (backend, config) = self.backend(url, &options)?;
-        Ok(Target::new(&self.0, backend, url, &config, options.scope.as_ref()))
+        Ok(Target::new(&self.0, backend, url, &config, &options.scopes))
     }
 
     /// Any `object_store::ObjectStore` as a store, below `prefix`: timed and retried like the others. No I/O.
@@ -171,7 +171,7 @@ impl Client {
         let config = options.apply(self.0.config())?;
         let url = StoreUrl::bare(Scheme::Wrapped, prefix);
         let backend = Arc::new(crate::backend::object_store::Wrapped::new(store));
-        Ok(Store::new(Target::new(&self.0, backend, &url, &config, options.scope.as_ref())))
+        Ok(Store::new(Target::new(&self.0, backend, &url, &config, &options.scopes)))
     }
 
     /// The buckets of a service (`oci://@namespace`), in the compartment of the settings.
@@ -182,7 +182,7 @@ impl Client {
     ) -> BoxStream<'static, Result<Bucket>> {
         match self.backend(at, &options) {
             Ok((backend, config)) => {
-                let service = Target::new(&self.0, backend, at, &config, options.scope.as_ref());
+                let service = Target::new(&self.0, backend, at, &config, &options.scopes);
                 listing::buckets(service)
             }
             Err(error) => Box::pin(futures_util::stream::once(std::future::ready(Err(error)))),
@@ -278,13 +278,13 @@ impl Client {
     }
 }
 
-/// What one store has of its own: settings of level *store*, and a scope.
+/// What one store has of its own: settings of level *store*, and scopes.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct StoreOptions {
     config: Option<Config>,
     settings: Vec<(String, String)>,
-    scope: Option<Scope>,
+    scopes: Vec<Scope>,
 }
 
 impl StoreOptions {
@@ -309,10 +309,10 @@ impl StoreOptions {
         self
     }
 
-    /// Records the store's requests in this scope, too.
+    /// Records the store's requests in this scope, too. A second one is recorded beside the first.
     #[must_use]
     pub fn scope(mut self, scope: &Scope) -> StoreOptions {
-        self.scope = Some(scope.clone());
+        self.scopes.push(scope.clone());
         self
     }
 

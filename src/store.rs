@@ -44,6 +44,12 @@ impl Store {
         Store(self.0.with_scope(scope))
     }
 
+    /// The same store, recorded in `scope` beside the scopes it is recorded in now.
+    #[must_use]
+    pub fn also_in(&self, scope: &Scope) -> Store {
+        Store(self.0.also_in(scope))
+    }
+
     /// What the object is, without its bytes.
     pub async fn head(&self, key: &str) -> Result<ObjectMeta> {
         ops::get::head(&self.0, key).await

@@ -35,13 +35,14 @@ impl Target {
         backend: Arc<dyn Backend>,
         url: &StoreUrl,
         config: &Config,
-        scope: Option<&Scope>,
+        scopes: &[Scope],
     ) -> Target {
+        let recorders = context.recorders(None, url);
         Target(Arc::new(Parts {
             context: Arc::clone(context),
             backend,
             url: url.clone(),
-            recorders: context.recorders(scope, url),
+            recorders: scopes.iter().fold(recorders, |recorders, scope| recorders.also(scope)),
             verify: config.verify,
             writing: WriteSettings::new(config),
             live: Arc::new(Live::new(context.config().hedge_at)),
@@ -51,6 +52,12 @@ impl Target {
     /// The same place, its requests recorded in `scope`, too.
     pub(crate) fn with_scope(&self, scope: &Scope) -> Target {
         let recorders = self.recorders_in(scope);
+        Target(Arc::new(Parts { recorders, ..(*self.0).clone() }))
+    }
+
+    /// The same place, its requests recorded in `scope` beside the scopes it has.
+    pub(crate) fn also_in(&self, scope: &Scope) -> Target {
+        let recorders = self.0.recorders.also(scope);
         Target(Arc::new(Parts { recorders, ..(*self.0).clone() }))
     }
 

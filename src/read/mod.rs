@@ -107,6 +107,12 @@ impl Reader {
         Reader { open: Arc::clone(&self.open), recorders }
     }
 
+    /// The same object, blocks and readahead, with its calls recorded in `scope` beside the scopes they are recorded in now.
+    #[must_use]
+    pub fn also_in(&self, scope: &Scope) -> Reader {
+        Reader { open: Arc::clone(&self.open), recorders: self.recorders.also(scope) }
+    }
+
     /// What the object is: as the first answer told it, else a request of its own (HEAD).
     pub async fn meta(&self) -> Result<&ObjectMeta> {
         if self.handle().meta().is_none() {

@@ -48,7 +48,7 @@ impl World {
         let client = Client::builder().config(config.clone()).build().unwrap();
         let url = "oci://bucket@namespace/".parse().unwrap();
         let store =
-            Store::new(Target::new(client.context(), Arc::new(sim.clone()), &url, &config, None));
+            Store::new(Target::new(client.context(), Arc::new(sim.clone()), &url, &config, &[]));
         World { sim, client, store }
     }
 

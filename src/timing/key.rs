@@ -117,7 +117,8 @@ names! {
         Total = "total",
         /// Bytes asked for, where the request says how many.
         BytesAsked = "bytes_asked",
-        /// Bytes of payload received (reads) or sent (writes).
+        /// Bytes of payload received (reads) or sent (writes); of attempts, and of calls of other clients
+        /// ([`record_call`](crate::timing::Scope::record_call)).
         BytesDelivered = "bytes_delivered",
         /// Bytes received that nobody had asked for or wanted any more.
         BytesDiscarded = "bytes_discarded",

@@ -38,6 +38,20 @@ impl Recorders {
         Recorders(Some(Arc::new(Sinks { scopes: scopes.into(), tap, watched })))
     }
 
+    /// The same, and `scope` with its parents, each once. Nothing where timing is off.
+    pub(crate) fn also(&self, scope: &Scope) -> Recorders {
+        let mut scopes = self.scopes().to_vec();
+        if scopes.is_empty() {
+            return self.clone();
+        }
+        for more in scope.chain() {
+            if !scopes.iter().any(|known| known.is_same(&more)) {
+                scopes.push(more);
+            }
+        }
+        Recorders::of(scopes, self.tap().cloned())
+    }
+
     /// The same, and this trace.
     pub(crate) fn traced(&self, tap: Arc<dyn Tap>) -> Recorders {
         Recorders::of(self.scopes().to_vec(), Some(tap))
@@ -422,6 +436,21 @@ mod tests {
             let total = snapshot.get(&key(Level::Attempt, Outcome::Ok, Phase::Total));
             assert_eq!(total.map(|d| (d.count(), d.max())), Some((1, 3_000_000)));
         }
+    }
+
+    #[test]
+    fn two_scopes_side_by_side_have_it_once_each_and_so_has_what_is_above_both() {
+        let root = Scope::new("root");
+        let (job, task) = (root.child("job"), Scope::new("task"));
+        let recorders = Recorders::new(Some(&job.child("profile")), &root);
+        let both = recorders.also(&task).also(&job).also(&task);
+        AttemptTimer::start(&both, Operation::Get).finish(Outcome::Ok);
+        for scope in [&root, &job, &task] {
+            let seen = scope.snapshot().outcomes(Level::Attempt, Operation::Get);
+            assert_eq!(seen.get(&Outcome::Ok), Some(&1), "{}", scope.name());
+        }
+        AttemptTimer::start(&Recorders::off().also(&task), Operation::Get).finish(Outcome::Ok);
+        assert_eq!(task.snapshot().outcomes(Level::Attempt, Operation::Get)[&Outcome::Ok], 1);
     }
 
     #[tokio::test(start_paused = true)]

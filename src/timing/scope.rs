@@ -80,6 +80,41 @@ impl Scope {
         self.0.observer.get().map(Box::as_ref)
     }
 
+    /// Records a call that another client made, here and in the scopes above: of a connector that is compared with this
+    /// one, or of a local file. Of such a call only the whole is known, so it has no attempts and no phase but `total`,
+    /// and `bytes_delivered` where it moved payload (`bytes`).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use storescope::timing::{Key, Operation, Outcome, Phase, Scope};
+    /// let scope = Scope::new("local disk");
+    /// scope.record_call(Operation::Get, Outcome::Ok, Duration::from_micros(80), Some(4096));
+    /// let total = Key::call(Operation::Get, Phase::Total, Outcome::Ok);
+    /// assert_eq!(scope.snapshot().get(&total).unwrap().sum(), 80_000);
+    /// ```
+    pub fn record_call(
+        &self,
+        operation: Operation,
+        outcome: Outcome,
+        took: Duration,
+        bytes: Option<u64>,
+    ) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        for scope in std::iter::successors(Some(self), |scope| scope.0.parent.as_ref()) {
+            let group = scope.group(Level::Call, operation, outcome);
+            group.record(Phase::Total, SizeClass::None, Connection::None, took);
+            if let Some(bytes) = bytes {
+                group.record(Phase::BytesDelivered, SizeClass::None, Connection::None, bytes);
+            }
+        }
+    }
+
+    /// Whether anything else holds it: another clone, a scope inside it, a store, a reader, a request under way. What
+    /// nothing else holds records nothing more.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Time since the scope was made.
     pub fn elapsed(&self) -> Duration {
         self.0.started.elapsed()
@@ -338,5 +373,49 @@ impl Drop for Held {
         if self.gauges.draining.load(SeqCst) {
             self.gauges.ended.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timing::Key;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn told(scope: &Scope) -> Vec<(String, u64, u64)> {
+        let snapshot = scope.snapshot();
+        snapshot.iter().map(|(key, d)| (key.to_string(), d.count(), d.sum())).collect()
+    }
+
+    #[test]
+    fn a_call_of_another_client_is_recorded_here_and_above_without_attempts() {
+        let root = Scope::new("root");
+        let stage = root.child("stage");
+        stage.record_call(Operation::Get, Outcome::Ok, Duration::from_millis(3), Some(1000));
+        stage.record_call(Operation::Get, Outcome::Ok, Duration::from_millis(5), Some(0));
+        stage.record_call(Operation::Head, Outcome::NotFound, Duration::from_millis(2), None);
+        root.record_call(Operation::List, Outcome::Ok, HOUR, None);
+        let of_the_stage = [
+            ("call/get/total/ok/-/-".to_owned(), 2, 8_000_000),
+            ("call/get/bytes_delivered/ok/-/-".to_owned(), 2, 1000),
+            ("call/head/total/not_found/-/-".to_owned(), 1, 2_000_000),
+        ];
+        assert_eq!(told(&stage), of_the_stage);
+        let above = told(&root);
+        assert_eq!(above[..3], of_the_stage);
+        assert_eq!(above[3..], [("call/list/total/ok/-/-".to_owned(), 1, 3_600_000_000_000)]);
+    }
+
+    #[test]
+    fn a_failed_call_is_kept_when_the_memory_is_spent() {
+        let scope = Scope::with_cap("small", 0);
+        scope.record_call(Operation::Put, Outcome::Ok, HOUR, Some(1));
+        scope.record_call(Operation::Put, Outcome::Timeout, HOUR, None);
+        let snapshot = scope.snapshot();
+        assert_eq!(snapshot.dropped_keys(), 2);
+        let kept = Key::call(Operation::Put, Phase::Total, Outcome::Timeout);
+        assert_eq!(snapshot.get(&kept).map(Distribution::count), Some(1));
+        assert_eq!(snapshot.iter().count(), 1);
     }
 }

@@ -80,6 +80,12 @@ async fn a_scope_and_its_parents_have_what_ran_in_them() {
         assert_eq!(count(&other), [(Outcome::Ok, 1)].into());
         assert_eq!(count(world.client.metrics().scope()), [(Outcome::Ok, 5)].into());
     }
+    let task = Scope::new("task");
+    read(&stage.also_in(&task), "k").await.unwrap();
+    for (scope, reads) in [(&task, 1), (&job, 4), (world.client.metrics().scope(), 6)] {
+        let seen = scope.snapshot().outcomes(Level::Attempt, Operation::Get);
+        assert_eq!(seen, [(Outcome::Ok, reads)].into(), "{}", scope.name());
+    }
     assert_eq!(distinct(connections(&world)), 1, "a scope is no pool of its own");
 }
 

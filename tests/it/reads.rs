@@ -90,6 +90,10 @@ async fn a_reader_records_in_the_scope_it_is_used_with() {
     };
     assert_eq!((counted(&before, Level::Call), counted(&before, Level::Attempt)), (1, 1));
     assert_eq!((counted(&inside, Level::Call), counted(&inside, Level::Attempt)), (2, 2));
+    let beside = Scope::new("beside");
+    reader_inside.also_in(&beside).read_at(500_000..500_010).await.unwrap();
+    assert_eq!((counted(&beside, Level::Call), counted(&inside, Level::Call)), (1, 3));
+    assert_eq!((counted(&beside, Level::Attempt), counted(&inside, Level::Attempt)), (1, 3));
 }
 
 /// A small answer that nobody wants any more is read to its end, so that its connection serves the next; a large one costs it.
