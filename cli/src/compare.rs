@@ -22,7 +22,7 @@ use storescope_instrument::{CellComparison, CompareOptions, Comparison, Run};
 
 A figure is slower or faster if its change is at least the threshold and the interval of the change excludes zero; the same
 if it is neither, and a change of twice the threshold would have been found; else the runs are too short, and how many calls
-it takes is told. Cells of a sweep are compared with those of the same setup.
+it takes is told. Cells of a sweep are compared with those of the same setup, stages of a job with those of the same name.
 
 Exit codes: 0 no regression found (also where the runs are too short to tell), 1 slower or more calls failed, 2 a run that
 cannot be read, or no cells of the same setup.")]

@@ -18,7 +18,7 @@ use storescope_instrument::{Run, RunError, merged_named};
 
 Runs that share more than half of the shorter one's time are parts of one load: concurrency and rate add up, and cells are
 matched in their order. Others follow each other: their setups must be equal, and times add up. The clocks of the hosts must
-agree.")]
+agree. Stages of jobs add up by their names.")]
 pub(crate) struct Merge {
     /// Runs: folders, run.json, run.hlog or reports.
     #[arg(required = true, value_name = "RUN")]

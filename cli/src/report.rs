@@ -8,13 +8,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use storescope_instrument::{Run, report};
 
-/// Make a page of runs: a verdict, quantiles with intervals, percentile curves, latency over time, phases.
+/// Make a page of runs: a verdict, the stages of a job, quantiles with intervals, percentile curves, latency over time,
+/// phases.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   storescope bench --emulator s3-standard --out run1 && storescope report run1      writes run1/report.html
   storescope report before after --out both.html         two runs in one page, overlaid
   storescope report executor-*.hlog --out job.html       the sum of many logs: counts are added, no percentile is averaged
   storescope report run1/report.html --json              the run that a report holds, as JSON
+  storescope report job --out job.html                   a job of Spark: how long each stage waited for storage
 
 A run is a folder that `bench --out` wrote, its run.json, a report (it holds its runs), or a .hlog file (an HdrHistogram
 log, as `bench --out`, `--scope-out` and the bindings write them). Logs that have no run.json beside them are one run.

@@ -3,6 +3,7 @@
 //! call by key: HdrHistogram lines, the cells one after another behind a comment each, so that other readers see their sum).
 //! A report holds both.
 
+use crate::job;
 use crate::run::{About, Cell, Run, Setup};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -34,6 +35,12 @@ pub enum RunError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A folder without a run.
+    #[error("{} holds no run: there is no run.json and no run.hlog in it", path.display())]
+    Empty {
+        /// Which.
+        path: PathBuf,
     },
     /// A file that cannot be written.
     #[error("cannot write {}: {source}", path.display())]
@@ -90,7 +97,7 @@ impl Run {
 
     /// The same, and all runs of a report that holds several. Never none.
     pub fn read_all(path: &Path) -> Result<Vec<Run>, RunError> {
-        let file = if path.is_dir() { folders_file(path) } else { path.to_owned() };
+        let file = if path.is_dir() { folders_file(path)? } else { path.to_owned() };
         let text = read(&file)?;
         if text.trim_start().starts_with('<') {
             return of_report(&file, &text);
@@ -134,6 +141,7 @@ impl Run {
             let pattern = same(|setup| setup.pattern.clone().into());
             all.insert("pattern".into(), pattern.unwrap_or(Value::Null));
             all.extend(sum.figures());
+            all.extend(job::figures(&sum, self.limit()));
             all.insert("failed_calls".into(), sum.failed_calls.into());
             all.insert("retries".into(), sum.retries.into());
             all.insert("attributed_in_99_percent".into(), sum.attributed_in_99_percent.into());
@@ -143,7 +151,8 @@ impl Run {
         Value::Object(all)
     }
 
-    fn to_json_text(&self) -> String {
+    /// `run.json` as text.
+    pub fn to_json_text(&self) -> String {
         format!("{:#}\n", self.to_json())
     }
 
@@ -157,39 +166,6 @@ impl Run {
             text.push_str(&cell.attempts.to_hlog());
         }
         text
-    }
-
-    /// All cells as one: the figures of the whole run. Its setup is the first cell's, its time the sum of theirs.
-    pub fn sum(&self) -> Cell {
-        let setup = self.cells.first().map_or_else(no_setup, |cell| cell.setup.clone());
-        let mut sum = Cell::new(setup);
-        for cell in &self.cells {
-            sum.elapsed += cell.elapsed;
-            sum.attempts.merge(&cell.attempts);
-            sum.failed_calls += cell.failed_calls;
-            sum.retries += cell.retries;
-            sum.cpu += cell.cpu;
-            sum.first_error = sum.first_error.or_else(|| cell.first_error.clone());
-            for (name, calls) in &cell.calls {
-                let mine = sum.calls.entry(name.clone()).or_default();
-                mine.merge(calls);
-            }
-        }
-        if let [cell] = &self.cells[..] {
-            sum.attributed_in_99_percent = cell.attributed_in_99_percent;
-        }
-        sum
-    }
-}
-
-impl crate::run::Calls {
-    /// Adds others' calls.
-    pub fn merge(&mut self, other: &crate::run::Calls) {
-        self.count += other.count;
-        self.failed += other.failed;
-        self.bytes += other.bytes;
-        self.response.merge(&other.response);
-        self.service.merge(&other.service);
     }
 }
 
@@ -246,9 +222,10 @@ fn unpacked(packed: &str) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn folders_file(folder: &Path) -> PathBuf {
-    let json = folder.join("run.json");
-    if json.exists() { json } else { folder.join("run.hlog") }
+fn folders_file(folder: &Path) -> Result<PathBuf, RunError> {
+    let files = ["run.json", "run.hlog"].map(|name| folder.join(name));
+    let found = files.into_iter().find(|file| file.exists());
+    found.ok_or_else(|| RunError::Empty { path: folder.to_owned() })
 }
 
 fn read(path: &Path) -> Result<String, RunError> {
@@ -289,9 +266,10 @@ fn parse(file: &Path, json: &str, hlog: Option<(&Path, &str)>) -> Result<Run, Ru
     Ok(run)
 }
 
-/// The parts of a log, a cell each.
+/// The parts of a log, a cell each. What begins a part in the middle of a line is in the name of one.
 fn by_cell(text: &str) -> Vec<&str> {
-    let mut starts: Vec<_> = text.match_indices(CELL).map(|(at, _)| at).collect();
+    let begins = |at: &usize| *at == 0 || text.as_bytes()[at - 1] == b'\n';
+    let mut starts: Vec<_> = text.match_indices(CELL).map(|(at, _)| at).filter(begins).collect();
     starts.push(text.len());
     starts.windows(2).map(|two| &text[two[0]..two[1]]).collect()
 }
@@ -324,28 +302,17 @@ fn of_log(path: &Path, text: &str) -> Result<Run, RunError> {
         processes: 1,
         notes: vec!["a histogram log alone: attempts, and nothing over time".to_owned()],
     };
-    let mut cell = Cell::new(no_setup());
+    let mut cell = Cell::new(Setup::recorded());
     cell.elapsed = snapshot.elapsed();
     cell.attempts = snapshot;
     Ok(Run { about, cells: vec![cell] })
-}
-
-fn no_setup() -> Setup {
-    Setup {
-        mix: std::collections::BTreeMap::new(),
-        pattern: "recorded".to_owned(),
-        size: None,
-        concurrency: 0,
-        rate: None,
-        arrivals: None,
-        new_connections: false,
-    }
 }
 
 /// A cell as it is told: what it holds, and figures for those who only look.
 fn cell_json(cell: &Cell) -> Value {
     let mut all = object(serde_json::to_value(cell));
     all.extend(cell.figures());
+    all.extend(job::figures(cell, cell.limit()));
     Value::Object(all)
 }
 
@@ -382,7 +349,7 @@ mod tests {
                 pattern: "random".into(),
                 size: Some(65_536),
                 concurrency: number,
-                ..no_setup()
+                ..Setup::recorded()
             };
             let mut cell = Cell::new(setup);
             let scope = Scope::new("test");

@@ -6,9 +6,13 @@
 //! the clock. Their cells are matched in the order of the run. Runs that were made *one after another* are one longer
 //! measurement: their setups must be equal, times add up, series follow each other without the gap. Runs of both kinds are
 //! first added where they are beside each other.
+//!
+//! Runs of jobs (their cells are stages) are added by the stages' names, whatever their clocks say: the task times and wall
+//! times of a stage add up, and a stage that only some of the runs have is kept. A job may be planned anew each time.
 
 use crate::run::{Behind, Cell, Run, Setup};
 use crate::series::{Point, Series};
+use crate::tasks;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -88,20 +92,53 @@ pub fn merged(runs: &[Run]) -> Result<Run, MergeError> {
 pub fn merged_parts(runs: &[Run]) -> Result<Run, MergeError> {
     let named = named(runs);
     check_all(&named)?;
+    if are_jobs(&named) {
+        return Ok(jobs(&named));
+    }
     beside(&named).map(|(_, sum)| sum)
 }
 
 /// As [`merged`], with names of the runs for errors and notes.
 pub fn merged_named(runs: &[(String, &Run)]) -> Result<Run, MergeError> {
     check_all(runs)?;
+    let mut sum = if are_jobs(runs) { jobs(runs) } else { loads(runs)? };
+    sum.about.notes.extend(twice(runs));
+    Ok(sum)
+}
+
+/// Runs of a bench.
+fn loads(runs: &[(String, &Run)]) -> Result<Run, MergeError> {
     let mut groups = groups(runs).into_iter().map(|group| beside(&group));
     let (name, mut sum) = groups.next().expect("there is a run")?;
     for group in groups {
         let (other, run) = group?;
         after((&name, &mut sum), (&other, &run))?;
     }
-    sum.about.notes.extend(twice(runs));
     Ok(sum)
+}
+
+fn are_jobs(runs: &[(String, &Run)]) -> bool {
+    runs.iter().all(|(_, run)| run.is_job())
+}
+
+/// Runs of jobs: stages of one name are one. Where a run has several of a name, the first of each run are one, and so on.
+fn jobs(runs: &[(String, &Run)]) -> Run {
+    let mut sum = runs[0].1.clone();
+    for (_, run) in &runs[1..] {
+        add_about(&mut sum, run);
+        let mut left: Vec<usize> = (0..sum.cells.len()).collect();
+        for cell in &run.cells {
+            match left.iter().position(|at| sum.cells[*at].setup == cell.setup) {
+                Some(place) => {
+                    let mine = &mut sum.cells[left.remove(place)];
+                    add(mine, cell);
+                    mine.elapsed += cell.elapsed;
+                }
+                None => sum.cells.push(cell.clone()),
+            }
+        }
+    }
+    sum
 }
 
 fn named(runs: &[Run]) -> Vec<(String, &Run)> {
@@ -293,6 +330,7 @@ fn add(sum: &mut Cell, cell: &Cell) {
     sum.lateness.merge(&cell.lateness);
     sum.stream.merge(&cell.stream);
     sum.attempts.merge(&cell.attempts);
+    tasks::add(&mut sum.tasks, cell.tasks.as_ref());
     // What holds for 99 % of the calls of each holds for 99 % of all.
     sum.attributed_in_99_percent =
         match (sum.attributed_in_99_percent, cell.attributed_in_99_percent) {

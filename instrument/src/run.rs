@@ -5,6 +5,7 @@ use crate::bands::Bands;
 use crate::environment::Environment;
 use crate::json;
 use crate::series::Series;
+use crate::tasks::{self, Tasks};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -12,12 +13,12 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 use storescope::timing::{Distribution, Level, Operation, Outcome, Phase, Snapshot};
 
-/// A measured run: one cell, or the cells of a sweep.
+/// A measured run: one cell, the cells of a sweep, or the stages of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// What was run, where and when.
     pub about: About,
-    /// What was measured, in the order of the run. A run that was interrupted may have none.
+    /// What was measured, in the order of the run. A run that was interrupted may have none. Stages of a job may overlap.
     pub cells: Vec<Cell>,
 }
 
@@ -61,6 +62,9 @@ fn epoch() -> SystemTime {
 /// What a cell was set up to do. Cells of two runs are compared where their setups are equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Setup {
+    /// What a cell that is no bench is known by: the stage of a job. Then nothing else of a setup is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What was called, by weight. One operation has the weight 1.
     #[serde(default)]
     pub mix: BTreeMap<String, u32>,
@@ -139,6 +143,9 @@ pub struct Cell {
     /// Bandwidth of bodies of 256 KiB and more: from the first to the last byte, in bytes a second.
     #[serde(default = "Distribution::bytes", with = "json::times")]
     pub stream: Distribution,
+    /// The tasks, where the cell is a stage of a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Tasks>,
     /// Every attempt and call, by key (in `run.hlog`).
     #[serde(skip)]
     pub attempts: Snapshot,
@@ -188,7 +195,83 @@ impl Default for Calls {
     }
 }
 
+impl Calls {
+    /// Adds others' calls.
+    pub fn merge(&mut self, other: &Calls) {
+        self.count += other.count;
+        self.failed += other.failed;
+        self.bytes += other.bytes;
+        self.response.merge(&other.response);
+        self.service.merge(&other.service);
+    }
+}
+
+impl Run {
+    /// Whether it is of a job: each cell is a stage, and there is at least one.
+    pub fn is_job(&self) -> bool {
+        !self.cells.is_empty() && self.cells.iter().all(|cell| cell.tasks.is_some())
+    }
+
+    /// All cells as one: the figures of the whole run. Its setup is the first cell's, its time the sum of theirs. Of a job,
+    /// it is called `all stages`, and its time is that from the first beginning of a stage to the last end.
+    pub fn sum(&self) -> Cell {
+        let setup = self.cells.first().map_or_else(Setup::recorded, |cell| cell.setup.clone());
+        let mut sum = Cell::new(setup);
+        for cell in &self.cells {
+            sum.elapsed += cell.elapsed;
+            sum.attempts.merge(&cell.attempts);
+            sum.failed_calls += cell.failed_calls;
+            sum.retries += cell.retries;
+            sum.cpu += cell.cpu;
+            sum.first_error = sum.first_error.or_else(|| cell.first_error.clone());
+            for (name, calls) in &cell.calls {
+                let mine = sum.calls.entry(name.clone()).or_default();
+                mine.merge(calls);
+            }
+            tasks::add(&mut sum.tasks, cell.tasks.as_ref());
+        }
+        if self.is_job() {
+            sum.setup = Setup::named("all stages");
+            sum.elapsed = self.wall_time();
+        }
+        if let [cell] = &self.cells[..] {
+            sum.attributed_in_99_percent = cell.attributed_in_99_percent;
+        }
+        sum
+    }
+
+    /// From the beginning of the first stage to the end of the last one, as far as their requests tell. Stages overlap, so
+    /// their times are no sum.
+    fn wall_time(&self) -> Duration {
+        let longest = self.cells.iter().map(|cell| cell.elapsed).max().unwrap_or_default();
+        let recorded = || self.cells.iter().filter(|cell| !cell.attempts.is_empty());
+        let start = recorded().map(|cell| cell.attempts.started_at()).min();
+        let end = recorded().map(|cell| cell.attempts.started_at() + cell.elapsed).max();
+        let between = start.zip(end).and_then(|(start, end)| end.duration_since(start).ok());
+        longest.max(between.unwrap_or_default())
+    }
+}
+
 impl Setup {
+    /// That of a cell that nothing but its name is known of.
+    pub fn named(name: impl Into<String>) -> Setup {
+        Setup {
+            name: Some(name.into()),
+            mix: BTreeMap::new(),
+            pattern: String::new(),
+            size: None,
+            concurrency: 0,
+            rate: None,
+            arrivals: None,
+            new_connections: false,
+        }
+    }
+
+    /// That of attempts that were recorded, by whatever made them.
+    pub(crate) fn recorded() -> Setup {
+        Setup { name: None, pattern: "recorded".to_owned(), ..Setup::named("") }
+    }
+
     /// The one operation of a cell that is no mix.
     pub fn operation(&self) -> Option<&str> {
         let mut names = self.mix.keys();
@@ -196,9 +279,12 @@ impl Setup {
     }
 }
 
-/// Such as `get 65536 bytes, random, 8 at a time`.
+/// Such as `get 65536 bytes, random, 8 at a time`; the name alone, where there is one.
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            return f.write_str(name);
+        }
         let sum: u32 = self.mix.values().sum();
         for (at, (name, weight)) in self.mix.iter().enumerate() {
             match (at, self.mix.len()) {
@@ -242,6 +328,7 @@ impl Cell {
             series: Series::default(),
             bands: BTreeMap::new(),
             stream: Distribution::bytes(),
+            tasks: None,
             attempts: Snapshot::default(),
         }
     }
@@ -274,6 +361,22 @@ impl Cell {
             .attempts
             .select(|key| key.level == Level::Attempt && key.phase == Phase::BytesDelivered);
         delivered.map_or(0, |bytes| bytes.sum())
+    }
+
+    /// HTTP requests, however they ended.
+    pub fn requests(&self) -> u64 {
+        self.outcomes().values().sum()
+    }
+
+    /// The share of the bytes received by reads that nobody had asked for: holes between ranges that were read along, 1
+    /// being all of them. `None` where nothing was read.
+    pub fn over_read(&self) -> Option<f64> {
+        let sum = |phase| {
+            let bytes = self.attempts.attempts(Operation::Get, phase, Outcome::Ok);
+            bytes.map_or(0, |bytes| bytes.sum())
+        };
+        let delivered = sum(Phase::BytesDelivered);
+        (delivered > 0).then(|| sum(Phase::BytesDiscarded) as f64 / delivered as f64)
     }
 
     /// Attempts by how they ended.

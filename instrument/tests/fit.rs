@@ -12,6 +12,7 @@ const MIB: u64 = 1 << 20;
 
 fn setup(size: u64, concurrency: u32) -> Setup {
     Setup {
+        name: None,
         mix: [("get".to_owned(), 1)].into(),
         pattern: "random".into(),
         size: Some(size),

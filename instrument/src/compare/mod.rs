@@ -11,6 +11,9 @@
 //! Intervals are as wide as the number of judged figures asks for (Bonferroni): runs of equal stores are told different in 1
 //! of 100 comparisons at most, however many cells they have.
 //!
+//! Stages of jobs are matched by their names. The share of their time that tasks waited is shown and not judged: a run has
+//! one of it. A stage that made no call in either run has nothing to compare, and is named.
+//!
 //! * `mod.rs`: what is compared. `judge.rs`: the verdict on a figure. `told.rs`: in words and as Markdown.
 
 mod judge;
@@ -19,6 +22,7 @@ mod told;
 use crate::run::{Cell, Run};
 use crate::series::Point;
 use crate::stats::Change;
+use crate::tasks::Tasks;
 use judge::Judge;
 use serde::Serialize;
 use std::fmt;
@@ -137,6 +141,7 @@ impl Comparison {
     /// Compares the second run to the first. A comparison without cells has matched none.
     pub fn of(a: &Run, b: &Run, options: &CompareOptions) -> Comparison {
         let (pairs, only_in_a, only_in_b) = matched(a, b);
+        let (pairs, idle) = without_idle(pairs);
         let confidence = 1.0 - FALSE_ALARMS / (JUDGED * pairs.len().max(1)) as f64;
         let judge = Judge { threshold_percent: options.threshold_percent, confidence };
         let cells: Vec<_> = pairs
@@ -152,7 +157,7 @@ impl Comparison {
             cells,
             only_in_a,
             only_in_b,
-            caveats: caveats(a, b),
+            caveats: idle.into_iter().chain(caveats(a, b)).collect(),
         }
     }
 
@@ -175,6 +180,21 @@ fn matched<'a>(a: &'a Run, b: &'a Run) -> (Vec<(&'a Cell, &'a Cell)>, Vec<String
     (pairs, only_in_a, rest.iter().map(|cell| cell.setup.to_string()).collect())
 }
 
+/// Pairs without the stages that made no call in either run, and a note for each of these. Where there is no other pair, all
+/// stay.
+fn without_idle<'a>(pairs: Vec<(&'a Cell, &'a Cell)>) -> (Vec<(&'a Cell, &'a Cell)>, Vec<String>) {
+    let is_idle =
+        |cell: &Cell| cell.tasks.is_some() && cell.failed_calls + times(cell).count() == 0;
+    let (idle, pairs): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(a, b)| is_idle(a) && is_idle(b));
+    if pairs.is_empty() {
+        return (idle, Vec::new());
+    }
+    let note = |(a, _): &(&Cell, &Cell)| format!("no call in either run: {}", a.setup);
+    let notes = idle.iter().map(note).collect();
+    (pairs, notes)
+}
+
 impl CellComparison {
     fn of(cells: [&Cell; 2], judge: Judge, seed: u64) -> CellComparison {
         let times = cells.map(times);
@@ -182,6 +202,7 @@ impl CellComparison {
         figures.push(judge.throughput(&times, cells, seed));
         figures.push(judge.failures(cells));
         figures.push(bytes_a_second(cells));
+        figures.extend(waiting_share(cells));
         figures.extend(judge.first_bytes(cells, seed));
         let judged: Vec<_> = figures.iter().filter_map(|figure| figure.verdict).collect();
         let verdict = match Verdict::of_all(&judged) {
@@ -222,6 +243,14 @@ fn bytes_a_second(cells: [&Cell; 2]) -> Figure {
     };
     let [a, b] = cells.map(rate);
     Figure { name: "payload", unit: "MB/s", a, b, ..Figure::default() }
+}
+
+/// The share of their time that tasks waited for storage, in stages of a job.
+fn waiting_share(cells: [&Cell; 2]) -> Option<Figure> {
+    let shares = cells.map(|cell| cell.tasks.as_ref().map(Tasks::waiting_share));
+    let [Some(a), Some(b)] = shares else { return None };
+    let [a, b] = [a, b].map(|share| share.map(|share| share * 100.0));
+    Some(Figure { name: "waiting share", unit: "%", a, b, ..Figure::default() })
 }
 
 impl Default for Figure {

@@ -35,6 +35,7 @@ fn about() -> About {
 
 fn setup() -> Setup {
     Setup {
+        name: None,
         mix: [("get".to_owned(), 1)].into(),
         pattern: "random".into(),
         size: Some(65_536),
@@ -262,4 +263,38 @@ fn markdown_is_a_table_and_no_name_breaks_it() {
         rows.iter().any(|row| row.starts_with("| p50 (ms) |") && row.ends_with("**slower** |"))
     );
     assert!(text.contains(r"a\|b &lt;script>\`\*&#64;me"), "{text}");
+}
+
+#[test]
+fn stages_are_matched_by_name_and_their_waiting_is_shown() {
+    use crate::made::{job, stage};
+    let of = |extra: u64, last: &str| {
+        let mut reading = stage("stage 1.0 (parquet)", 2_000, 1_000);
+        reading.tasks.waited += Duration::from_secs(extra);
+        job([reading, stage("stage 2.0", 0, 0), stage(last, 20, 1_000)])
+    };
+    let told = compared(&of(0, "stage 3.0"), &of(100, "stage 4.0"));
+    assert_eq!(told.cells.len(), 1);
+    assert_eq!(told.cells[0].setup, "stage 1.0 (parquet)");
+    assert_eq!(told.cells[0].calls, [2_000, 2_000]);
+    assert_eq!(told.verdict, Verdict::Same, "{}", told.in_words());
+    let share = figure(&told, "waiting share");
+    assert_eq!(
+        (share.a, share.b, share.verdict, share.unit),
+        (Some(1_000.0), Some(2_000.0), None, "%")
+    );
+    assert_eq!(figure(&told, "throughput").verdict, None);
+    let notes = told.notes().join("\n");
+    assert!(
+        notes.starts_with(
+            "only in A: stage 3.0\nonly in B: stage 4.0\nno call in either run: stage 2.0"
+        ),
+        "{notes}"
+    );
+    assert!(told.to_markdown().contains("| waiting share (%) | 1000.00 | 2000.00 | – |  |"));
+    // Where no stage made a call, each is told, and none as the same.
+    let idle = job([stage("stage 1.0", 0, 0), stage("stage 2.0", 0, 0)]);
+    let told = compared(&idle, &idle);
+    assert_eq!((told.cells.len(), told.verdict), (2, Verdict::CannotTell));
+    assert_eq!(figure(&told, "waiting share").a, Some(0.0));
 }

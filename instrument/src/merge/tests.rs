@@ -14,6 +14,7 @@ const START: u64 = 1_800_000_000;
 /// A run that began so many seconds after the start, of these response times in ms, a call a second.
 fn run(start: u64, times: &[u64]) -> Run {
     let setup = Setup {
+        name: None,
         mix: [("get".to_owned(), 1)].into(),
         pattern: "random".into(),
         size: Some(4_096),
@@ -231,4 +232,48 @@ fn a_merged_run_is_written_and_read_back() {
     sum.write(folder.path()).unwrap();
     let read = Run::read(folder.path()).unwrap();
     assert_eq!(read.to_json(), sum.to_json());
+}
+
+#[test]
+fn runs_of_a_job_add_up_by_the_names_of_stages() {
+    use crate::made::{job, stage};
+    let later = |mut run: Run, seconds: u64| {
+        run.about.started_at += Duration::from_secs(seconds);
+        run
+    };
+    let one =
+        job([stage("stage 1.0", 30, 1_000), stage("stage 2.0", 0, 0), stage("stage 3.0", 7, 10)]);
+    // Planned anew: another order, another stage, and one twice.
+    let two = job([
+        stage("stage 3.0", 3, 10),
+        stage("stage 1.0", 5, 9),
+        stage("stage 9.0", 2, 1),
+        stage("stage 1.0", 1, 1),
+    ]);
+    for runs in [[one.clone(), later(two.clone(), 0)], [one.clone(), later(two.clone(), 5_000)]] {
+        let sum = merged(&runs).unwrap();
+        let told: Vec<_> =
+            sum.cells.iter().map(|cell| (cell.setup.to_string(), cell.requests())).collect();
+        let expected = [
+            ("stage 1.0", 35),
+            ("stage 2.0", 0),
+            ("stage 3.0", 10),
+            ("stage 9.0", 2),
+            ("stage 1.0", 1),
+        ];
+        assert_eq!(told, expected.map(|(name, requests)| (name.to_owned(), requests)));
+        let cell = &sum.cells[0];
+        let tasks = cell.tasks.as_ref().unwrap();
+        assert_eq!((tasks.count(), cell.elapsed.as_secs(), tasks.run.as_secs()), (20, 10, 20));
+        assert_eq!((tasks.waited.as_millis(), tasks.workers["1"].tasks), (35 * 50, 20));
+        assert_eq!((cell.calls["get"].count, cell.bytes()), (35, 30_045));
+        assert_eq!((sum.about.processes, sum.sum().requests()), (6, 48));
+        assert_eq!(merged_parts(&runs).unwrap(), sum);
+    }
+    let said = merged(&[one.clone(), run(0, &[5; 10])]).unwrap_err().to_string();
+    assert!(said.contains("measured the model none"), "{said}");
+    let mut bench = run(0, &[5; 10]);
+    bench.about.model = None;
+    let said = merged(&[one, bench]).unwrap_err().to_string();
+    assert!(said.contains("only the first has “stage 1.0”"), "{said}");
 }

@@ -27,7 +27,9 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         .map_or_else(|_| String::new(), |at| format!("{at:.0}"));
     let sum = run.sum();
     let cells = run.cells.iter().map(|cell| setup(&cell.setup)).collect::<Vec<_>>();
-    let clock = if about.processes > 1 {
+    let clock = if run.is_job() {
+        "monotonic, of each executor"
+    } else if about.processes > 1 {
         "monotonic, one of each process; their starts by the system's clocks"
     } else {
         "monotonic, of one process"
@@ -38,13 +40,16 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         ("Command", about.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")),
         (
             "Setup",
-            if cells.len() > 1 {
+            if run.is_job() {
+                format!("a job of {}", counted(cells.len() as u64, "stage"))
+            } else if cells.len() > 1 {
                 format!("{} cells: {} … {}", cells.len(), cells[0], cells[cells.len() - 1])
             } else {
                 cells.concat()
             },
         ),
-        ("Seed", about.seed.to_string()),
+        // Nothing of a job is drawn.
+        ("Seed", if run.is_job() { String::new() } else { about.seed.to_string() }),
         ("Started", started),
         ("Processes", count(about.processes.into())),
         ("Clock", clock.to_owned()),

@@ -4,11 +4,11 @@
 use super::chart::{Frame, Line, Lines, STYLES, Scale};
 use super::html::put;
 use super::interval;
-use super::measures::{Measured, What};
-use super::names::{Names, spread};
+use super::measures::{Measured, What, longest};
+use super::names::{Names, short, spread};
 use super::units::{ms, number};
-use crate::run::Run;
-use storescope::timing::Distribution;
+use crate::run::{Cell, Run};
+use storescope::timing::{Distribution, Phase};
 
 /// Points of a curve.
 const POINTS: u32 = 90;
@@ -39,7 +39,32 @@ pub(super) fn draw(out: &mut String, runs: &[Run], measured: &[Measured], names:
             chart(out, &format!("{}, ms", capital(what)), &note, named);
         }
     }
+    if let [run] = runs {
+        by_stage(out, run);
+    }
     out.push_str("</div></section>\n");
+}
+
+/// First bytes of a job's stages, those that waited longest.
+fn by_stage(out: &mut String, run: &Run) {
+    let first_byte = |cell: &Cell| cell.times(Phase::Ttfb).filter(|times| times.count() > 0);
+    let with_requests = |cell: &Cell| cell.tasks.is_some() && first_byte(cell).is_some();
+    let all = run.cells.iter().filter(|cell| with_requests(cell)).count();
+    if all < 2 {
+        return;
+    }
+    let shown = longest(run, STYLES, with_requests);
+    let note = if shown.len() < all {
+        format!("{} of {all} stages, those that waited longest; the table has all.", shown.len())
+    } else {
+        String::new()
+    };
+    let times: Vec<_> = shown
+        .into_iter()
+        .filter_map(|cell| Some((short(&cell.setup.to_string()), first_byte(cell)?)))
+        .collect();
+    let named = times.iter().map(|(name, times)| (name.clone(), times)).collect();
+    chart(out, "First byte by stage, ms", &note, named);
 }
 
 fn capital(what: What) -> &'static str {

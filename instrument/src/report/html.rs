@@ -11,13 +11,14 @@ macro_rules! put {
 }
 pub(super) use put;
 
-/// Displays a text so that HTML reads it as text, in elements and in attributes.
+/// Displays a text so that HTML reads it as text, in elements and in attributes. Control characters other than white space,
+/// which HTML forbids, are shown as the replacement character.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'', '\0']) {
+        while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| is_escaped(*letter)) {
             f.write_str(&rest[..at])?;
             f.write_str(match rest.as_bytes()[at] {
                 b'&' => "&amp;",
@@ -27,10 +28,15 @@ impl fmt::Display for Escaped<'_> {
                 b'\'' => "&#39;",
                 _ => "\u{fffd}",
             })?;
-            rest = &rest[at + 1..];
+            rest = &rest[at + letter.len_utf8()..];
         }
         f.write_str(rest)
     }
+}
+
+fn is_escaped(letter: char) -> bool {
+    let is_space = matches!(letter, '\n' | '\t' | '\r');
+    matches!(letter, '&' | '<' | '>' | '"' | '\'') || (letter.is_control() && !is_space)
 }
 
 #[cfg(test)]
@@ -39,7 +45,9 @@ mod tests {
 
     #[test]
     fn nothing_ends_an_element_or_an_attribute() {
-        let told = Escaped("</script><b>\"x\" & 'y'\0 ü").to_string();
-        assert_eq!(told, "&lt;/script&gt;&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;\u{fffd} ü");
+        let told = Escaped("</script><b>\"x\" & 'y'\0 ü\u{85}\u{1b}\n").to_string();
+        let expected =
+            "&lt;/script&gt;&lt;b&gt;&quot;x&quot; &amp; &#39;y&#39;\u{fffd} ü\u{fffd}\u{fffd}\n";
+        assert_eq!(told, expected);
     }
 }

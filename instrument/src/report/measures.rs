@@ -2,6 +2,7 @@
 //! What the tables and curves of a report show: times by cell and operation.
 
 use crate::run::{Cell, Run};
+use std::cmp::Reverse;
 use storescope::timing::{Distribution, Operation, Outcome, Phase};
 
 /// What a time is of.
@@ -46,25 +47,31 @@ impl What {
 pub(super) struct Measured {
     /// Places in the report's runs and the run's cells.
     pub(super) run: usize,
-    pub(super) cell: usize,
+    /// `None`: all cells of the run together.
+    pub(super) cell: Option<usize>,
     pub(super) operation: String,
     pub(super) what: What,
     pub(super) times: Distribution,
 }
 
-/// All of all runs, nothing that has no values.
+/// All of all runs, nothing that has no values. The stages of a job are told together: the table of stages has each.
 pub(super) fn of(runs: &[Run]) -> Vec<Measured> {
     let mut all = Vec::new();
-    for (run, cells) in runs.iter().map(|run| &run.cells).enumerate() {
-        for (number, cell) in cells.iter().enumerate() {
+    for (number, run) in runs.iter().enumerate() {
+        let mut add = |place: Option<usize>, cell: &Cell| {
             let mut add = |operation: &str, what, times: Distribution| {
                 if times.count() > 0 {
                     let operation = operation.to_owned();
-                    all.push(Measured { run, cell: number, operation, what, times });
+                    all.push(Measured { run: number, cell: place, operation, what, times });
                 }
             };
             calls(cell, &mut add);
             attempts(cell, &mut add);
+        };
+        if run.is_job() {
+            add(None, &run.sum());
+        } else {
+            run.cells.iter().enumerate().for_each(|(at, cell)| add(Some(at), cell));
         }
     }
     all
@@ -122,6 +129,16 @@ pub(super) fn payload(cell: &Cell) -> u64 {
         return cell.bytes();
     }
     cell.calls.values().map(|calls| calls.bytes).sum()
+}
+
+/// At most so many stages that waited longest, in the order of the run.
+pub(super) fn longest(run: &Run, most: usize, want: impl Fn(&Cell) -> bool) -> Vec<&Cell> {
+    let mut cells: Vec<_> = run.cells.iter().filter(|cell| want(cell)).enumerate().collect();
+    let waited = |cell: &Cell| cell.tasks.as_ref().map(|tasks| tasks.waited);
+    cells.sort_by_key(|(_, cell)| Reverse((waited(cell), cell.requests())));
+    cells.truncate(most);
+    cells.sort_by_key(|(at, _)| *at);
+    cells.into_iter().map(|(_, cell)| cell).collect()
 }
 
 /// Values that a full histogram dropped.

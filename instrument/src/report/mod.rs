@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs as one HTML file: a verdict, tables, charts, the environment, and the runs themselves. It loads nothing, is whole
 //! without scripts, takes on the reader's theme and prints. It stays below [`MOST_BYTES`]: the embedded runs are shortened
-//! where they must be, and the page says so.
+//! where they must be, and the page says so (`embed`).
 //!
 //! ```text
-//!  verdict · table · curves · over_time · phases · sweep · about      a section each
-//!                   names · measures                                 what they show, and what it is called
+//!  verdict · stages · table · curves · over_time · phases · sweep · about   a section each
+//!                   job · names · measures                           what they show, and what it is called
 //!                         chart/                                     SVG
 //!                     html · units                                   text
 //! ```
@@ -13,17 +13,19 @@
 mod about;
 mod chart;
 mod curves;
+mod embed;
 mod html;
+mod job;
 mod measures;
 mod names;
 mod over_time;
 mod phases;
+mod stages;
 mod sweep;
 mod table;
 mod units;
 mod verdict;
 
-use crate::file::embedded;
 use crate::run::Run;
 use html::{Escaped, put};
 use names::Names;
@@ -55,7 +57,7 @@ pub fn page(runs: &[Run], title: Option<&str>) -> String {
     );
     sections(&mut out, runs);
     let end = format!("</main><script>{SCRIPT}</script></body></html>\n");
-    let (runs, note) = fitting(runs, MOST_BYTES.saturating_sub(out.len() + end.len()));
+    let (runs, note) = embed::fitting(runs, MOST_BYTES.saturating_sub(out.len() + end.len()));
     put!(&mut out, "<p class=\"note\">{note}</p>\n{runs}{end}");
     out
 }
@@ -84,41 +86,11 @@ fn sections(out: &mut String, runs: &[Run]) {
     let measured = measures::of(runs);
     let names = Names::of(runs, &measured);
     verdict::draw(out, runs, &names);
+    stages::draw(out, runs, &names);
     table::draw(out, runs, &measured, &names);
     sweep::draw(out, runs, &names);
     curves::draw(out, runs, &measured, &names);
     over_time::draw(out, runs, &names);
     phases::draw(out, runs, &names);
     about::draw(out, runs);
-}
-
-/// The runs as blocks of the page, shortened until they fit, and what a reader is told of it.
-fn fitting(runs: &[Run], room: usize) -> (String, String) {
-    const WHOLE: &str = "This file holds the run";
-    const USE: &str = "storescope report, compare and fit read it";
-    let room = room.saturating_sub(400);
-    let many = if runs.len() == 1 { "" } else { "s" };
-    let whole = embedded(runs);
-    if whole.len() <= room {
-        return (whole, format!("{WHOLE}{many}: {USE}."));
-    }
-    let mut runs = runs.to_vec();
-    for points in [60, 30, 15, 6, 1, 0] {
-        for cell in runs.iter_mut().flat_map(|run| &mut run.cells) {
-            cell.series.shorten(points);
-            if points == 0 {
-                cell.bands.clear();
-            }
-        }
-        let shorter = embedded(&runs);
-        if shorter.len() <= room {
-            let left = match points {
-                0 => "without phases, with one point of time a cell".to_owned(),
-                points => format!("with at most {points} points of time a cell"),
-            };
-            let folder = "The folder of the run has all.";
-            return (shorter, format!("{WHOLE}{many}, {left} to stay small: {USE}. {folder}"));
-        }
-    }
-    (String::new(), "The run is too large for this file to hold it: keep its folder.".to_owned())
 }

@@ -8,6 +8,8 @@ use crate::run::{Arrivals, Run, Setup};
 /// What cells may differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Axis {
+    /// Of a stage.
+    Name,
     Operation,
     Pattern,
     Size,
@@ -17,12 +19,13 @@ pub(super) enum Axis {
 }
 
 impl Axis {
-    const ALL: [Axis; 5] =
-        [Axis::Operation, Axis::Pattern, Axis::Size, Axis::Load, Axis::Connections];
+    const ALL: [Axis; 6] =
+        [Axis::Name, Axis::Operation, Axis::Pattern, Axis::Size, Axis::Load, Axis::Connections];
 
     /// A setup's place on it, in words; empty where there is nothing to say.
     pub(super) fn of(self, setup: &Setup) -> String {
         match self {
+            Axis::Name => setup.name.as_deref().map(short).unwrap_or_default(),
             Axis::Operation => operations(setup),
             Axis::Pattern => setup.pattern.clone(),
             Axis::Size => setup.size.map(size).unwrap_or_default(),
@@ -76,8 +79,7 @@ impl Names {
             runs.iter().flat_map(|run| &run.cells).map(|cell| &cell.setup).collect();
         let differ = |axis: &Axis| setups.windows(2).any(|two| axis.of(two[0]) != axis.of(two[1]));
         let axes: Vec<_> = Axis::ALL.into_iter().filter(differ).collect();
-        let operations = measured.windows(2).any(|two| two[0].operation != two[1].operation)
-            && !axes.contains(&Axis::Operation);
+        let operations = measured.windows(2).any(|two| two[0].operation != two[1].operation);
         Names { runs: runs.len(), axes, operations }
     }
 
@@ -98,11 +100,28 @@ impl Names {
         joined(&[self.run(run), told(setup, &axes)])
     }
 
-    /// A cell's operation.
+    /// A cell's operation; one of all cells.
     pub(super) fn measured(&self, runs: &[Run], measured: &Measured) -> String {
-        let setup = &runs[measured.run].cells[measured.cell].setup;
-        let operation = if self.operations { measured.operation.clone() } else { String::new() };
-        joined(&[self.cell(measured.run, setup, None), operation])
+        let cell = match measured.cell {
+            Some(cell) => self.cell(measured.run, &runs[measured.run].cells[cell].setup, None),
+            None => self.run(measured.run),
+        };
+        // Of a mix the cell's name has all of them.
+        let is_told = self.vary(Axis::Operation)
+            && measured
+                .cell
+                .is_some_and(|cell| runs[measured.run].cells[cell].setup.operation().is_some());
+        let operation = (self.operations && !is_told).then(|| measured.operation.clone());
+        joined(&[cell, operation.unwrap_or_default()])
+    }
+}
+
+/// A name of at most 100 letters.
+pub(super) fn short(name: &str) -> String {
+    const MOST: usize = 100;
+    match name.char_indices().nth(MOST) {
+        None => name.to_owned(),
+        Some(_) => name.chars().take(MOST - 1).chain(['…']).collect(),
     }
 }
 
@@ -129,5 +148,11 @@ mod tests {
     fn few_of_many_are_spread_evenly() {
         assert_eq!(spread((0..16).collect(), 4), [0, 5, 10, 15]);
         assert_eq!(spread(vec![1, 2], 4), [1, 2]);
+    }
+
+    #[test]
+    fn long_names_are_cut_between_letters() {
+        assert_eq!(short(&"ü".repeat(100)), "ü".repeat(100));
+        assert_eq!(short(&"ü".repeat(101)), "ü".repeat(99) + "…");
     }
 }

@@ -116,7 +116,8 @@ fn fitted(group: &Group<'_>, (from, to): (f64, f64)) -> Option<(Line, String)> {
 
 fn by_load(out: &mut String, runs: &[Run], names: &Names) {
     let closed = groups(runs, names, Axis::Load, |setup| {
-        setup.arrivals.is_none().then(|| f64::from(setup.concurrency))
+        let closed = setup.arrivals.is_none() && setup.name.is_none();
+        closed.then(|| f64::from(setup.concurrency))
     });
     let open = groups(runs, names, Axis::Load, |setup| setup.rate);
     load(out, closed, "calls at a time");

@@ -18,6 +18,9 @@ pub(super) fn draw(out: &mut String, runs: &[Run], measured: &[Measured], names:
     }
     out.push_str("<section><h2>Latency, ms</h2>\n");
     out.push_str("<p class=\"note\">Below each quantile is its 95 % interval; – is none, by too few samples.</p>");
+    if measured.iter().any(|one| one.cell.is_none()) {
+        out.push_str("<p class=\"note\">All stages of a job together.</p>");
+    }
     let rows_of = |what| measured.iter().filter(move |one| one.what == what);
     let single = What::ALL.iter().all(|what| rows_of(*what).count() <= 1);
     if single {

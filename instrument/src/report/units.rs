@@ -46,6 +46,15 @@ pub(super) fn counted(value: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
+/// A share (0 to 1) in per cent, without decimals from 10 % on.
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        below if below > 0.0 && below < 0.05 => "<0.1 %".to_owned(),
+        small if small < 9.95 => format!("{} %", number((small * 10.0).round() / 10.0)),
+        large => format!("{} %", number(large.round())),
+    }
+}
+
 /// A time in the unit that suits it.
 pub(super) fn time(nanoseconds: u64) -> String {
     let value = nanoseconds as f64;
@@ -86,6 +95,14 @@ mod tests {
         let told = [0.0, 0.012_345, 0.9996, 9.996, 27.14, 117.0, 1_234.5, 1_234_567.0].map(number);
         assert_eq!(told, ["0", "0.0123", "1", "10", "27.1", "117", "1,235", "1,234,567"]);
         assert_eq!(number(f64::NAN), "–");
+    }
+
+    #[test]
+    fn shares_are_whole_per_cents_but_for_small_ones() {
+        let told = [0.0, 0.000_1, 0.004_2, 0.06, 0.094_9, 0.099_9, 0.3749, 1.4, 20.0].map(percent);
+        let expected =
+            ["0 %", "<0.1 %", "0.4 %", "6 %", "9.5 %", "10 %", "37 %", "140 %", "2,000 %"];
+        assert_eq!(told, expected);
     }
 
     #[test]

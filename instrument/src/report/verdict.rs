@@ -30,6 +30,9 @@ pub(super) fn draw(out: &mut String, runs: &[Run], names: &Names) {
 }
 
 fn sentences(run: &Run, names: &Names) -> String {
+    if run.is_job() {
+        return super::job::sentences(run);
+    }
     match &run.cells[..] {
         [] => format!("Nothing was measured of {}.", run.about.url),
         [cell] => one_cell(run, cell),
@@ -181,6 +184,10 @@ fn caveats(run: &Run) -> Vec<String> {
 
 /// Quantiles that have no upper bound, since too few values lie above them.
 fn few(run: &Run) -> Option<String> {
+    // Most stages of most jobs make few requests; the table says where that matters.
+    if run.is_job() {
+        return None;
+    }
     let all: Vec<_> = run.cells.iter().filter_map(waits).collect();
     for (quantile, name) in [(0.99, "p99"), (0.999, "p99.9")] {
         let short = all.iter().filter(|times| interval(times, quantile).is_none());

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pages of runs. How they look is judged in a browser: `tests/interop/test_report.py`.
 
+mod jobs;
 mod synthetic;
 
+use jobs::job;
 use storescope_instrument::report::{MOST_BYTES, page};
 use storescope_instrument::{Cell, Run};
 use synthetic::{HOSTILE, cell, run, setup, stalled};
@@ -163,4 +165,103 @@ fn what_does_not_fit_is_shortened_and_told() {
     let whole = run(cells);
     let shown = told(std::slice::from_ref(&whole));
     has(&shown, &["a cell to stay small", "8 of 70; the table has all."]);
+}
+
+#[test]
+fn a_job_has_its_stages_first() {
+    let shown = told(&[job(3)]);
+    has(
+        &shown,
+        &[
+            "Tasks waited for storage for ",
+            "; most in stage 0.0 (parquet at reduce.py:41): ",
+            "3 stages, 123 tasks (3 failed, 3 speculative); 1,680 requests",
+            "<h2>Stages</h2>",
+            "<th>stage 1.0 (showString at NativeMethodAccessorImpl.java:0)</th><td>41<small>1 failed, 1 speculative</small>",
+            "too many small requests",
+            "Slowest executors",
+            "All stages of a job together.",
+            "First byte by stage, ms",
+            "data-name=\"stage 2.0 (json at clean.py:7)\"",
+            "a job of 3 stages",
+            "<dd>monotonic, of each executor</dd>",
+        ],
+    );
+    let at = |part: &str| shown.find(part).expect(part);
+    assert!(
+        at("class=\"verdict\"") < at("<h2>Stages</h2>")
+            && at("<h2>Stages</h2>") < at("<h2>Latency, ms</h2>")
+    );
+    // Nothing that a job does not have: no series, no bands, no sweep, no seed.
+    for wrong in [
+        "over time",
+        "Throughput",
+        "What makes the p50",
+        "Size and load",
+        "<dt>Seed",
+        "Too few samples",
+        "sweep",
+        "a second",
+    ] {
+        assert!(!shown.contains(wrong), "{wrong}");
+    }
+    // Percentiles of responses and first bytes, and of each stage that has requests.
+    assert_eq!(charts(&shown), 2);
+}
+
+#[test]
+fn a_job_of_one_stage_and_one_without_requests() {
+    let shown = told(&[job(1)]);
+    has(&shown, &["1 stage, 40 tasks; 480 requests", "<h2>Percentiles</h2>"]);
+    assert!(!shown.contains("; most in ") && !shown.contains("First byte by stage"));
+    let mut idle = job(2);
+    idle.cells.remove(0);
+    let shown = told(&[idle]);
+    has(
+        &shown,
+        &["No task waited for storage in 240 s of task time.", "; no request.", "<td>–</td>"],
+    );
+    assert!(!shown.contains("<h2>Latency") && charts(&shown) == 0);
+}
+
+#[test]
+fn jobs_of_many_stages_stay_small_and_say_what_is_left_out() {
+    let shown = told(&[job(60)]);
+    has(&shown, &["60 stages, ", "8 of 45 stages, those that waited longest; the table has all."]);
+    assert_eq!(shown.matches("<tr><th>stage ").count(), 60);
+    let many = page(&[job(200)], None);
+    assert!(many.len() < MOST_BYTES, "{}", many.len());
+    assert_eq!(many.matches("<tr><th>stage ").count(), 200);
+}
+
+#[test]
+fn a_job_beside_a_bench_has_its_own_words() {
+    let shown = told(&[job(3), run(vec![cell(setup(65_536, 8), 5_000, 1)])]);
+    has(
+        &shown,
+        &[
+            "<b>Run 1.</b> Tasks waited",
+            "<b>Run 2.</b> get, random, 64 KiB",
+            "<h3>Run 1</h3>",
+            "<tr><th>run 1</th>",
+        ],
+    );
+}
+
+#[test]
+fn names_of_stages_and_executors_are_no_markup() {
+    let mut run = job(3);
+    for cell in &mut run.cells {
+        let name = cell.setup.name.take().unwrap();
+        cell.setup.name = Some(format!("{HOSTILE}\u{1b}[31m {name} {}", "x".repeat(5_000)));
+        let tasks = cell.tasks.as_mut().unwrap();
+        tasks.workers = tasks
+            .workers
+            .iter()
+            .map(|(name, worker)| (format!("{HOSTILE}\u{8}{name}"), worker.clone()))
+            .collect();
+    }
+    let shown = told(&[run]);
+    assert!(!shown.contains("<b>\"") && !shown.chars().any(|c| c.is_control() && c != '\n'));
+    assert!(shown.contains("&lt;/script&gt;&lt;b&gt;") && !shown.contains(&"x".repeat(200)));
 }

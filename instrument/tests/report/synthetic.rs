@@ -15,6 +15,7 @@ const MS: u64 = 1_000_000;
 
 pub(crate) fn setup(size: u64, concurrency: u32) -> Setup {
     Setup {
+        name: None,
         mix: [("get".to_owned(), 1)].into(),
         pattern: "random".to_owned(),
         size: Some(size),
@@ -94,7 +95,7 @@ pub(crate) fn stalled(count: u64) -> Cell {
     cell
 }
 
-fn normal(draws: &mut fastrand::Rng) -> f64 {
+pub(crate) fn normal(draws: &mut fastrand::Rng) -> f64 {
     (0..12).map(|_| draws.f64()).sum::<f64>() - 6.0
 }
 
