@@ -62,6 +62,12 @@ impl FitRuns {
         let name = self.name.clone().unwrap_or_else(|| name(&self.runs[0]));
         let fit = fit(&runs, &name)
             .map_err(|error| Exit::failed(error.to_string()).about(&shown.join(", ")))?;
+        if self.target.is_some() && fit.model.stream.is_none() && self.size >= BODIES {
+            return Err(Exit::failed(
+                "--target: these runs do not tell the bandwidth of a stream: give fit a run of larger reads, too, such \
+                 as bench --size 4MiB --concurrency 2 --count 400",
+            ));
+        }
         let needs = self.target.map(|target| Needs::new(&fit.model, target, self.size));
         let price = self.price_per_10000_gets.map(|price| Price::new(price, self.size));
         self.told(&fit, needs.as_ref(), price.as_ref())
@@ -91,6 +97,9 @@ impl FitRuns {
         Ok(())
     }
 }
+
+/// Reads from this size on take as long as their bandwidth says, in bytes: `fit` learns it from them alone.
+const BODIES: u64 = 256 << 10;
 
 fn read(path: &Path) -> Result<Run, Exit> {
     Run::read(path).map_err(|error| Exit::usage(error.to_string()))

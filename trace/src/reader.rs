@@ -212,7 +212,7 @@ impl TraceReader {
         {
             let back = Duration::from_nanos(u64::try_from(before - raw.at).unwrap_or(u64::MAX));
             let why = format!(
-                "time goes backwards by {back:?} (line {line} is later); sort the trace first, or ask for it"
+                "time goes backwards by {back:?} (line {line} is later); sort the trace first"
             );
             return Err(TraceError::new(&self.path, Some(raw.line), why));
         }

@@ -50,6 +50,7 @@ mod task;
 mod workers;
 
 use crate::exit::{Ended, Exit};
+use crate::progress::note;
 use crate::session::Signals;
 use crate::settings::Settings;
 use child::Server;
@@ -171,7 +172,7 @@ pub(crate) struct Bench {
 
     /// Measure for so long (each cell of a sweep); with --until, at most.  [default: 10s; with --until: 10m; a trace is
     /// replayed to its end]
-    #[arg(long, value_parser = parse_duration, conflicts_with = "count")]
+    #[arg(long, value_parser = some_time, conflicts_with = "count")]
     duration: Option<Duration>,
 
     /// Measure so many calls (in each cell of a sweep).
@@ -420,7 +421,11 @@ impl Bench {
         if self.connections == Connections::New {
             config.set("idle_timeout", "0s")?;
         }
-        Ok(Client::builder().config(config).build()?)
+        let client = Client::builder().config(config).build()?;
+        if let Some(at) = client.metrics_address() {
+            note(&format!("storescope: metrics at http://{at}/metrics"));
+        }
+        Ok(client)
     }
 
     fn target(&self, client: &Client, emulator: Option<&Ready>) -> Result<Target, Exit> {
@@ -475,4 +480,9 @@ impl Bench {
         };
         saved.and(printed.map_err(Exit::from)).and(swept.verdict(self.op.words().1))
     }
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time.is_zero() { Err("a measurement takes some time".to_owned()) } else { Ok(time) }
 }

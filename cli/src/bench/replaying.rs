@@ -18,6 +18,7 @@ impl Sweep<'_> {
         let name = file.unwrap_or_default().to_string_lossy();
         let (pace, level) = (bench.replay.pace(), bench.replay.trace_level);
         Setup {
+            name: None,
             mix: trace
                 .mix()
                 .iter()

@@ -251,6 +251,7 @@ impl<'a> Sweep<'a> {
         for size in bench.sizes(self.part_size).iter() {
             for concurrency in bench.concurrencies().iter() {
                 setups.extend(rates.iter().map(|rate| Setup {
+                    name: None,
                     mix: bench.op.weights(),
                     pattern: pattern.to_owned(),
                     size: sized.then_some(size),

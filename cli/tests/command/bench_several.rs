@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `bench` by several processes: shares, one moment, one sum.
 
-use crate::world::{Api, World, ended, signal, until};
+use crate::world::{Api, World, ended, signal, signal_by_id, until};
 use serde_json::Value;
 use std::path::Path;
 use storescope_instrument::{Calls, Run};
@@ -140,6 +140,30 @@ fn workers_of_several_hosts_are_merged_afterwards() {
     world.run(&past).ended(2, "ago by this host's clock: give a later time");
     let soon = ["bench", &url, "--worker", "1/2", "--start-at", "+1us", "--count", "8"];
     world.run(&soon).ended(1, "after --start-at: give a later time");
+}
+
+#[test]
+fn a_killed_process_is_named_and_the_others_end_with_what_they_have() {
+    let world = World::new(Api::Oci);
+    world.object("in/x", &vec![7; 100_000]);
+    let (url, out) = (world.url("in/"), world.path("run"));
+    world.emulator.admin().clear_record();
+    let load = ["bench", &url, "--size", "4KiB", "--duration", "10m", "--warmup", "8"];
+    let rest = ["--processes", "3", "--out", out.to_str().unwrap()];
+    let child = world.command(&[&load[..], &rest].concat()).spawn().unwrap();
+    until("they measure", || world.emulator.record().len() > 500);
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let led = tasks.flat_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")));
+    let led = led.collect::<String>();
+    signal_by_id(led.split_whitespace().next().expect("a process that is led"), "KILL");
+    let ran = ended(child);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.err.matches(" failed: ").count(), 1, "{ran:?}");
+    assert!(ran.err.contains("failed: it ended with signal: 9"), "{ran:?}");
+    let run = run_of(&out);
+    let told = "the parts of 2 of 3 processes: the others left none";
+    assert!(run.about.notes.iter().any(|note| note == told), "{:?}", run.about.notes);
+    assert!(run.sum().calls["get"].count > 0);
 }
 
 /// A process that leads and is killed cannot stop the others: they end by themselves.

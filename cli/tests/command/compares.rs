@@ -8,6 +8,7 @@ use storescope_instrument::{About, Calls, Cell, Environment, Point, Run, Setup};
 /// A run of calls of 20 to 40 ms times the slowness, written into a folder of the world.
 fn recorded(world: &World, name: &str, calls: u64, slowness: f64) -> Run {
     let setup = Setup {
+        name: None,
         mix: [("get".to_owned(), 1)].into(),
         pattern: "random".into(),
         size: Some(65_536),

@@ -3,6 +3,7 @@
 
 use crate::world::{Api, World};
 use serde_json::Value;
+use storescope_emulator::{Action, Fault};
 use storescope_model::{FirstByte, Model, Stream};
 
 const GIVEN: &str = "name = \"given\"\nstream = { median = \"40MB/s\", sigma = 0.2 }\n\
@@ -64,4 +65,23 @@ fn what_is_no_run_or_no_model_is_said() {
     let stall = world.file("stall.toml", b"stall = { every = \"1s\", lasts = \"2s\" }\n");
     world.run(&["serve", "--model", &stall]).ended(2, "stall.lasts");
     world.run(&["fit", &empty, "--target", "fast"]).ended(2, "25Gbit/s");
+    std::fs::create_dir(world.path("bare")).unwrap();
+    world.run(&["fit", "bare"]).ended(2, "bare holds no run");
+}
+
+#[test]
+fn a_run_of_failures_is_kept_and_is_no_model() {
+    let world = World::new(Api::Oci);
+    let refused = Action::Status { status: 404, code: None, message: None, retry_after: None };
+    world.emulator.admin().fault(Fault::new(refused).method("GET").contains("storescope-bench-"));
+    let url = world.url("in/");
+    let args = ["bench", &url, "--prepare", "3", "--object-size", "100kB", "--size", "4KiB"];
+    let args = [&args[..], &["--count", "10", "--warmup", "0", "--out", "run"]].concat();
+    world.run(&args).ended(3, "bucket not found");
+    let json: Value = serde_json::from_slice(&world.read("run/run.json")).unwrap();
+    assert_eq!(json["cells"][0]["failed_calls"], 10, "{json:#}");
+    let told = world.run(&["fit", "run", "--out", "fitted.toml"]);
+    let told = told.ended(1, "there is nothing to fit: all 10 attempts failed (not_found 10)");
+    assert!(told.err.contains("run: "), "{}", told.err);
+    assert!(!world.path("fitted.toml").exists());
 }

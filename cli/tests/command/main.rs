@@ -10,6 +10,7 @@ mod compares;
 mod copies;
 mod endpoints;
 mod fits;
+mod jobs;
 mod runs;
 mod safety;
 mod signals;

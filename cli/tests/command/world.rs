@@ -199,7 +199,12 @@ pub(crate) fn ended(child: Child) -> Ran {
 
 /// Sends a signal to one process.
 pub(crate) fn signal(child: &Child, name: &str) {
-    let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+    signal_by_id(&child.id().to_string(), name);
+}
+
+/// Sends a signal to the process of this id.
+pub(crate) fn signal_by_id(id: &str, name: &str) {
+    let kill = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
     assert!(kill.unwrap().success());
 }
 

@@ -190,7 +190,7 @@ impl<J: Judge> Leading<J> {
                 self.end_when_enough().await;
             }
             // Each says so; so does this one.
-            What::Note(line) if self.gathered.interrupted && line.ends_with(": interrupted") => {}
+            What::Note(line) if self.is_ending() && line.ends_with(": interrupted") => {}
             What::Note(line) => self.children[place].note(line),
             What::Ended(status) => {
                 self.ended(place, status);
@@ -236,8 +236,9 @@ impl<J: Judge> Leading<J> {
         });
         let why = match run {
             Ok(run) => {
-                // Calls that failed are told with the sum.
-                let is_told = is_well || run.cells.iter().any(|cell| cell.failed_calls > 0);
+                // Calls that failed are told with the sum. One that was ended because of another has not failed.
+                let failed_calls = run.cells.iter().any(|cell| cell.failed_calls > 0);
+                let is_told = is_well || failed_calls || self.is_ending();
                 self.gathered.runs.push(run);
                 if is_told {
                     return;
@@ -249,10 +250,17 @@ impl<J: Judge> Leading<J> {
             Err(_) => said,
         };
         if !self.gathered.interrupted {
-            self.gathered.failures.push(format!("process {} failed: {why}", child.of));
+            self.gathered
+                .failures
+                .push(format!("process {} failed: {why}", self.children[place].of));
         }
         // A sum without it would say less than was asked: the others end with what they have.
         self.children.iter_mut().for_each(|child| child.orders = None);
+    }
+
+    /// Whether the processes were told to end with what they have.
+    fn is_ending(&self) -> bool {
+        self.gathered.interrupted || !self.gathered.failures.is_empty()
     }
 
     fn interrupt(&mut self) {
