@@ -59,6 +59,7 @@ class Cell:
         self.first_bytes: dict[str, list[tuple[float, int, int]]] = {}
         self.failed: list[float] = []
         self.failed_attempts: list[float] = []
+        self.sizes: list[int] = []
         self.extra: dict = {}
 
     def call(self, at: float, first_byte: int, body: int, late: int = 0, operation: str = "get"):
@@ -131,6 +132,7 @@ class Cell:
         for operation, of in self.first_bytes.items():
             line(f"attempt/{operation}/ttfb/ok/le64K/reused", [first for _, first, _ in of])
             line(f"attempt/{operation}/total/ok/le64K/reused", [first + body for _, first, body in of])
+        line("attempt/get/bytes_delivered/ok/-/-", self.sizes)
         line("attempt/get/total/server/-/reused", [9 * MS for _ in self.failed_attempts])
         return "\n".join(lines) + "\n"
 
@@ -197,3 +199,51 @@ def sweep(seed: int, sizes: list[int], loads: list[int], seconds: float = 3) -> 
         closed(seed + 100 * place + load, seconds, points=20, size=size, concurrency=load)
         for place, size in enumerate(sizes) for load in loads
     ]  # fmt: skip
+
+
+#: Of a stage: where it was called, GETs of a task, their size, seconds of work of a task.
+KINDS = [
+    ("parquet at reduce.py:41", 12, 8 << 20, 6.0), ("showString at NativeMethodAccessorImpl.java:0", 0, 0, 2.0),
+    ("json at clean.py:7", 30, 9_000, 0.4), ("treeAggregate at fit.py:118", 2, 8 << 20, 20.0),
+]  # fmt: skip
+
+
+def stage(number: int, tasks: int = 40, executors: int = 4, name: str = "") -> Cell:
+    """A stage of a job. One of its executors is three times as slow as the others."""
+    site, gets, size, work = KINDS[number % len(KINDS)]
+    name = name or f"stage {number}.0 ({site})"
+    cell = Cell(30, points=0, name=name, mix={}, pattern="", size=None, concurrency=0)
+    draws, workers = Draws(number), {}
+    for task in range(tasks):
+        executor = task % executors
+        worker = workers.setdefault(f"{name} {executor}" if name.startswith("<") else str(executor), Worker())
+        waited = 0
+        for _ in range(gets):
+            first_byte, body = draws.first_byte() * (3 if executor == 2 else 1), draws.body(size)
+            cell.call(0.0, first_byte, body)
+            cell.sizes.append(size)
+            worker.first_bytes.append(first_byte)
+            waited += first_byte + body
+        worker.tasks, worker.waited, worker.bytes = worker.tasks + 1, worker.waited + waited, worker.bytes + gets * size
+        worker.run += waited + int(work * 1e9)
+    cell.extra = {"bands": {}, "tasks": {
+        "succeeded": tasks - 3, "failed": 2, "killed": 1, "speculative": number % 3,
+        "run_ms": sum(worker.run for worker in workers.values()) / 1e6,
+        "waited_ms": sum(worker.waited for worker in workers.values()) / 1e6,
+        "workers": {name: worker.json() for name, worker in workers.items()},
+    }}  # fmt: skip
+    return cell
+
+
+class Worker:
+    """The tasks of a stage on one executor; times in ns."""
+
+    def __init__(self):
+        self.tasks = self.run = self.waited = self.bytes = 0
+        self.first_bytes: list[int] = []
+
+    def json(self) -> dict:
+        return {
+            "tasks": self.tasks, "run_ms": self.run / 1e6, "waited_ms": self.waited / 1e6, "requests": len(self.first_bytes),
+            "bytes": self.bytes, "first_byte": {"histogram": histogram(self.first_bytes)},
+        }  # fmt: skip

@@ -27,6 +27,11 @@ PAGES = {
     "failing": (["Throughput, concurrency and failures"], 7),
     "sample": (["Latency, ms", "Environment"], 5),
     "empty": (["Environment"], 0),
+    "job": (["Stages", "Latency, ms", "Percentiles", "Environment"], 2),
+    "stage": (["Stages", "Latency, ms", "Percentiles"], 1),
+    "idle": (["Stages"], 0),
+    "stages": (["Stages", "Latency, ms", "Percentiles"], 2),
+    "hostile": (["Stages"], 2),
 }  # fmt: skip
 
 #: Visible text whose contrast with what is behind it is below 4.5.
@@ -74,6 +79,7 @@ def folders(tmp_path_factory) -> dict[str, list[Path]]:
     one_sample.call(0.1, 27 * runs.MS, runs.MS)
     hostile = {"url": f"oci://demo@ns/{runs.HOSTILE}", "notes": [runs.HOSTILE], "command": ["storescope", runs.HOSTILE]}
     one = runs.write(at / "one", [runs.closed(1)])
+    job = {"url": "reduce.py (app-20261130-0001)", "command": [], "processes": 5}
     return {
         "one": [one],
         "two": [one, runs.write(at / "slower", [runs.closed(2, slower=1.15)])],
@@ -82,6 +88,11 @@ def folders(tmp_path_factory) -> dict[str, list[Path]]:
         "failing": [runs.write(at / "failing", [runs.failing(5)], **hostile)],
         "sample": [runs.write(at / "sample", [one_sample])],
         "empty": [runs.write(at / "empty", [])],
+        "job": [runs.write(at / "job", [runs.stage(number) for number in range(3)], **job)],
+        "stage": [runs.write(at / "stage", [runs.stage(0)], **job)],
+        "idle": [runs.write(at / "idle", [runs.stage(1)], **job)],
+        "stages": [runs.write(at / "stages", [runs.stage(number) for number in range(60)], **job)],
+        "hostile": [runs.write(at / "hostile", [runs.stage(number, name=f"{runs.HOSTILE}{number}\x1b" * 9) for number in (0, 2)], **job)],
     }
 
 
@@ -156,10 +167,36 @@ def test_values_are_told_under_the_pointer(pages, chromium):
     assert re.fullmatch(r"p\d+(\.\d+)?\nresponse [\d.]+\nfirst byte [\d.]+", told), told
 
 
-def test_names_are_no_markup(pages, chromium):
-    chromium.open(pages["failing"], 1280, "light")
-    assert chromium.evaluate("document.title") == f"oci://demo@ns/{runs.HOSTILE}"
+@pytest.mark.parametrize("name", ["failing", "hostile"])
+def test_names_are_no_markup(pages, chromium, name):
+    chromium.open(pages[name], 1280, "light")
+    titles = {"failing": f"oci://demo@ns/{runs.HOSTILE}", "hostile": "reduce.py (app-20261130-0001)"}
+    assert chromium.evaluate("document.title") == titles[name]
     assert chromium.evaluate("document.querySelectorAll('b').length") == 0
+
+
+@pytest.mark.parametrize("width", [390, 700, 1100, 1280])
+def test_stages_are_readable_at_any_width(pages, chromium, width):
+    """Each figure of a stage is inside the page, over no other one, and has its name above it where the head is hidden."""
+    chromium.open(pages["job"], width, "light")
+    root = chromium.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert root[0] <= root[1], root
+    over = chromium.evaluate(
+        "[...document.querySelectorAll('.stages tr, .executors tr')].flatMap((row) => {"
+        " const boxes = [...row.children].map((cell) => [cell.textContent, cell.getBoundingClientRect()]).filter(([, box]) => box.width);"
+        " return boxes.flatMap(([one, a], at) => boxes.slice(at + 1).filter(([, b]) =>"
+        "  Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1)"
+        "  .map(([other]) => `${one} over ${other}`)); })"
+    )
+    assert over == []
+    head = chromium.evaluate("getComputedStyle(document.querySelector('.stages thead')).display")
+    names = chromium.evaluate(
+        "[...document.querySelector('.stages tbody tr').querySelectorAll('td')].map((cell) => getComputedStyle(cell, '::before').content)"
+    )
+    assert (head == "none") == (width <= 1080) == (names[0] == '"tasks"'), (head, names)
+    assert width > 1080 or len(set(names)) == len(names) == 10, names
+    bars = chromium.evaluate("[...document.querySelectorAll('.stages .share')].map((bar) => bar.getBoundingClientRect().width)")
+    assert len(bars) == 3 and all(bar > 40 for bar in bars), bars
 
 
 def test_a_page_prints(pages, chromium, tmp_path):
