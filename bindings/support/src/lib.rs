@@ -6,7 +6,8 @@
 //!                             ├─▶ this crate ────┼─▶ clients   one for each set of client settings
 //!  Java ───▶ bindings/jni ────┘                  ├─▶ runtime   one for each process
 //!                                                ├─▶ errors    names of kinds, causes
-//!  logging, slf4j ◀── log::RecordQueue ◀────────────────┴── log       the tracing subscriber
+//!  logging, slf4j ◀── log::RecordQueue ◀────────────────┼── log       the tracing subscriber
+//!  Spark's executor (Java) ◀── handover ◀── Python worker ┴── tasks   what each task of Spark recorded
 //! ```
 //!
 //! Fork, the interpreter's end and the attachment of threads differ between the hosts, and stay in the bindings.
@@ -15,7 +16,9 @@
 
 pub mod clients;
 pub mod errors;
+pub mod handover;
 pub mod lock;
 pub mod log;
 pub mod options;
 pub mod runtime;
+pub mod tasks;
