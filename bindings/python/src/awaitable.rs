@@ -6,6 +6,7 @@ use crate::ending::{self, Inside};
 use crate::error::raised;
 use crate::log;
 use crate::process::Process;
+use crate::task;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use tokio::task::AbortHandle;
@@ -29,9 +30,14 @@ pub(crate) fn awaitable<T: Send + 'static>(
     let future = event_loop.call_method0("create_future")?;
     let waiter = (event_loop, &future).into_pyobject(py)?.into_any().unbind();
     let waiter = Waiter { dispatcher, waits: Some(DeferredDrop::new(waiter, dispatcher)) };
+    let awaited = task::awaits(py)?;
     let task = process.handle().spawn(async move {
         let ended = call.await;
-        waiter.tell(move |py| value(py, ended));
+        waiter.tell(move |py| {
+            let value = value(py, ended);
+            drop(awaited);
+            value
+        });
     });
     let cancelling = CANCELLING.import(py, "storescope._calls", "cancelling")?;
     let cancel = cancelling.call1((Task(task.abort_handle()),))?;

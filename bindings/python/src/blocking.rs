@@ -5,6 +5,7 @@ use crate::ending::{self, BlockingCall, Inside, refuse};
 use crate::error::raised;
 use crate::log;
 use crate::process::Process;
+use crate::task::Blocked;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use std::pin::{Pin, pin};
@@ -26,6 +27,7 @@ pub(crate) fn wait<T: Send>(py: Python<'_>, call: impl Future<Output = T> + Send
         ));
     }
     log::refresh(py)?;
+    let _blocked = Blocked::begin(py)?;
     let mut call = pin!(call);
     loop {
         if let Some(ended) = ending::detached(py, || wait_a_slice(process, call.as_mut())) {

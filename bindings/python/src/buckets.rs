@@ -6,6 +6,7 @@ use crate::error::raised;
 use crate::options;
 use crate::process::Process;
 use crate::scope;
+use crate::task;
 use futures_util::TryStreamExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -65,6 +66,9 @@ fn service(
     let mut of_store = of_store.of_store().config(config);
     if let Some(scope) = scope::current(py)? {
         of_store = of_store.scope(&scope);
+    }
+    if let Some(task) = task::current(py)? {
+        of_store = of_store.scope(task.scope());
     }
     Ok((client, url, of_store))
 }

@@ -38,6 +38,7 @@ mod reader;
 mod scope;
 mod store;
 mod store_methods;
+mod task;
 mod tfrecord;
 mod upload;
 mod writer;
@@ -59,13 +60,15 @@ mod _storescope {
     #[pymodule_export]
     use crate::options::settings;
     #[pymodule_export]
-    use crate::process::{_after_fork, _at_exit};
+    use crate::process::{_after_fork, _at_exit, _leave};
     #[pymodule_export]
     use crate::reader::{RangesRead, Reader};
     #[pymodule_export]
     use crate::scope::{_unrecorded, Scope, Snapshot};
     #[pymodule_export]
     use crate::store::Store;
+    #[pymodule_export]
+    use crate::task::{_in_task, _waited};
     #[pymodule_export]
     use crate::tfrecord::{_tfrecord_frame, _tfrecord_places};
     #[pymodule_export]

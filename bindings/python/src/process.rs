@@ -12,12 +12,14 @@ use crate::fork;
 use crate::open_writer::OpenWriter;
 use futures_util::future::join_all;
 use pyo3::prelude::*;
+use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 use storescope::{Client, Config, Face, Writer};
 use storescope_bindings::clients::Clients;
+use storescope_bindings::handover::Server;
 use storescope_bindings::lock::locked;
 use storescope_bindings::options::Options;
 use storescope_bindings::runtime;
@@ -43,6 +45,8 @@ pub(crate) struct Process {
     dispatcher: OnceLock<Dispatcher>,
     /// Writers that may be open still.
     writers: Mutex<Vec<Weak<OpenWriter>>>,
+    /// Hands over what tasks of Spark record, where that is wanted.
+    handover: OnceLock<Server>,
 }
 
 impl Process {
@@ -76,6 +80,7 @@ impl Process {
             clients: Clients::new(),
             writers: Mutex::default(),
             dispatcher: OnceLock::new(),
+            handover: OnceLock::new(),
         })
     }
 
@@ -119,6 +124,16 @@ impl Process {
         self.dispatcher.get()
     }
 
+    /// Hands over in this folder from now on.
+    pub(crate) fn begin_handover(&self, folder: &Path) -> &Server {
+        self.handover.get_or_init(|| Server::start(folder, std::process::id()))
+    }
+
+    /// What hands over, if it was begun.
+    pub(crate) fn handover(&self) -> Option<&Server> {
+        self.handover.get()
+    }
+
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -154,6 +169,9 @@ impl Process {
             }
             // What was dropped just now is in them, too.
             Client::flush_traces(TRACES);
+            if let Some(handover) = self.handover() {
+                handover.leave();
+            }
             if let Some(dispatcher) = self.dispatcher.get() {
                 dispatcher.stop(GRACE);
             }
@@ -168,6 +186,18 @@ pub(crate) fn _after_fork() {
     ending::forked();
     CURRENT.store(ptr::null_mut(), SeqCst);
     Client::forked();
+}
+
+/// Leaves what tasks of Spark recorded to their executor: called where the process ends, and the interpreter does not.
+#[pyfunction]
+pub(crate) fn _leave(py: Python<'_>) {
+    if ending::has_begun() {
+        // It does so itself.
+        return;
+    }
+    if let Some(handover) = Process::running().and_then(Process::handover) {
+        ending::detached(py, || handover.leave());
+    }
 }
 
 /// Ends what is under way: called when the interpreter ends.

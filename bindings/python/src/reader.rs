@@ -14,6 +14,7 @@ use crate::options::seconds;
 use crate::process::Process;
 use crate::scope;
 use crate::store::Store;
+use crate::task::OpenedIn;
 use bytes::Bytes;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyValueError};
@@ -39,6 +40,7 @@ pub(crate) struct Reader {
     policy: String,
     deadline: Option<f64>,
     options: ReadOptions,
+    opened_in: OpenedIn,
     closed: Arc<AtomicBool>,
     state: Mutex<State>,
 }
@@ -83,6 +85,7 @@ impl Reader {
             policy: policy.to_owned(),
             deadline,
             options,
+            opened_in: OpenedIn::current(store.py())?,
             closed: Arc::default(),
             state: Mutex::default(),
         };
@@ -90,12 +93,16 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The crate's reader, of this process, recorded in the scope of the context that runs here.
+    /// The crate's reader, of this process, recorded in the scope of the context that runs here, and in the task.
     fn reader(&self, py: Python<'_>) -> PyResult<storescope::Reader> {
         let reader = self.by_itself(py)?;
         // A reader may be older than the profile it is used in, and younger than one that has ended.
-        Ok(match scope::current(py)? {
+        let reader = match scope::current(py)? {
             Some(scope) => reader.with_scope(&scope),
+            None => reader,
+        };
+        Ok(match self.opened_in.used_in(py)? {
+            Some(task) => reader.also_in(task.scope()),
             None => reader,
         })
     }

@@ -7,6 +7,7 @@ use crate::fork::ProcessOwned;
 use crate::options;
 use crate::process::Process;
 use crate::scope::{self, Scope};
+use crate::task;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::hash::{Hash, Hasher};
@@ -61,12 +62,16 @@ impl Store {
         Ok(store)
     }
 
-    /// The crate's store, of this process, recorded in the scope of the context that runs here.
+    /// The crate's store, of this process, recorded in the scope of the context and in the task that run here.
     pub(crate) fn in_scope(&self, py: Python<'_>) -> PyResult<storescope::Store> {
-        match scope::current(py)? {
-            Some(scope) => Ok(self.opened(py)?.with_scope(&scope)),
-            None => self.by_itself(py),
-        }
+        let store = match scope::current(py)? {
+            Some(scope) => self.opened(py)?.with_scope(&scope),
+            None => self.by_itself(py)?,
+        };
+        Ok(match task::current(py)? {
+            Some(task) => store.also_in(task.scope()),
+            None => store,
+        })
     }
 
     /// The crate's store, of this process, recorded in the store's own scope.

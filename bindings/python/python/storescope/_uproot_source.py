@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import uproot.source.chunk  # type: ignore[import-untyped]
 from uproot.source.futures import TrivialFuture  # type: ignore[import-untyped]
 
-from ._storescope import Reader, _redacted
+from ._spark import waited
+from ._storescope import Reader, _in_task, _redacted
 from ._uproot_clusters import Range
 from ._uproot_hooks import PrefetchingSource, place_hooks
 from ._uproot_plan import Plan, Repeats
@@ -324,6 +325,8 @@ class _Gather:
                 wanted.append(index)
         if not wanted:
             return
+        if _in_task():
+            self._count_waits()
         with self._source._lock:
             self._source._under_way.add(self)
         try:
@@ -336,6 +339,15 @@ class _Gather:
         # It may have been closed meanwhile, before there was a handle.
         if self._source.closed:
             self.abandon(self._source._closed_error())
+
+    def _count_waits(self) -> None:
+        """As long as ranges are under way, what uproot waits for in its queue is waiting of the task of Spark."""
+        get = self._notifications.get
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            return waited(get, *args, **kwargs) if self._left else get(*args, **kwargs)
+
+        setattr(self._notifications, "get", counted)
 
     def abandon(self, error: Exception) -> None:
         """No bytes are wanted any more: what has not come fails."""
@@ -379,7 +391,7 @@ class _Future:
         self._done.set()
 
     def result(self, timeout: float | None = None) -> Any:
-        if not self._done.wait(timeout):
+        if not self.is_done() and not waited(self._done.wait, timeout):
             raise TimeoutError(f"no bytes within {timeout} s")
         if isinstance(self._result, BaseException):
             raise self._result
