@@ -5,7 +5,7 @@ use crate::completions::{Memory, Target};
 use crate::java;
 use crate::raised::{Raised, Result};
 use jni::Env;
-use jni::objects::{JByteArray, JByteBuffer, JObject, JString};
+use jni::objects::{JByteArray, JByteBuffer, JLongArray, JObject, JString};
 use jni::sys::{jint, jlong};
 use storescope::{Upload, UploadedPart};
 
@@ -28,6 +28,17 @@ pub(crate) fn part(number: jint, tag: &str) -> Result<UploadedPart> {
 /// A position in a file.
 pub(crate) fn place(position: jlong) -> Result<u64> {
     u64::try_from(position).map_err(|_| Raised::Told(format!("{position} is no place in a file")))
+}
+
+/// So many numbers, none below zero.
+pub(crate) fn longs<const N: usize>(env: &mut Env<'_>, array: &JLongArray<'_>) -> Result<[u64; N]> {
+    let length = array.len(env)?;
+    if length != N {
+        return Err(Raised::Told(format!("{length} numbers where {N} belong")));
+    }
+    let mut numbers = [0; N];
+    array.get_region(env, 0, &mut numbers)?;
+    Ok(numbers.map(|number: i64| number.max(0).unsigned_abs()))
 }
 
 /// Some bytes of a direct buffer.

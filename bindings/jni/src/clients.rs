@@ -4,6 +4,7 @@
 use crate::raised::{Raised, Result};
 use crate::runtime;
 use std::sync::{Arc, Mutex};
+use storescope::timing::{Scope, Snapshot};
 use storescope::{Client, Config, Face, StoreOptions};
 use storescope_bindings::clients::Clients;
 use storescope_bindings::lock::locked;
@@ -37,6 +38,16 @@ pub(crate) fn client(settings: Vec<(String, String)>) -> Result<(Client, StoreOp
 /// All clients so far.
 pub(crate) fn all() -> Vec<Client> {
     CLIENTS.all()
+}
+
+/// What all of them have recorded.
+pub(crate) fn snapshot() -> Snapshot {
+    let all = all();
+    let whole = all.iter().map(|client| client.metrics().snapshot()).reduce(|mut whole, one| {
+        whole.merge(&one);
+        whole
+    });
+    whole.unwrap_or_else(|| Scope::new("nothing yet").snapshot())
 }
 
 /// Keeps certificates for the clients to come; the number that stands for them among a store's settings.

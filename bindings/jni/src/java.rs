@@ -182,7 +182,8 @@ fn millis(meta: &ObjectMeta) -> i64 {
     since.map_or(0, |since| since.as_millis() as i64)
 }
 
-fn longs<'a>(env: &mut Env<'a>, values: &[i64]) -> Result<JLongArray<'a>> {
+/// An array of whole numbers.
+pub(crate) fn longs<'a>(env: &mut Env<'a>, values: &[i64]) -> Result<JLongArray<'a>> {
     let array = JLongArray::new(env, values.len())?;
     array.set_region(env, 0, values)?;
     Ok(array)

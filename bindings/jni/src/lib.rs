@@ -13,6 +13,7 @@
 mod arguments;
 mod clients;
 mod completions;
+mod gathered;
 mod handles;
 mod java;
 mod listing;
@@ -23,12 +24,14 @@ mod raised;
 mod reader;
 mod reader_cache;
 mod runtime;
+mod scopes;
 mod settings;
 mod statistics;
 mod store;
 mod throw;
 mod writer;
 
+use crate::gathered::{Gathered, Key, Sums, Told};
 use crate::listing::OpenListing;
 use crate::natives::natives;
 use crate::opened::Opened;
@@ -36,6 +39,7 @@ use crate::raised::{Raised, Result};
 use crate::reader::OpenReader;
 use crate::reader_cache::ReaderCache;
 use crate::runtime::{wait, wait_for};
+use crate::scopes::{ForeignCall, OpenScope};
 use crate::store::{OpenStore, RenamedTree};
 use crate::writer::OpenWriter;
 use bytes::Bytes;
@@ -46,10 +50,12 @@ use jni::objects::{
 };
 use jni::sys::{JNI_VERSION_1_8, JavaVM, jboolean, jint, jlong};
 use std::ffi::c_void;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use storescope::timing::Scope;
+use std::time::{Duration, UNIX_EPOCH};
 use storescope::{Client, PutMode, PutOptions, ReadPolicy, Upload};
+use storescope_bindings::handover;
+use storescope_instrument::report;
 
 /// How long the end of the JVM waits for the metrics, and for each trace.
 const FLUSH_GRACE: Duration = Duration::from_secs(5);
@@ -76,13 +82,17 @@ natives! {
 
     "writeProfile" fn write_profile(env, path: JString<'a>) -> () {
         let path = java::string(env, &path)?;
-        let all = clients::all();
-        let whole = all.iter().map(|client| client.metrics().snapshot()).reduce(|mut whole, one| {
-            whole.merge(&one);
-            whole
-        });
-        let whole = whole.unwrap_or_else(|| Scope::new("nothing yet").snapshot());
+        let whole = clients::snapshot();
         std::fs::write(&path, whole.to_hlog()).map_err(|e| Raised::Told(format!("the profile {path} cannot be written: {e}")))
+    }
+
+    "processStatistics" fn process_statistics(env) -> JString<'a> {
+        Ok(JString::new(env, statistics::lines(&clients::snapshot()))?)
+    }
+
+    "processBuckets" fn process_buckets(env, level: JString<'a>, operation: JString<'a>, phase: JString<'a>) -> JLongArray<'a> {
+        let (level, operation, phase) = (java::string(env, &level)?, java::string(env, &operation)?, java::string(env, &phase)?);
+        java::longs(env, &statistics::buckets(&clients::snapshot(), &level, &operation, &phase))
     }
 
     "flush" fn flush(_env) -> () {
@@ -120,6 +130,84 @@ natives! {
     "closeStore" fn close_store(_env, store: jlong) -> () {
         opened::remove(store);
         Ok(())
+    }
+
+    "openScope" fn open_scope(env, name: JString<'a>) -> jlong {
+        let scope = OpenScope::new(java::string(env, &name)?);
+        Ok(opened::add(Opened::Scope(Arc::new(scope))))
+    }
+
+    "closeScope" fn close_scope(_env, scope: jlong) -> () {
+        opened::remove(scope);
+        Ok(())
+    }
+
+    "storeWithin" fn store_within(_env, store: jlong, scope: jlong) -> jlong {
+        let (scope, store) = (opened::scope(scope)?, opened::store(store)?);
+        let within = scope.within(&store);
+        Ok(opened::add(Opened::Store(Arc::new(within))))
+    }
+
+    "recordCall" fn record_call(_env, scope: jlong, operation: jint, outcome: jint, nanos: jlong, bytes: jlong) -> () {
+        let call = ForeignCall::new(operation, outcome, nanos, bytes)
+            .ok_or_else(|| Raised::Told(format!("no call of another client: {operation}, {outcome}")))?;
+        // A stream may outlive its scope.
+        if let Ok(scope) = opened::scope(scope) {
+            scope.record_call(&call);
+        }
+        Ok(())
+    }
+
+    "takeScope" fn take_scope(env, scope: jlong) -> JByteArray<'a> {
+        let new = opened::scope(scope)?.take();
+        let text = if new.is_empty() { String::new() } else { new.to_hlog() };
+        Ok(env.byte_array_from_slice(text.as_bytes())?)
+    }
+
+    "takeWorkers" fn take_workers(env, folder: JString<'a>) -> JObjectArray<'a, JString<'a>> {
+        let handed = handover::take(Path::new(&java::string(env, &folder)?));
+        let texts = handed.iter().flat_map(|of| {
+            [of.task.to_string(), of.waited.as_nanos().to_string(), of.recorded.to_hlog()].map(Some)
+        });
+        java::string_array(env, &texts.collect::<Vec<_>>())
+    }
+
+    "openGathered" fn open_gathered(_env) -> jlong {
+        Ok(opened::add(Opened::Gathered(Arc::new(Gathered::default()))))
+    }
+
+    "closeGathered" fn close_gathered(_env, gathered: jlong) -> () {
+        opened::remove(gathered);
+        Ok(())
+    }
+
+    "gather" fn gather(env, gathered: jlong, stage: jint, attempt: jint, executor: JString<'a>, sums: JLongArray<'a>, hlog: JByteArray<'a>) -> () {
+        let [tasks, run, waited] = arguments::longs(env, &sums)?;
+        let sums = Sums { tasks, run: Duration::from_nanos(run), waited: Duration::from_nanos(waited) };
+        let length = hlog.len(env)? as i32;
+        let hlog = String::from_utf8_lossy(&java::bytes(env, &hlog, 0, length)?).into_owned();
+        opened::gathered(gathered)?.add(Key { stage, attempt }, &java::string(env, &executor)?, sums, &hlog)
+    }
+
+    "tellStage" fn tell_stage(env, gathered: jlong, stage: jint, attempt: jint, about: JString<'a>, numbers: JLongArray<'a>) -> () {
+        let [wall, succeeded, failed, killed, speculative] = arguments::longs(env, &numbers)?;
+        let about = java::string(env, &about)?;
+        let told = Told { about, wall: Duration::from_millis(wall), succeeded, failed, killed, speculative };
+        opened::gathered(gathered)?.tell(Key { stage, attempt }, told);
+        Ok(())
+    }
+
+    "report" fn gathered_report(env, gathered: jlong, url: JString<'a>, title: JString<'a>, started: jlong, notes: JObjectArray<'a, JString<'a>>) -> JObjectArray<'a, JString<'a>> {
+        let started = UNIX_EPOCH + Duration::from_millis(started.max(0).unsigned_abs());
+        let run = opened::gathered(gathered)?.run(&java::string(env, &url)?, started, java::strings(env, &notes)?);
+        let page = report::page(std::slice::from_ref(&run), Some(&java::string(env, &title)?));
+        java::string_array(env, &[Some(page), Some(run.to_json_text()), Some(run.to_hlog())])
+    }
+
+    "stageLines" fn stage_lines(env, gathered: jlong) -> JObjectArray<'a, JString<'a>> {
+        let run = opened::gathered(gathered)?.run("", UNIX_EPOCH, Vec::new());
+        let lines: Vec<_> = run.cells.iter().map(|cell| Some(cell.stage_line())).collect();
+        java::string_array(env, &lines)
     }
 
     "stores" fn stores(_env) -> jint {

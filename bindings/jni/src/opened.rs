@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What Java has open, by handle: stores, listings, writers, readers.
+//! What Java has open, by handle: stores, listings, writers, readers, scopes, what was gathered.
 
+use crate::gathered::Gathered;
 use crate::handles::Handles;
 use crate::listing::OpenListing;
 use crate::raised::{Raised, Result};
 use crate::reader::OpenReader;
+use crate::scopes::OpenScope;
 use crate::store::OpenStore;
 use crate::writer::OpenWriter;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ pub(crate) enum Opened {
     Listing(Arc<OpenListing>),
     Writer(Arc<OpenWriter>),
     Reader(Arc<OpenReader>),
+    Scope(Arc<OpenScope>),
+    Gathered(Arc<Gathered>),
 }
 
 static OPENED: Handles<Opened> = Handles::new();
@@ -61,5 +65,19 @@ pub(crate) fn reader(handle: i64) -> Result<Arc<OpenReader>> {
     match get(handle) {
         Some(Opened::Reader(reader)) => Ok(reader),
         _ => Err(Raised::Closed("the stream")),
+    }
+}
+
+pub(crate) fn scope(handle: i64) -> Result<Arc<OpenScope>> {
+    match get(handle) {
+        Some(Opened::Scope(scope)) => Ok(scope),
+        _ => Err(Raised::Closed("the scope")),
+    }
+}
+
+pub(crate) fn gathered(handle: i64) -> Result<Arc<Gathered>> {
+    match get(handle) {
+        Some(Opened::Gathered(gathered)) => Ok(gathered),
+        _ => Err(Raised::Closed("what was gathered")),
     }
 }

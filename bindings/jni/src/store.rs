@@ -40,6 +40,12 @@ impl OpenStore {
         Ok(OpenStore { store, scope, identity: identity.into() })
     }
 
+    /// The same bucket, which records in another scope.
+    pub(crate) fn recording_in(&self, scope: Scope) -> OpenStore {
+        let store = self.store.with_scope(&scope);
+        OpenStore { store, scope, identity: Arc::clone(&self.identity) }
+    }
+
     /// What an object is, if there is one.
     pub(crate) async fn head(&self, key: &str) -> storescope::Result<Option<ObjectMeta>> {
         found(self.store.head(key).await)

@@ -12,7 +12,8 @@ import org.apache.hadoop.fs.Path;
  */
 public class BulkDeletingFileSystem extends StoreFileSystem {
 
-  private static final boolean POSSIBLE = isPossible();
+  /** Whether this Hadoop has them. */
+  static final boolean POSSIBLE = isPossible();
 
   /** Called by Hadoop, which then calls {@link #initialize}. */
   public BulkDeletingFileSystem() {}

@@ -43,6 +43,15 @@ final class Native {
   /** Writes all that this process has recorded as an .hlog file. */
   static native void writeProfile(String path) throws IOException;
 
+  /** What this process has recorded, in the form of {@link #statistics}. */
+  static native String processStatistics();
+
+  /**
+   * The histogram of a phase of all that ended well in this process, such as {@code attempt}, {@code get}, {@code ttfb}: count,
+   * sum, smallest and largest value, and for each bucket with values its lowest value, its highest value and how many.
+   */
+  static native long[] processBuckets(String level, String operation, String phase);
+
   /**
    * Writes what the trace and the metrics ({@code trace}, {@code metrics_log}, {@code otlp_endpoint}) still hold; waits some
    * seconds at most.
@@ -57,6 +66,67 @@ final class Native {
    * ones have the same number.
    */
   static native long trust(byte[][] certificates);
+
+  // Scopes: what is recorded under one name, over all stores.
+
+  /** A scope. */
+  static native long openScope(String name);
+
+  /** Closes it; what was opened in it goes on, and is not taken any more. */
+  static native void closeScope(long scope);
+
+  /** The same bucket as a store; what is asked of it by this handle is recorded in the scope, too. */
+  static native long storeWithin(long store, long scope) throws IOException;
+
+  /**
+   * Records a call of a client that is not ours in a scope; nothing where the scope is closed.
+   *
+   * @param operation the place of a {@link ForeignCall.Operation}, {@code outcome} that of a {@link ForeignCall.Outcome}
+   * @param bytes of payload; below zero for none
+   */
+  static native void recordCall(long scope, int operation, int outcome, long nanos, long bytes);
+
+  /** What a scope has recorded since the last call, as an .hlog; empty where that is nothing. */
+  static native byte[] takeScope(long scope) throws IOException;
+
+  /**
+   * What Python workers have recorded since the last call, by task: three strings for each, the task's attempt id, how long it
+   * waited in nanoseconds, and an .hlog.
+   */
+  static native String[] takeWorkers(String folder);
+
+  // What several processes have recorded, by stage of a Spark application.
+
+  /** An application. */
+  static native long openGathered();
+
+  /** Drops it. */
+  static native void closeGathered(long gathered);
+
+  /**
+   * Adds what an executor sends.
+   *
+   * @param stage its number; below zero for what no task asked for: -3 Oracle's connector, -2 the driver, -1 executors
+   * @param sums tasks that have ended, the time of tasks and how long they waited, both in nanoseconds
+   * @param hlog what {@link #takeScope} gave there
+   */
+  static native void gather(long gathered, int stage, int attempt, String executor, long[] sums, byte[] hlog)
+      throws IOException;
+
+  /**
+   * Tells what the driver knows of a stage, in place of what it told before.
+   *
+   * @param numbers its time so far in milliseconds, and tasks: that succeeded, failed, were killed, were speculative
+   */
+  static native void tellStage(long gathered, int stage, int attempt, String about, long[] numbers)
+      throws IOException;
+
+  /** A page, run.json and run.hlog of it, as `storescope report` makes and reads them. */
+  static native String[] report(long gathered, String url, String title, long startedMillis, String[] notes)
+      throws IOException;
+
+  /** A line for each stage. */
+  static native String[] stageLines(long gathered) throws IOException;
 
   // Settings.
 

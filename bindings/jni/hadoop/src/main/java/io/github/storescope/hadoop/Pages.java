@@ -9,6 +9,7 @@ final class Pages implements AutoCloseable {
 
   private final long listing;
   private final Cleaner.Cleanable closing;
+  private final Recording.Scope scope = Recording.current();
   private boolean ended;
 
   Pages(long listing) {
@@ -19,7 +20,7 @@ final class Pages implements AutoCloseable {
   /** The next page that holds anything; null after the last. */
   Entries next() throws IOException {
     while (!ended) {
-      Entries page = Native.nextPage(listing);
+      Entries page = Recording.waiting(scope, () -> Native.nextPage(listing));
       if (page == null) {
         close();
       } else if (page.count() > 0) {

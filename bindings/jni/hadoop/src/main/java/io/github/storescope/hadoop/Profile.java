@@ -2,6 +2,8 @@
 package io.github.storescope.hadoop;
 
 import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.util.ShutdownHookManager;
@@ -40,6 +42,39 @@ public final class Profile {
   public static void write(String path) throws IOException {
     Library.load();
     Native.writeProfile(path);
+  }
+
+  /**
+   * The figures of what has been recorded so far, by name: {@code attempt_get_count}, {@code call_get_bytes_delivered}, {@code
+   * attempt_get_ttfb_p99_ns}. Of what has not happened there is no name.
+   *
+   * @throws IOException if the native library cannot be loaded
+   */
+  public static Map<String, Long> figures() throws IOException {
+    Library.load();
+    Map<String, Long> figures = new HashMap<>();
+    for (String line : Native.processStatistics().split("\n")) {
+      int space = line.indexOf(' ');
+      if (space > 0) {
+        figures.put(line.substring(0, space), Long.parseLong(line.substring(space + 1)));
+      }
+    }
+    return figures;
+  }
+
+  /**
+   * The histogram of a phase of all that ended well.
+   *
+   * @param level {@code call} or {@code attempt}
+   * @param operation such as {@code get}
+   * @param phase such as {@code ttfb}, {@code total}
+   * @return count, sum, smallest and largest value, and for each bucket that holds any its lowest value, its highest value and how
+   *     many; times in nanoseconds
+   * @throws IOException if the native library cannot be loaded
+   */
+  public static long[] buckets(String level, String operation, String phase) throws IOException {
+    Library.load();
+    return Native.processBuckets(level, operation, phase);
   }
 
   private static void writeLast() {

@@ -90,6 +90,7 @@ final class Store implements AutoCloseable {
       shared.users--;
       if (shared.users == 0) {
         SHARED.remove(shared.name);
+        Recording.closed(shared.handle);
         Native.closeStore(shared.handle);
       }
     }
@@ -101,18 +102,29 @@ final class Store implements AutoCloseable {
 
   /** Throws if this is closed. */
   void checkOpen() throws IOException {
-    handle();
+    open();
   }
 
-  /**
-   * The native store. Whoever uses it keeps this reachable until the native call has begun: else the cleaner may come
-   * before.
-   */
-  private long handle() throws IOException {
+  /** The native store. */
+  private long open() throws IOException {
     if (closed.get()) {
       throw new IOException("Filesystem closed: " + settings.storeUrl());
     }
     return shared.handle;
+  }
+
+  /**
+   * The native store, as this thread's calls record in it. Whoever uses it keeps this reachable until the native call has
+   * begun: else the cleaner may come before.
+   */
+  private long handle() throws IOException {
+    return handle(Recording.current());
+  }
+
+  /** The native store, as a scope's calls record in it; null for no scope. */
+  private long handle(Recording.Scope scope) throws IOException {
+    long store = open();
+    return scope == null ? store : scope.within(store);
   }
 
   /** Streams that are open go on. */
@@ -162,14 +174,10 @@ final class Store implements AutoCloseable {
     return entry;
   }
 
-  private interface Asked<T> {
-    T of() throws IOException;
-  }
-
-  /** Asks, and keeps this reachable meanwhile. */
-  private <T> T ask(Asked<T> asked) throws IOException {
+  /** Asks, and keeps this reachable meanwhile. The caller waits for it. */
+  private <T> T ask(Recording.Call<T> asked) throws IOException {
     try {
-      return asked.of();
+      return Recording.waiting(Recording.current(), asked);
     } finally {
       Reference.reachabilityFence(this);
     }
@@ -211,7 +219,7 @@ final class Store implements AutoCloseable {
     byte[] bytes = new byte[size];
     long reader = openReader(key, size, etag, Native.POLICY_WHOLE_FILE);
     try {
-      int filled = Native.read(reader, 0, bytes, 0, size);
+      int filled = ask(() -> Native.read(reader, 0, bytes, 0, size));
       return filled == size ? bytes : Arrays.copyOf(bytes, Math.max(filled, 0));
     } finally {
       Native.closeReader(reader);
@@ -220,7 +228,12 @@ final class Store implements AutoCloseable {
 
   /** A reader, as {@link Native#openReader} has it; it goes on when this is closed. */
   long openReader(String key, long size, String etag, int policy) throws IOException {
-    return ask(() -> Native.openReader(handle(), key, size, etag, policy));
+    return openReader(Recording.current(), key, size, etag, policy);
+  }
+
+  /** The same, recorded in a scope; null for none. */
+  long openReader(Recording.Scope scope, String key, long size, String etag, int policy) throws IOException {
+    return ask(() -> Native.openReader(handle(scope), key, size, etag, policy));
   }
 
   void delete(String key) throws IOException {
@@ -274,8 +287,9 @@ final class Store implements AutoCloseable {
     }
   }
 
-  long openWriter(String key, int mode, long size, String[] about) throws IOException {
-    return ask(() -> Native.openWriter(handle(), key, mode, size, about));
+  /** A writer, as {@link Native#openWriter} has it, recorded in a scope; null for none. */
+  long openWriter(Recording.Scope scope, String key, int mode, long size, String[] about) throws IOException {
+    return ask(() -> Native.openWriter(handle(scope), key, mode, size, about));
   }
 
   String beginUpload(String key) throws IOException {
@@ -309,6 +323,6 @@ final class Store implements AutoCloseable {
 
   /** Lines of a name and a whole number. */
   String statistics() throws IOException {
-    return ask(() -> Native.statistics(handle()));
+    return ask(() -> Native.statistics(open()));
   }
 }

@@ -47,6 +47,8 @@ final class StoreInputStream extends FSInputStream
   private final Cleaner.Cleanable cleanable;
   private final FileSystem.Statistics statistics;
   private final StreamStatistics counted;
+  /** That of the thread which opened it; null for none. */
+  private final Recording.Scope scope = Recording.current();
 
   /** The object's size, once it is known; else -1. */
   private volatile long size;
@@ -76,7 +78,7 @@ final class StoreInputStream extends FSInputStream
     this.policy = policy;
     this.size = size;
     this.statistics = statistics;
-    this.reader = new NativeReader(store.openReader(key, size, etag, policy));
+    this.reader = new NativeReader(store.openReader(scope, key, size, etag, policy));
     // A stream that is dropped unclosed frees what it holds.
     this.cleanable = UnreachableCleaner.watch(this, reader);
     this.counted = StreamStatistics.ofReads(() -> Native.statistics(reader.handle));
@@ -247,7 +249,7 @@ final class StoreInputStream extends FSInputStream
   private int fetchNext(byte[] into, int offset, int length) throws IOException {
     for (int tries = 0; ; tries++) {
       try {
-        int filled = Native.read(handle(), position, into, offset, length);
+        int filled = readNow(handle(), position, into, offset, length);
         settle();
         return filled;
       } catch (RemoteFileChangedException e) {
@@ -280,7 +282,7 @@ final class StoreInputStream extends FSInputStream
       if (settled) {
         return false;
       }
-      reader.replace(store.openReader(key, file.sizes[0], file.etags[0], policy));
+      reader.replace(store.openReader(scope, key, file.sizes[0], file.etags[0], policy));
       size = file.sizes[0];
       return true;
     }
@@ -290,7 +292,20 @@ final class StoreInputStream extends FSInputStream
     settle();
     // Hadoop's own check of a positional read lets a negative offset pass.
     Objects.checkFromIndexSize(offset, length, into.length);
-    return Native.read(handle(), from, into, offset, length);
+    return readNow(handle(), from, into, offset, length);
+  }
+
+  /** Blocks the thread, and tells the scope for how long. */
+  private int readNow(long handle, long from, byte[] into, int offset, int length) throws IOException {
+    if (scope == null) {
+      return Native.read(handle, from, into, offset, length);
+    }
+    long begun = System.nanoTime();
+    try {
+      return Native.read(handle, from, into, offset, length);
+    } finally {
+      scope.waited(System.nanoTime() - begun);
+    }
   }
 
   /** Fills a buffer and moves its position on; -1 at the end. */
@@ -303,9 +318,9 @@ final class StoreInputStream extends FSInputStream
     }
     int filled;
     if (into.isDirect()) {
-      filled = Native.readDirect(handle, from, into, into.position(), length);
+      filled = Recording.waiting(scope, () -> Native.readDirect(handle, from, into, into.position(), length));
     } else if (into.hasArray()) {
-      filled = Native.read(handle, from, into.array(), into.arrayOffset() + into.position(), length);
+      filled = readNow(handle, from, into.array(), into.arrayOffset() + into.position(), length);
     } else {
       throw new IOException(path + ": the buffer cannot be written");
     }
@@ -339,7 +354,7 @@ final class StoreInputStream extends FSInputStream
     if (read.count() == 0) {
       return;
     }
-    read.begin(handle, allocate, release);
+    read.begin(handle, scope, allocate, release);
     counted.vectored(read.count(), read.bytes());
     told(read.bytes());
   }
@@ -414,7 +429,7 @@ final class StoreInputStream extends FSInputStream
 
   private long size() throws IOException {
     if (size < 0) {
-      size = Native.readerStatus(handle()).sizes[0];
+      size = Recording.waiting(scope, () -> Native.readerStatus(handle())).sizes[0];
     }
     return size;
   }

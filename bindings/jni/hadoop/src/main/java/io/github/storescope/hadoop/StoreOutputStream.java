@@ -38,6 +38,8 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
 
   private final byte[] buffer = new byte[BUFFER];
   private int buffered;
+  /** That of the thread which opened it; null for none. */
+  private final Recording.Scope scope = Recording.current();
   private final Writer writer = new Writer();
   private final Cleaner.Cleanable dropped = UnreachableCleaner.watch(this, writer);
   private boolean closed;
@@ -109,7 +111,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
     try {
       begin(buffered);
       send();
-      writer.finish();
+      Recording.waiting(scope, writer::finish);
     } catch (IOException e) {
       fail(e);
       throw e;
@@ -176,7 +178,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
   private void pass(byte[] bytes, int offset, int length) throws IOException {
     try {
       begin(-1);
-      Native.write(writer.handle, bytes, offset, length);
+      Recording.waiting(scope, () -> writer.write(bytes, offset, length));
     } catch (IOException e) {
       fail(e);
       throw e;
@@ -188,7 +190,7 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
    */
   private void begin(long size) throws IOException {
     if (!writer.begun) {
-      writer.begin(store.openWriter(key, mode, size, about));
+      writer.begin(store.openWriter(scope, key, mode, size, about));
     }
   }
 
@@ -221,9 +223,15 @@ final class StoreOutputStream extends OutputStream implements Abortable, StreamC
       begun = true;
     }
 
-    void finish() throws IOException {
+    Void write(byte[] bytes, int offset, int length) throws IOException {
+      Native.write(handle, bytes, offset, length);
+      return null;
+    }
+
+    Void finish() throws IOException {
       Native.finish(handle);
       begun = false;
+      return null;
     }
 
     @Override

@@ -71,9 +71,12 @@ final class VectoredRead {
    * Begins it; {@link Completions} ends each range's future.
    *
    * @param reader a native reader
+   * @param scope is told how long threads hang on the futures; may be null
    * @param release takes a buffer back whose read has failed
    */
-  void begin(long reader, IntFunction<ByteBuffer> allocate, Consumer<ByteBuffer> release) throws IOException {
+  void begin(
+      long reader, Recording.Scope scope, IntFunction<ByteBuffer> allocate, Consumer<ByteBuffer> release)
+      throws IOException {
     int count = count();
     Object[] targets = new Object[count];
     int[] starts = new int[count];
@@ -87,7 +90,7 @@ final class VectoredRead {
         targets[at] = buffer.array();
         starts[at] = buffer.arrayOffset() + buffer.position();
       }
-      CompletableFuture<ByteBuffer> future = new CompletableFuture<>();
+      CompletableFuture<ByteBuffer> future = new Awaited<>(scope);
       ranges.get(at).setData(future);
       Completions.expect(first + at, future, buffer, release);
     }
