@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import uuid
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ class Place:
     def text(self, name: str) -> str:
         """What an object holds."""
         return self._run("cat", f"{self.url}/{name}")
+
+    def put(self, file: Path, name: str) -> None:
+        """Makes an object of a file."""
+        self._run("cp", str(file), f"{self.url}/{name}")
 
     def uploads(self) -> list[dict]:
         """Uploads by parts that were begun below and neither finished nor aborted."""
@@ -167,3 +172,32 @@ def reader(folder, examples):
         assert seen and all(AGENT in line["user_agent"] and line["status"] < 500 for line in seen)
 
     return follows
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A master and a worker on each of two addresses: Spark puts a second attempt on another host than the first."""
+    import pyspark
+
+    daemons = []
+
+    def daemon(name: str, line: str, host: str, *options: str) -> str:
+        """Starts one, and gives what its log says where the pattern is."""
+        log = tmp_path / f"{name.rsplit('.', 1)[1]}-{host}.log"
+        spark_class = Path(pyspark.__file__).parent / "bin/spark-class"
+        command = [str(spark_class), name, "--host", host, "--port", "0", "--webui-port", "0", *options]
+        with log.open("w") as output:
+            daemons.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT))
+        jobs.wait_for(lambda: re.search(line, log.read_text()))
+        return re.search(line, log.read_text()).group(1)
+
+    try:
+        master = daemon("org.apache.spark.deploy.master.Master", r"Starting Spark master at (spark://\S+)", "127.0.0.1")
+        for host in ("127.0.0.1", "127.0.0.2"):
+            worker = ["-c", "1", "-m", "1g", "-d", str(tmp_path / host), master]
+            daemon("org.apache.spark.deploy.worker.Worker", r"registered with master (spark://\S+)", host, *worker)
+        yield master
+    finally:
+        for process in daemons:
+            process.terminate()
+            process.wait()

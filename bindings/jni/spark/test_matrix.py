@@ -5,7 +5,6 @@ documents."""
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import time
 from contextlib import contextmanager
@@ -132,35 +131,6 @@ def test_a_task_that_fails_is_tried_again(spark, place, committed):
     assert (read.count(), read.distinct().count()) == (4000, 4000)
     assert len(place.files()) == 4
     assert not [name for name in place.objects() if "_temporary" in name]
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A master and a worker on each of two addresses: Spark puts a second attempt on another host than the first."""
-    import pyspark
-
-    daemons = []
-
-    def daemon(name: str, line: str, host: str, *options: str) -> str:
-        """Starts one, and gives what its log says where the pattern is."""
-        log = tmp_path / f"{name.rsplit('.', 1)[1]}-{host}.log"
-        spark_class = Path(pyspark.__file__).parent / "bin/spark-class"
-        command = [str(spark_class), name, "--host", host, "--port", "0", "--webui-port", "0", *options]
-        with log.open("w") as output:
-            daemons.append(subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT))
-        jobs.wait_for(lambda: re.search(line, log.read_text()))
-        return re.search(line, log.read_text()).group(1)
-
-    try:
-        master = daemon("org.apache.spark.deploy.master.Master", r"Starting Spark master at (spark://\S+)", "127.0.0.1")
-        for host in ("127.0.0.1", "127.0.0.2"):
-            worker = ["-c", "1", "-m", "1g", "-d", str(tmp_path / host), master]
-            daemon("org.apache.spark.deploy.worker.Worker", r"registered with master (spark://\S+)", host, *worker)
-        yield master
-    finally:
-        for process in daemons:
-            process.terminate()
-            process.wait()
 
 
 @pytest.mark.timeout(400)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs with the plugin, run in a process of their own as those of jobs.py are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyspark import cloudpickle
+
+import jobs
+
+PLUGIN = {"spark.plugins": "io.github.storescope.spark.StorescopePlugin"}
+
+
+# Under Python, Spark logs by the level of its gateway.
+LOG = """
+rootLogger.level = info
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = info
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %p %c{1}: %m%n
+"""
+
+
+def session(site: Path, master: str, report: str, **settings: str):
+    # What tasks use of it is sent with them: it is on no worker's path.
+    cloudpickle.register_pickle_by_value(jobs)
+    chosen = {**PLUGIN, "spark.storescope.report": report, **settings}
+    return jobs.session(site, master, **chosen)
+
+
+def written_and_read(site: Path, url: str, report: str, master: str = "local[2]", settings: dict[str, str] | None = None) -> dict:
+    """A table written, and read twice: all columns, then one."""
+    spark = session(site, master, report, **(settings or {}))
+    jobs.rows(spark).write.parquet(url + "/table")
+    told = {
+        "rows": spark.read.parquet(url + "/table").where("length(text) = 64").count(),
+        "application": spark.sparkContext.applicationId,
+    }
+    spark.stop()
+    return told
+
+
+def twice(site: Path, url: str, reports: list[str]) -> list[str]:
+    """Two applications, one after another, in one JVM."""
+    return [
+        written_and_read(site, f"{url}/{number}", report)["application"] for number, report in enumerate(reports)
+    ]
+
+
+def nothing(site: Path, report: str) -> dict:
+    """A job that asks nothing of a store."""
+    spark = session(site, "local[2]", report)
+    told = {"sum": spark.range(1000).selectExpr("sum(id)").first()[0], "application": spark.sparkContext.applicationId}
+    spark.stop()
+    return told
+
+
+def looked_at(site: Path, url: str, folder: str) -> str:
+    """Writes a table, and waits until it was looked at."""
+    log = Path(folder, "log4j2.properties")
+    log.write_text(LOG)
+    spark = session(site, "local[2]", "", **{"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log}"})
+    jobs.rows(spark).write.parquet(url)
+    Path(folder, "written").touch()
+    jobs.wait_for(Path(folder, "seen").exists)
+    application = spark.sparkContext.applicationId
+    spark.stop()
+    return application
+
+
+def metered(site: Path, url: str) -> str:
+    """What Spark's Prometheus servlet tells at the job's end."""
+    spark = session(
+        site, "local[2]", "",
+        **{
+            "spark.ui.enabled": "true", "spark.ui.port": "0",
+            "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
+            "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
+            "spark.metrics.namespace": "judge",
+        },
+    )  # fmt: skip
+    jobs.rows(spark).write.parquet(url + "/table")
+    assert spark.read.parquet(url + "/table").where("length(text) = 64").count() == 20_000
+    port = spark.sparkContext.uiWebUrl.rsplit(":", 1)[1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics/prometheus/") as answer:
+        told = answer.read().decode()
+    spark.stop()
+    return told
+
+
+def failing(site: Path, url: str, report: str) -> dict:
+    """A task fails once after it has read, and is tried again. Spark reads for a Python worker by a thread of its own."""
+    spark = session(site, "local[2,4]", report)
+    jobs.rows(spark, 4000).coalesce(1).write.parquet(url + "/table")
+
+    def once(rows: Iterator) -> Iterator:
+        from pyspark import TaskContext
+
+        yield from rows
+        if TaskContext.get().attemptNumber() == 0:
+            raise ValueError("the first attempt fails at its end")
+
+    told = {
+        "rows": spark.read.parquet(url + "/table").rdd.mapPartitions(once).count(),
+        "application": spark.sparkContext.applicationId,
+    }
+    spark.stop()
+    return told
+
+
+def speculated(site: Path, url: str, report: str, folder: str, master: str) -> dict:
+    """A task waits until a second attempt of it has begun, which ends the first."""
+    spark = session(
+        site, master, report,
+        **{
+            "spark.executor.memory": "600m", "spark.speculation": "true", "spark.speculation.interval": "100ms",
+            "spark.speculation.quantile": "0.25", "spark.speculation.multiplier": "1.01",
+        },
+    )  # fmt: skip
+    jobs.rows(spark, 4000).write.parquet(url + "/table")
+    second = Path(folder, "second-attempt")
+
+    def waits(rows: Iterator) -> Iterator:
+        from pyspark import TaskContext
+
+        task = TaskContext.get()
+        if task.partitionId() == 0 and task.attemptNumber() > 0:
+            second.touch()
+        yield from rows
+        if task.partitionId() == 0:
+            jobs.wait_for(second.exists)
+
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "32kb")
+    table = spark.read.parquet(url + "/table").rdd
+    told = {"rows": table.mapPartitions(waits).count(), "application": spark.sparkContext.applicationId}
+    spark.stop()
+    return told
+
+
+def executor_killed(site: Path, url: str, report: str, folder: str) -> dict:
+    """An executor is killed while its task reads: Spark begins another, which reads again."""
+    spark = session(site, "local-cluster[1,1,1024]", report, **{"spark.executor.memory": "800m"})
+    jobs.rows(spark, 4000).coalesce(1).write.parquet(url + "/table")
+    killed = Path(folder, "killed")
+
+    def dies(rows: Iterator) -> Iterator:
+        yield from rows
+        if not killed.exists():
+            killed.touch()
+            os.kill(jobs.executor(), signal.SIGKILL)
+            jobs.wait_for(lambda: False)
+
+    table = spark.read.parquet(url + "/table").rdd
+    told = {"rows": table.mapPartitions(dies).count(), "application": spark.sparkContext.applicationId}
+    spark.stop()
+    return told
+
+
+if __name__ == "__main__":
+    jobs.main(globals())
