@@ -42,12 +42,14 @@
 #![forbid(unsafe_code)]
 
 mod authorization;
+mod certificate;
 mod key;
 mod pem;
 mod request;
 mod verify;
 
 pub use authorization::{Authorization, authorization};
+pub use certificate::Certificate;
 #[cfg(feature = "rsa")]
 pub use key::Provider;
 pub use key::{KeyError, PrivateKey, PublicKey, SignError};

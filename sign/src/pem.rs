@@ -42,6 +42,11 @@ pub(crate) fn first(text: &[u8], suits: impl Fn(&str) -> bool) -> Result<Block<'
     blocks(text).find(|block| suits(block.label)).ok_or(KeyError::NotPem)?.closed()
 }
 
+/// All blocks whose label suits.
+pub(crate) fn all(text: &[u8], suits: impl Fn(&str) -> bool) -> Result<Vec<Block<'_>>, KeyError> {
+    blocks(text).filter(|block| suits(block.label)).map(Block::closed).collect()
+}
+
 /// The PKCS#1 DER inside an unencrypted PKCS#8 DER.
 pub(crate) fn pkcs1_of(pkcs8: &[u8]) -> Result<Secret, KeyError> {
     let info = PrivateKeyInfo::try_from(pkcs8)
