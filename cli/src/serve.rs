@@ -35,6 +35,11 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "IP")]
     admin_address: Option<IpAddr>,
 
+    /// Address that the listeners of instance metadata and of the identity service bind to; without it, loopback.
+    /// Instance metadata gives a key to anyone who asks.
+    #[arg(long, value_name = "IP")]
+    identity_address: Option<IpAddr>,
+
     /// Port of the plain listener of the native API; 0 is any.
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -50,6 +55,15 @@ pub(crate) struct Serve {
     /// Port of the TLS listener of the S3 API; 0 is any.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     s3_tls_port: u16,
+
+    /// Port of the plain listener of instance metadata and of the identity service; 0 is any.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    identity_port: u16,
+
+    /// Port of the TLS listener of the identity service and of the proxy of a cluster's nodes, which Oracle's SDKs ask on
+    /// port 12250 only; 0 is any.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    identity_tls_port: u16,
 
     /// Port of the admin API; 0 is any.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
@@ -146,6 +160,8 @@ impl Serve {
             .tls_port(self.tls_port)
             .s3_port(self.s3_port)
             .s3_tls_port(self.s3_tls_port)
+            .identity_port(self.identity_port)
+            .identity_tls_port(self.identity_tls_port)
             .admin_port(self.admin_port)
             .namespace(&self.namespace)
             .s3_dialect_oci(self.s3_dialect == Dialect::Oci)
@@ -154,6 +170,9 @@ impl Serve {
             .clock_offset(self.clock_offset);
         if let Some(address) = self.admin_address {
             builder = builder.admin_address(address);
+        }
+        if let Some(address) = self.identity_address {
+            builder = builder.identity_address(address);
         }
         for bucket in &self.buckets {
             builder = builder.bucket(bucket);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs an emulator until SIGTERM: `cargo run --example serve -- [--model NAME] [--state DIR]
-//! [--data DIR] [--data-limit BYTES] [--bucket NAME] [--s3-dialect oci|aws]
+//! [--data DIR] [--data-limit BYTES] [--bucket NAME] [--identity-tls-port PORT] [--s3-dialect oci|aws]
 //! [--s3-bucket-region NAME=REGION]`. Prints the line that clients need; the bucket `demo` is
 //! there.
 
@@ -37,6 +37,7 @@ fn set(builder: Builder, option: &str, value: &str) -> Result<Builder, Box<dyn s
         "--data" => builder.data_dir(value),
         "--data-limit" => builder.data_limit(value.parse()?),
         "--bucket" => builder.bucket(value),
+        "--identity-tls-port" => builder.identity_tls_port(value.parse()?),
         "--s3-dialect" => builder.s3_dialect_oci(value == "oci"),
         "--s3-bucket-region" => {
             let (bucket, region) = value.split_once('=').ok_or("NAME=REGION is wanted")?;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The admin API: the record, the faults and the model, over plain HTTP and in process. It is
+//! The admin API: the record, the faults, the model, principals and policies, over plain HTTP and
+//! in process. It is
 //! not signed, not recorded, and no fault or model touches it. docs/EMULATOR.md describes it.
 //!
 //! It listens on loopback unless another address was asked for, and refuses what a browser sends
@@ -21,8 +22,9 @@ use serde_json::json;
 use storescope_model::{Model, ModelError};
 
 use crate::body::{Pace, PacedBody};
-use crate::error::ApiError;
+use crate::error::{ApiError, StartError};
 use crate::fault::Fault;
+use crate::identity::{NewUser, Policy, Rotated, User};
 use crate::record::RecordLine;
 use crate::reply::Reply;
 use crate::request::parse_json;
@@ -31,6 +33,10 @@ use crate::target::Target;
 
 /// Most bytes of an admin request's body.
 const MAX_BODY: usize = 1 << 20;
+/// Most seconds that the clock is shifted.
+const MAX_OFFSET: i64 = 10 * 365 * 24 * 3600;
+/// Most seconds that a token lives.
+const MAX_LIFETIME: u64 = 365 * 24 * 3600;
 
 /// The admin API in process; clones steer the same emulator.
 #[derive(Clone)]
@@ -75,6 +81,41 @@ impl Admin {
         self.0.record.clear();
     }
 
+    /// Security tokens given out from now on live so long, at least a second; files are not
+    /// rewritten.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.0.identity.set_lifetime(lifetime);
+    }
+
+    /// Refuses every security token given out so far, those in files too.
+    pub fn expire_tokens(&self) {
+        self.0.identity.expire();
+    }
+
+    /// Puts a new key or token in the place of one, under the same path.
+    pub fn rotate(&self, what: Rotated) -> Result<(), StartError> {
+        self.0.identity.rotate(what, self.0.clock.wall())
+    }
+
+    /// Shifts the clock that clients see, in the place of what
+    /// [`Builder::clock_offset`](crate::Builder::clock_offset) set.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.0.clock.set_offset(seconds);
+    }
+
+    /// Adds a user with an API key of its own and a profile in the configuration file.
+    pub fn add_user(&self, user: &NewUser) -> Result<User, StartError> {
+        let user = self.0.identity.add_user(user)?;
+        self.0.add_storage(&user.namespace);
+        Ok(user)
+    }
+
+    /// From now on principals may do what these statements allow, and nothing else; without
+    /// statements, everything in the namespace of their own tenancy.
+    pub fn set_policies(&self, policies: Option<Vec<Policy>>) {
+        self.0.identity.policies.set(policies);
+    }
+
     /// Answers a request to a listener at `address`.
     pub(crate) async fn serve(
         self,
@@ -84,7 +125,13 @@ impl Admin {
         let (parts, body) = request.into_parts();
         let reply = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => check_caller(&parts.headers, address)
-                .and_then(|()| self.answer(parts.method.as_str(), &parts.uri, &body.to_bytes()))
+                .and_then(|()| {
+                    let body = body.to_bytes();
+                    // A new key takes a tenth of a second.
+                    tokio::task::block_in_place(|| {
+                        self.answer(parts.method.as_str(), &parts.uri, &body)
+                    })
+                })
                 .unwrap_or_else(Reply::from),
             Err(error) => ApiError::bad_request("CannotParseRequest", error.to_string()).into(),
         };
@@ -135,8 +182,75 @@ impl Admin {
                 self.set_model(&read_model(text)?).map_err(invalid_model)?;
                 done()
             }
-            _ => Err(not_found()),
+            (method, path) => match self.answer_identity(method, path, body)? {
+                Some(value) if value.is_null() => done(),
+                Some(value) => Ok(Reply::json(StatusCode::OK, &value)),
+                None => Err(not_found()),
+            },
         }
+    }
+
+    /// Principals, users, policies and the clock; none if it is another path. Null is an empty
+    /// answer.
+    fn answer_identity(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Option<serde_json::Value>, ApiError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Lifetime {
+            seconds: u64,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Rotate {
+            what: Rotated,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Offset {
+            offset_s: i64,
+        }
+        let failed = |error: StartError| match error {
+            StartError::User(why) => ApiError::bad_request("InvalidUser", why),
+            error => ApiError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "InternalServerError",
+                error.to_string(),
+            ),
+        };
+        let identity = &self.0.identity;
+        match (method, path) {
+            ("PUT", "/principals/lifetime") => {
+                let Lifetime { seconds } = parse_json(body)?;
+                self.set_token_lifetime(Duration::from_secs(seconds.min(MAX_LIFETIME)));
+            }
+            ("POST", "/principals/expire") => self.expire_tokens(),
+            ("POST", "/principals/rotate") => {
+                let Rotate { what } = parse_json(body)?;
+                self.rotate(what).map_err(failed)?;
+            }
+            ("PUT", "/clock") => {
+                let Offset { offset_s } = parse_json(body)?;
+                if offset_s.unsigned_abs() > MAX_OFFSET.unsigned_abs() {
+                    let why = format!("offset_s is beyond {MAX_OFFSET} seconds");
+                    return Err(ApiError::bad_request("InvalidParameter", why));
+                }
+                self.set_clock_offset(offset_s);
+            }
+            ("GET", "/users") => return Ok(Some(json!(identity.users()))),
+            ("POST", "/users") => {
+                let user = self.add_user(&parse_json(body)?).map_err(failed)?;
+                return Ok(Some(json!(user)));
+            }
+            ("GET", "/policies") => return Ok(Some(json!(identity.policies.all()))),
+            ("PUT", "/policies") => self.set_policies(Some(parse_json(body)?)),
+            ("DELETE", "/policies") => self.set_policies(None),
+            _ => return Ok(None),
+        }
+        Ok(Some(serde_json::Value::Null))
     }
 
     /// One rule or an array of rules; none is added unless all are possible.

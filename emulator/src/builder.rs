@@ -3,8 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
 
 use storescope_model::Model;
 use tokio::sync::oneshot;
@@ -41,6 +41,7 @@ impl Emulator {
 pub struct Builder {
     address: IpAddr,
     admin_address: Option<IpAddr>,
+    identity_address: Option<IpAddr>,
     port: u16,
     tls_port: u16,
     admin_port: u16,
@@ -49,6 +50,8 @@ pub struct Builder {
     state: Option<PathBuf>,
     s3_port: u16,
     s3_tls_port: u16,
+    identity_port: u16,
+    identity_tls_port: u16,
     s3_dialect_oci: bool,
     s3_regions: Vec<(String, String)>,
     clock_offset: i64,
@@ -64,6 +67,7 @@ impl Default for Builder {
         Builder {
             address: Ipv4Addr::LOCALHOST.into(),
             admin_address: None,
+            identity_address: None,
             port: 0,
             tls_port: 0,
             admin_port: 0,
@@ -72,6 +76,8 @@ impl Default for Builder {
             state: None,
             s3_port: 0,
             s3_tls_port: 0,
+            identity_port: 0,
+            identity_tls_port: 0,
             s3_dialect_oci: false,
             s3_regions: Vec::new(),
             clock_offset: 0,
@@ -98,6 +104,15 @@ impl Builder {
     #[must_use]
     pub fn admin_address(mut self, address: IpAddr) -> Builder {
         self.admin_address = Some(address);
+        self
+    }
+
+    /// The address of the listeners of instance metadata and of the identity service. Instance
+    /// metadata gives a key to anyone who asks. By default the address is that of
+    /// [`Builder::address`] if this is a loopback address, else 127.0.0.1.
+    #[must_use]
+    pub fn identity_address(mut self, address: IpAddr) -> Builder {
+        self.identity_address = Some(address);
         self
     }
 
@@ -133,6 +148,22 @@ impl Builder {
     #[must_use]
     pub fn s3_tls_port(mut self, port: u16) -> Builder {
         self.s3_tls_port = port;
+        self
+    }
+
+    /// The port of the plain listener of instance metadata and of the identity service; 0, the
+    /// default, is any.
+    #[must_use]
+    pub fn identity_port(mut self, port: u16) -> Builder {
+        self.identity_port = port;
+        self
+    }
+
+    /// The port of the TLS listener of the identity service and of the proxy of a cluster's nodes;
+    /// 0, the default, is any. Oracle's SDKs ask a cluster's proxy on port 12250 only.
+    #[must_use]
+    pub fn identity_tls_port(mut self, port: u16) -> Builder {
+        self.identity_tls_port = port;
         self
     }
 
@@ -230,17 +261,20 @@ impl Builder {
         let listeners = Listeners::open(&Ports {
             address: self.address,
             admin_address: self.admin_address,
+            identity_address: self.identity_address,
             oci: (self.port, self.tls_port),
             s3: (self.s3_port, self.s3_tls_port),
+            identity: (self.identity_port, self.identity_tls_port),
             admin: self.admin_port,
         })?;
         let clock = Clock::new(self.clock_offset);
         let acceptor = TlsAcceptor::from(identity::tls_config(&state.ca_file(), self.address)?);
-        let identity = Identity::create(&state.path, clock.wall())?;
+        let identity = Identity::create(&state.path, &self.namespace, clock.wall())?;
         let (record, record_thread) = Record::create(&state.record_file())?;
         let (timer, timer_thread) = Timer::start()?;
         let server = Arc::new(Server {
-            storage: self.storage(&clock)?,
+            storage: Arc::new(self.storage(&clock)?),
+            others: RwLock::default(),
             identity,
             clock,
             timer,
@@ -253,7 +287,7 @@ impl Builder {
         });
         let regions = std::mem::take(&mut self.s3_regions);
         let s3 = s3::Service::new(&server, self.s3_dialect_oci, regions);
-        let ready = listeners.ready(self.namespace, s3.as_ref(), &state)?;
+        let ready = listeners.ready(&server, s3.as_ref(), &state)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads)
             .thread_name("emulator")

@@ -2,20 +2,31 @@
 //! The emulator's two clocks: monotonic Unix nanoseconds for the record, and the wall clock it
 //! shows to clients, which may be shifted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// One anchor for all times of one emulator: differences of its nanoseconds are monotonic.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clock {
     anchor: Instant,
     anchor_ns: u64,
-    offset_seconds: i64,
+    offset_seconds: Arc<AtomicI64>,
 }
 
 impl Clock {
     pub(crate) fn new(offset_seconds: i64) -> Clock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { anchor: Instant::now(), anchor_ns: since_epoch.as_nanos() as u64, offset_seconds }
+        Clock {
+            anchor: Instant::now(),
+            anchor_ns: since_epoch.as_nanos() as u64,
+            offset_seconds: Arc::new(AtomicI64::new(offset_seconds)),
+        }
+    }
+
+    /// Shifts the clock that clients see, in all clones.
+    pub(crate) fn set_offset(&self, seconds: i64) {
+        self.offset_seconds.store(seconds, Ordering::Relaxed);
     }
 
     /// Unix nanoseconds, not shifted, monotonic.
@@ -31,8 +42,9 @@ impl Clock {
     /// The wall clock that clients see: `date`, `last-modified`, the skew check.
     pub(crate) fn wall(&self) -> SystemTime {
         let now = UNIX_EPOCH + Duration::from_nanos(self.now_ns());
-        let offset = Duration::from_secs(self.offset_seconds.unsigned_abs());
-        if self.offset_seconds < 0 { now - offset } else { now + offset }
+        let seconds = self.offset_seconds.load(Ordering::Relaxed);
+        let offset = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { now - offset } else { now + offset }
     }
 }
 

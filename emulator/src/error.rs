@@ -32,9 +32,18 @@ pub enum StartError {
     /// A bucket's name.
     #[error("cannot make the bucket: {0}")]
     Bucket(String),
+    /// A user that cannot be added.
+    #[error("cannot add the user: {0}")]
+    User(String),
     /// Options of the S3 API in a build without the feature `s3`.
     #[error("built without S3: its ports, dialect and regions cannot be set")]
     WithoutS3,
+}
+
+impl StartError {
+    pub(crate) fn identity<E: std::error::Error + Send + Sync + 'static>(error: E) -> StartError {
+        StartError::Identity(Box::new(error))
+    }
 }
 
 /// An error as the service tells it: `{"code":…,"message":…}`.

@@ -17,7 +17,9 @@ use crate::connection::Connection;
 use crate::error::ApiError;
 use crate::fault::Plan;
 use crate::reply::Reply;
+use crate::request::{raw_target, text};
 use crate::server::Server;
+use crate::storage::Storage;
 
 /// Most bytes that are read only to be dropped.
 const MAX_DRAIN: u64 = 64 << 20;
@@ -35,6 +37,8 @@ pub(crate) struct Exchange<'a> {
     /// Whether the model's request rate is exceeded.
     pub(crate) throttled: bool,
     pub(crate) plan: Plan,
+    /// The store of the namespace that is asked for.
+    pub(crate) storage: Arc<Storage>,
     pub(crate) ids: Ids,
 }
 
@@ -46,6 +50,24 @@ pub(crate) struct Broken(pub(crate) &'static str);
 impl Exchange<'_> {
     pub(crate) fn body(&self) -> MutexGuard<'_, Incoming> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address that the client used.
+    pub(crate) fn base(&self) -> String {
+        let scheme = if self.connection.tls { "https" } else { "http" };
+        format!("{scheme}://{}", text(&self.parts.headers, "host").unwrap_or_default())
+    }
+
+    /// The request as its signature sees it.
+    pub(crate) fn signed_request<'r>(
+        &'r self,
+        header: &'r dyn Fn(&str) -> Option<&'r str>,
+    ) -> storescope_sign::Request<'r> {
+        storescope_sign::Request {
+            method: self.parts.method.as_str(),
+            target: raw_target(self.parts),
+            header,
+        }
     }
 
     /// Reads a small body whole; it breaks off with its connection.

@@ -105,6 +105,14 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     create_private(path)?.write_all(bytes)
 }
 
+/// The same in the place of a file that clients may be reading: they see the one or the other.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    write_private(Path::new(&next), bytes)?;
+    std::fs::rename(&next, path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 //! An emulator of OCI Object Storage and of its S3 API: signatures are checked, latency follows a
 //! model, faults are injected, and each request is recorded with the times of its bytes.
 //!
-//! It owns a server on loopback (plain and TLS listeners of either API, an admin listener), one
+//! It owns a server on loopback (plain and TLS listeners of either API and of the endpoints by
+//! which principals get tokens, an admin listener), one
 //! store for both in memory or in a folder, and a folder with the keys and the configuration by
 //! which Oracle's own clients find it. It parses requests of the native API and verifies their
 //! signatures with no code of the client's but the signature crate, and its record shares nothing
@@ -13,6 +14,7 @@
 //!                                                              │
 //!            record ◄── Connection ◄──────────────────────── service
 //!                                                              ├─ oci, s3    which API
+//!                                                              ├─ principals the endpoints of tokens
 //!                                                              ├─ identity   who asks
 //!                                                              ├─ fault      what goes wrong
 //!                                                              ├─ storage    what is there
@@ -26,7 +28,8 @@
 //!  builder                                   options, start
 //!  emulator · listeners                      what its owner holds · ports, TLS, connections
 //!  service · admin                           a request from its head to its answer · the admin API
-//!  oci/ · s3/                                the two APIs, each with its own routes and answers
+//!  oci/ · s3/ · principals/                  the two APIs and the endpoints of principals, each with
+//!                                            its own routes and answers
 //!                                            (without_s3 in the place of s3/, where the feature is off)
 //!  exchange                                  a request while it is worked on
 //!  server                                    what all requests share
@@ -34,7 +37,7 @@
 //!  storage · request                         the store: one change at a time · reading a request
 //!  journal · metadata · target               changes on disk · object headers · routes
 //!  state/ · intake · reply · body · connection    what is stored · bodies in and out, answers
-//!  api · content · identity · record         tables of the APIs · bytes · keys · one line a request
+//!  api · content · identity/ · record        tables of the APIs · bytes · keys · one line a request
 //!  clock · error · fault · folder · latency · ready · timer        the ground
 //! ```
 //!
@@ -80,6 +83,7 @@ mod latency;
 mod listeners;
 mod metadata;
 mod oci;
+mod principals;
 mod ready;
 mod record;
 mod reply;
@@ -102,5 +106,6 @@ pub use crate::builder::Builder;
 pub use crate::emulator::Emulator;
 pub use crate::error::StartError;
 pub use crate::fault::{Action, Fault};
-pub use crate::ready::{OciReady, Ready, S3Ready};
+pub use crate::identity::{NewUser, Policy, ResourceType, Rotated, User, Verb};
+pub use crate::ready::{DomainReady, IdentityReady, OciReady, Ready, S3Ready};
 pub use crate::record::{RECORD_CAPACITY, RecordLine};

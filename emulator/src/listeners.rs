@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The listeners: a plain one and one for TLS of each API, and the admin API's. Each connection
+//! The listeners: a plain one and one for TLS of each API and of the endpoints of principals, and
+//! the admin API's. Each connection
 //! that they take is served on the runtime, to its end.
 
 use std::io;
@@ -18,15 +19,18 @@ use crate::error::StartError;
 use crate::folder::StateFolder;
 use crate::identity::{COMPARTMENT, REGION, config_file};
 use crate::ready::{OciReady, Ready};
-use crate::s3;
 use crate::server::Server;
+use crate::service::Face;
+use crate::{principals, s3};
 
 /// Where an emulator listens; of two ports the second is for TLS, and 0 is any.
 pub(crate) struct Ports {
     pub(crate) address: IpAddr,
     pub(crate) admin_address: Option<IpAddr>,
+    pub(crate) identity_address: Option<IpAddr>,
     pub(crate) oci: (u16, u16),
     pub(crate) s3: (u16, u16),
+    pub(crate) identity: (u16, u16),
     pub(crate) admin: u16,
 }
 
@@ -34,6 +38,7 @@ pub(crate) struct Ports {
 pub(crate) struct Listeners {
     oci: ApiListeners,
     s3: Option<ApiListeners>,
+    identity: ApiListeners,
     admin: TcpListener,
 }
 
@@ -47,7 +52,7 @@ impl Listeners {
     /// Listens where `ports` says.
     pub(crate) fn open(ports: &Ports) -> Result<Listeners, StartError> {
         let address = ports.address;
-        let pair = |(plain, tls)| {
+        let pair = |address, (plain, tls)| {
             Ok::<_, StartError>(ApiListeners {
                 plain: listen(address, plain)?,
                 tls: listen(address, tls)?,
@@ -55,8 +60,9 @@ impl Listeners {
         };
         let loopback = if address.is_loopback() { address } else { Ipv4Addr::LOCALHOST.into() };
         Ok(Listeners {
-            oci: pair(ports.oci)?,
-            s3: if s3::IS_BUILT { Some(pair(ports.s3)?) } else { None },
+            oci: pair(address, ports.oci)?,
+            s3: if s3::IS_BUILT { Some(pair(address, ports.s3)?) } else { None },
+            identity: pair(ports.identity_address.unwrap_or(loopback), ports.identity)?,
             admin: listen(ports.admin_address.unwrap_or(loopback), ports.admin)?,
         })
     }
@@ -64,10 +70,11 @@ impl Listeners {
     /// What clients need to know.
     pub(crate) fn ready(
         &self,
-        namespace: String,
+        server: &Server,
         s3: Option<&s3::Service>,
         state: &StateFolder,
     ) -> io::Result<Ready> {
+        let identity = (url("http", &self.identity.plain)?, url("https", &self.identity.tls)?);
         let s3 = s3.zip(self.s3.as_ref()).map(|(service, pair)| {
             io::Result::Ok(service.ready(url("http", &pair.plain)?, url("https", &pair.tls)?))
         });
@@ -76,13 +83,14 @@ impl Listeners {
                 endpoint: url("http", &self.oci.plain)?,
                 tls_endpoint: url("https", &self.oci.tls)?,
                 ca_bundle: state.ca_file().display().to_string(),
-                namespace,
+                namespace: server.storage.namespace().to_owned(),
                 region: REGION.to_owned(),
                 compartment: COMPARTMENT.to_owned(),
                 config_file: config_file(&state.path).display().to_string(),
                 profile: "DEFAULT".to_owned(),
             },
             s3: s3.transpose()?,
+            identity: principals::ready(&server.identity, state, identity),
             admin: url("http", &self.admin)?,
             record: state.record_file().display().to_string(),
         })
@@ -96,12 +104,12 @@ impl Listeners {
         acceptor: &TlsAcceptor,
     ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std;
-        let pairs = [(Some(self.oci), None), (self.s3, s3.cloned())];
-        for (pair, service) in pairs {
-            let Some(ApiListeners { plain, tls }) = pair else { continue };
+        let s3 = self.s3.zip(s3.cloned().map(Face::S3));
+        let pairs = [(self.oci, Face::Oci), (self.identity, Face::Identity)];
+        for (ApiListeners { plain, tls }, face) in pairs.into_iter().chain(s3) {
             let (plain, tls) = (listener(plain)?, listener(tls)?);
-            tokio::spawn(accept(plain, server.clone(), service.clone(), None));
-            tokio::spawn(accept(tls, server.clone(), service, Some(acceptor.clone())));
+            tokio::spawn(accept(plain, server.clone(), face.clone(), None));
+            tokio::spawn(accept(tls, server.clone(), face, Some(acceptor.clone())));
         }
         let address = self.admin.local_addr()?.ip();
         tokio::spawn(accept_admin(listener(self.admin)?, address, Admin(server.clone())));
@@ -125,7 +133,7 @@ fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {
 async fn accept(
     listener: tokio::net::TcpListener,
     server: Arc<Server>,
-    s3: Option<s3::Service>,
+    face: Face,
     acceptor: Option<TlsAcceptor>,
 ) {
     loop {
@@ -140,12 +148,12 @@ async fn accept(
         };
         // A socket that is gone already is found out by its first read.
         let _ = stream.set_nodelay(true);
-        let (server, s3, acceptor) = (server.clone(), s3.clone(), acceptor.clone());
+        let (server, face, acceptor) = (server.clone(), face.clone(), acceptor.clone());
         tokio::spawn(async move {
             match acceptor {
-                None => serve(stream, server, s3, false).await,
+                None => serve(stream, server, face, false).await,
                 Some(acceptor) => match acceptor.accept(stream).await {
-                    Ok(stream) => serve(stream, server, s3, true).await,
+                    Ok(stream) => serve(stream, server, face, true).await,
                     Err(error) => tracing::debug!(%error, "TLS handshake failed"),
                 },
             }
@@ -157,14 +165,15 @@ async fn accept(
 async fn serve<T: Transport + Send + 'static>(
     stream: T,
     server: Arc<Server>,
-    s3: Option<s3::Service>,
+    face: Face,
     tls: bool,
 ) {
     let number = server.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
-    let connection = Arc::new(Connection::new(number, tls, server.clock, server.record.clone()));
+    let connection =
+        Arc::new(Connection::new(number, tls, server.clock.clone(), server.record.clone()));
     let socket = Socket::new(stream, connection.clone(), server.timer.clone());
     let service =
-        service_fn(move |request| server.clone().serve(connection.clone(), request, s3.clone()));
+        service_fn(move |request| server.clone().serve(connection.clone(), request, face.clone()));
     let served = hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
         .serve_connection(TokioIo::new(socket), service)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What clients need to know to reach a running emulator.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What a client needs to know; as JSON, the line that `storescope serve` prints when ready.
@@ -10,6 +12,8 @@ pub struct Ready {
     pub oci: OciReady,
     /// The S3 API; none in a build without the feature `s3`.
     pub s3: Option<S3Ready>,
+    /// The endpoints by which principals get their tokens.
+    pub identity: IdentityReady,
     /// Base URL of the admin API, on loopback unless [`Builder::admin_address`](crate::Builder::admin_address) says otherwise.
     pub admin: String,
     /// The record's file, JSON lines of [`RecordLine`](crate::RecordLine).
@@ -51,4 +55,39 @@ pub struct S3Ready {
     pub access_key_id: String,
     /// Secret access key.
     pub secret_access_key: String,
+}
+
+/// How to be a principal that gets its token from others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityReady {
+    /// Base URL, plain HTTP: instance metadata (`/opc/v2`), the identity service, an identity
+    /// domain.
+    pub endpoint: String,
+    /// Base URL, TLS: the same without instance metadata, and the proxy of a cluster's nodes.
+    pub tls_endpoint: String,
+    /// OCID of the tenancy of all principals.
+    pub tenancy: String,
+    /// OCID of the instance.
+    pub instance: String,
+    /// OCID of the resource.
+    pub resource: String,
+    /// The identity domain's client.
+    pub domain: DomainReady,
+    /// The file of the pod's service account token.
+    pub service_account_token_file: String,
+    /// The environment variables that make a client of Oracle's SDKs a principal, by its name:
+    /// `instance`, `resource_1.1`, `resource_2.1`, `resource_2.1.1`, `resource_2.1.2`,
+    /// `resource_2.2`, `resource_3.0`, `workload`.
+    pub environment: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Who may exchange a token at the identity domain, whose URL is that of the endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainReady {
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: String,
+    /// The file of a token to exchange.
+    pub subject_token_file: String,
 }

@@ -24,6 +24,7 @@ use crate::body::{Pace, PacedBody};
 use crate::connection::Connection;
 use crate::exchange::{Broken, Exchange, Ids};
 use crate::fault::Plan;
+use crate::latency::Drawn;
 use crate::record::RecordLine;
 use crate::reply::Reply;
 use crate::request::raw_target;
@@ -32,17 +33,35 @@ use crate::server::Server;
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
 
+/// What a listener serves.
+#[derive(Clone)]
+pub(crate) enum Face {
+    /// The native API.
+    Oci,
+    /// The S3 API.
+    S3(s3::Service),
+    /// The endpoints of principals.
+    Identity,
+}
+
+impl Face {
+    /// Whether the latency model applies.
+    fn has_model(&self) -> bool {
+        !matches!(self, Face::Identity)
+    }
+}
+
 impl Server {
-    /// Answers one request of a connection, by the native API or by the other one.
+    /// Answers one request of a connection, by what its listener serves.
     pub(crate) async fn serve(
         self: Arc<Server>,
         connection: Arc<Connection>,
         request: Request<Incoming>,
-        s3: Option<s3::Service>,
+        face: Face,
     ) -> Result<Response<PacedBody>, Broken> {
         let head_read_ns = connection.last_read_ns();
         let first = connection.is_first_request();
-        let drawn = self.latency.draw(first);
+        let drawn = if face.has_model() { self.latency.draw(first) } else { Drawn::default() };
         let id = self.last_request.fetch_add(1, Ordering::Relaxed) + 1;
         let (parts, body) = request.into_parts();
         connection.open(line(id, &connection, &parts, drawn.wait, head_read_ns));
@@ -56,19 +75,22 @@ impl Server {
             reused: !first,
             throttled: drawn.throttled,
             plan: Plan::default(),
-            ids: Ids::new(s3.is_some()),
+            storage: self.storage.clone(),
+            ids: Ids::new(matches!(face, Face::S3(_))),
         };
         let has_body = !exchange.body().is_end_stream();
-        let acted = match &s3 {
-            None => exchange.act_by_oci().await?.map(|reply| reply.for_method(&parts.method)),
-            Some(s3) => exchange.act_by_s3(s3).await?,
+        let acted = match &face {
+            Face::Oci => exchange.act_by_oci().await?,
+            Face::S3(s3) => exchange.act_by_s3(s3).await?,
+            Face::Identity => exchange.act_by_identity().await?,
         };
         let reply = match acted {
             Ok(reply) => reply,
-            Err(error) => {
-                let reply = exchange.refuse(error.into()).await?;
-                if s3.is_some() { reply } else { reply.for_method(&parts.method) }
-            }
+            Err(error) => exchange.refuse(error.into()).await?,
+        };
+        let reply = match &face {
+            Face::S3(_) => reply,
+            Face::Oci | Face::Identity => reply.for_method(&parts.method),
         };
         let Exchange { plan, ids, .. } = exchange;
         if plan.drop_response {

@@ -146,6 +146,32 @@ impl Route {
         Route::WorkRequest { id: lossy(id), part: after_slash(part).unwrap_or_default().to_owned() }
     }
 
+    /// The namespace that a path names.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        match self {
+            Route::NamespaceMetadata { namespace } | Route::Buckets { namespace } => {
+                Some(namespace)
+            }
+            other => other.bucket().map(|bucket| bucket.namespace.as_str()),
+        }
+    }
+
+    /// The bucket that a path names or lies in.
+    pub(crate) fn bucket(&self) -> Option<&BucketName> {
+        match self {
+            Route::Bucket { bucket }
+            | Route::Objects { bucket }
+            | Route::Object { bucket, .. }
+            | Route::ObjectVersions { bucket }
+            | Route::Uploads { bucket }
+            | Route::Upload { bucket, .. }
+            | Route::Action { bucket, .. }
+            | Route::Pars { bucket }
+            | Route::Par { bucket, .. } => Some(bucket),
+            _ => None,
+        }
+    }
+
     /// The operation that a method of this path is.
     pub(crate) fn operation(&self, method: &str) -> Option<&'static str> {
         Some(match (self, method) {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The block of docs/EMULATOR.md that sets a client's variables: it is run as it stands, and clients that have nothing
-else find the emulator."""
+"""The blocks of docs/EMULATOR.md that set a client's variables and a principal's: they are run as they stand, and clients
+that have nothing else find the emulator."""
 
 from __future__ import annotations
 
@@ -49,12 +49,31 @@ END
 """
 
 
-def block() -> str:
-    text = DOC.read_text().split("\n## Clients\n")[1].split("\n## ")[0]
+# The same for an instance, which has no configuration file.
+INSTANCE = """
+trap 'kill %1; wait' EXIT
+echo hello > file
+storescope cp file oci://demo@emulator/object
+unset OCI_CONFIG_FILE OCI_CLI_CONFIG_FILE OCI_CLI_PROFILE
+PYTHON - <<'END'
+import os
+
+import oci
+from oci.auth.signers import InstancePrincipalsSecurityTokenSigner
+
+signer = InstancePrincipalsSecurityTokenSigner(federation_endpoint=os.environ["OCI_CLI_FEDERATION_ENDPOINT"])
+client = oci.object_storage.ObjectStorageClient({}, signer=signer, service_endpoint=os.environ["OCI_CLI_ENDPOINT"])
+assert client.get_object("emulator", "demo", "object").data.content == b"hello\\n"
+END
+"""
+
+
+def block(section: str) -> str:
+    text = DOC.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
     return text.split("```sh\n")[1].split("```")[0]
 
 
-def test_the_block_of_variables(tmp_path):
+def run(tmp_path, script: str) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "storescope").symlink_to(Path(serving.binary()).resolve())
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
@@ -64,11 +83,19 @@ def test_the_block_of_variables(tmp_path):
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    script = "set -euo pipefail\n" + block() + CLIENTS.replace("PYTHON", sys.executable)
+    script = "set -euo pipefail\n" + script.replace("PYTHON", sys.executable)
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_the_block_of_variables(tmp_path):
+    run(tmp_path, block("Clients") + CLIENTS)
     assert "demo" in (tmp_path / "native").read_text()
     assert "demo" in (tmp_path / "s3").read_text()
     assert (tmp_path / "nothing").read_text() == ""
+
+
+def test_the_block_of_an_instance(tmp_path):
+    run(tmp_path, block("Clients") + block("Principals") + INSTANCE)

@@ -59,14 +59,15 @@ def refused(*options: str) -> tuple[int, str]:
 
 
 def test_ports_and_names_are_those_asked_for():
-    ports = free_ports(4)
-    options = ["--tls-port", "--s3-port", "--s3-tls-port", "--admin-port"]
+    ports = free_ports(6)
+    options = ["--tls-port", "--s3-port", "--s3-tls-port", "--identity-port", "--identity-tls-port", "--admin-port"]
     given = list(itertools.chain.from_iterable((option, str(port)) for option, port in zip(options, ports, strict=True)))
     buckets = ["--bucket", "near", "--bucket", "far", "--s3-bucket-region", "far=eu-frankfurt-1"]
     with serving.serve(*given, *buckets, "--namespace", "ours") as server:
         ready = server.ready
-        told = [ready["oci"]["tls_endpoint"], ready["s3"]["endpoint"], ready["s3"]["tls_endpoint"], ready["admin"]]
-        assert [urlsplit(url).port for url in told] == ports
+        told = [ready["oci"]["tls_endpoint"]]
+        told += [ready[of][name] for of in ("s3", "identity") for name in ("endpoint", "tls_endpoint")]
+        assert [urlsplit(url).port for url in [*told, ready["admin"]]] == ports
         client = native(server)
         assert client.get_namespace().data == server.oci["namespace"] == "ours"
         assert [b.name for b in client.list_buckets("ours", server.oci["compartment"]).data] == ["far", "near"]
@@ -143,16 +144,19 @@ def test_a_state_folder_has_one_server(tmp_path):
         assert native(server).get_namespace().data == "emulator"
 
 
-def test_the_admin_api_stays_on_this_machine():
+def test_what_is_unsigned_stays_on_this_machine():
     def hosts(server):
-        return urlsplit(server.oci["endpoint"]).hostname, urlsplit(server.ready["admin"]).hostname
+        urls = server.oci["endpoint"], server.ready["admin"], server.identity["endpoint"]
+        return tuple(urlsplit(url).hostname for url in urls)
 
     with serving.serve("--address", "0.0.0.0") as server:
-        assert hosts(server) == ("0.0.0.0", "127.0.0.1")
+        assert hosts(server) == ("0.0.0.0", "127.0.0.1", "127.0.0.1")
     with serving.serve("--admin-address", "0.0.0.0") as server:
-        assert hosts(server) == ("127.0.0.1", "0.0.0.0")
+        assert hosts(server) == ("127.0.0.1", "0.0.0.0", "127.0.0.1")
+    with serving.serve("--identity-address", "0.0.0.0") as server:
+        assert hosts(server) == ("127.0.0.1", "127.0.0.1", "0.0.0.0")
     with serving.serve("--address", "::1") as server:
-        assert hosts(server) == ("::1", "::1")
+        assert hosts(server) == ("::1", "::1", "::1")
 
 
 def test_sigkill_keeps_what_was_answered(tmp_path):

@@ -7,11 +7,18 @@ use storescope_sign::{Authorization, Rule};
 use super::pars;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
-use crate::request::{raw_target, text};
+use crate::identity::Caller;
+use crate::request::text;
 use crate::server::Server;
 use crate::target::Target;
 
 const DELEGATION_TOKEN: &str = "opc-obo-token";
+
+/// A signature that is good, and who made it.
+pub(super) struct Signed {
+    pub(super) authorization: Authorization,
+    pub(super) caller: Caller,
+}
 
 impl Exchange<'_> {
     /// Who asks: a signature that is good, or nobody where a token or a public bucket allows it.
@@ -19,8 +26,9 @@ impl Exchange<'_> {
         &self,
         target: &Target,
         rule: Rule,
-    ) -> Result<Option<Authorization>, ApiError> {
-        let Server { identity, clock, storage, .. } = &**self.server;
+    ) -> Result<Option<Signed>, ApiError> {
+        let Server { identity, clock, .. } = &**self.server;
+        let storage = &*self.storage;
         let (now, method) = (clock.wall(), self.parts.method.as_str());
         if let Some(token) = &target.token {
             return pars::check_token(storage, token, method, target, now).map(|()| None);
@@ -30,11 +38,16 @@ impl Exchange<'_> {
         {
             return Ok(None);
         }
+        let mut caller = None;
         let authorization = storescope_sign::verify(
             &self.signed_request(&|name| text(&self.parts.headers, name)),
             rule,
             None,
-            |key_id| identity.key(key_id, now),
+            |key_id| {
+                let (key, signer) = identity.signer(key_id, now)?;
+                caller = Some(signer);
+                Some(key)
+            },
             Some(now),
         )
         .map_err(|refusal| ApiError::not_authenticated(&refusal))?;
@@ -47,7 +60,7 @@ impl Exchange<'_> {
                 return Err(ApiError::not_authenticated(&"opc-obo-token is not a good one"));
             }
         }
-        Ok(Some(authorization))
+        Ok(caller.map(|caller| Signed { authorization, caller }))
     }
 
     /// Compares a body's hash with the signed one, if one was signed.
@@ -63,17 +76,6 @@ impl Exchange<'_> {
         authorization
             .check_body(&self.signed_request(&header), &sha256())
             .map_err(|refusal| ApiError::not_authenticated(&refusal))
-    }
-
-    fn signed_request<'r>(
-        &'r self,
-        header: &'r dyn Fn(&str) -> Option<&'r str>,
-    ) -> storescope_sign::Request<'r> {
-        storescope_sign::Request {
-            method: self.parts.method.as_str(),
-            target: raw_target(self.parts),
-            header,
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::api::{Place, Refused};
 use crate::buckets::{apply_settings, new_bucket};
 use crate::clock::rfc3339;
 use crate::error::ApiError;
-use crate::identity::{COMPARTMENT, TENANCY, USER};
+use crate::identity::{COMPARTMENT, Identity, USER};
 use crate::reply::Reply;
 use crate::request::{is_not_modified, limit, page_name, parse_json, text};
 use crate::state::{BucketInfo, BucketName, new_etag};
@@ -20,12 +20,19 @@ use crate::storage::Storage;
 use crate::target::Target;
 
 /// GetNamespace: every compartment of the tenancy has the same.
-pub(super) fn namespace(storage: &Storage, target: &Target) -> Result<Reply, ApiError> {
+pub(super) fn namespace(
+    storage: &Storage,
+    identity: &Identity,
+    target: &Target,
+) -> Result<Reply, ApiError> {
     match target.query("compartmentId") {
         Some(id) if !id.starts_with("ocid1.") => {
             Err(ApiError::bad_request("InvalidParameter", format!("'{id}' is not an OCID")))
         }
-        Some(id) if id.starts_with("ocid1.tenancy.") && id != TENANCY => {
+        Some(id)
+            if id.starts_with("ocid1.tenancy.")
+                && identity.namespace(id).as_deref() != Some(storage.namespace()) =>
+        {
             Err(namespace_not_found(id))
         }
         _ => Ok(Reply::json(StatusCode::OK, &storage.namespace())),

@@ -2,8 +2,8 @@
 //! OCI's native API: which operation a request asks for, and its answer.
 //!
 //! ```text
-//!  Exchange ─► authorize ─► faults ─► table of the API ─► operation ─► Reply
-//!                                           └─ receive: bodies of PutObject and UploadPart
+//!  Exchange ─► authorize ─► faults ─► table of the API ─► rights ─► operation ─► Reply
+//!                                                                     └─ receive: bodies of PutObject and UploadPart
 //! ```
 
 mod actions;
@@ -15,6 +15,7 @@ mod lists;
 mod objects;
 mod pars;
 mod receive;
+mod rights;
 mod uploads;
 mod validation;
 
@@ -28,8 +29,9 @@ use self::validation::{not_served, not_utf8};
 use crate::api::{OCI, Place, Refused};
 use crate::error::ApiError;
 use crate::exchange::{Broken, Exchange};
+use crate::identity::Caller;
 use crate::reply::Reply;
-use crate::request::{raw_target, text};
+use crate::request::raw_target;
 use crate::server::Server;
 use crate::state::BucketName;
 use crate::target::{Route, Target};
@@ -43,8 +45,11 @@ impl Exchange<'_> {
     pub(crate) async fn act_by_oci(&mut self) -> Result<Result<Reply, ApiError>, Broken> {
         let target = Target::parse(raw_target(self.parts));
         let rule = target.route.rule(&self.parts.method);
-        let authorization = match self.authorize(&target, rule) {
-            Ok(authorization) => authorization,
+        if let Some(namespace) = target.route.namespace() {
+            self.storage = self.server.storage_of(namespace);
+        }
+        let signed = match self.authorize(&target, rule) {
+            Ok(signed) => signed,
             Err(error) => return Ok(Err(error)),
         };
         self.plan = self.server.faults.plan(
@@ -65,8 +70,18 @@ impl Exchange<'_> {
         if let Err(refused) = self.check_api(&target) {
             return self.refuse(refused.into()).await.map(Ok);
         }
+        let caller = signed.as_ref().map(|signed| &signed.caller);
+        if let (Route::Namespace, Some(Caller { tenancy, .. })) = (&target.route, caller)
+            && let Some(own) = self.server.identity.namespace(tenancy)
+        {
+            self.storage = self.server.storage_of(&own);
+        }
+        if let Some(Err(denied)) = caller.map(|caller| self.check_rights(caller, &target)) {
+            return Ok(Err(denied));
+        }
+        let authorization = signed.as_ref().map(|signed| &signed.authorization);
         if rule == Rule::BodyExcluded {
-            return self.upload(&target, authorization.as_ref()).await;
+            return self.upload(&target, authorization).await;
         }
         let body = match self.read_body(MAX_JSON).await? {
             Ok(body) => body,
@@ -74,8 +89,9 @@ impl Exchange<'_> {
         };
         let sha256 = || storescope_sign::sha256(&body);
         Ok(self
-            .check_body(authorization.as_ref(), sha256)
+            .check_body(authorization, sha256)
             .and_then(|()| self.check_members(&target, &body))
+            .and_then(|()| caller.map_or(Ok(()), |c| self.check_rights_of(c, &target, &body)))
             .and_then(|()| self.operate(&target, &body)))
     }
 
@@ -100,11 +116,12 @@ impl Exchange<'_> {
 
     /// Every operation that has a small body or none.
     fn operate(&self, target: &Target, body: &[u8]) -> Result<Reply, ApiError> {
-        let Server { storage, clock, works, .. } = &**self.server;
+        let Server { identity, clock, works, .. } = &**self.server;
+        let storage = &*self.storage;
         let Parts { method, headers, .. } = self.parts;
         let now = clock.wall();
         match (&target.route, method.as_str()) {
-            (Route::Namespace, "GET") => buckets::namespace(storage, target),
+            (Route::Namespace, "GET") => buckets::namespace(storage, identity, target),
             (Route::NamespaceMetadata { namespace }, "GET") => {
                 buckets::namespace_metadata(storage, namespace)
             }
@@ -170,7 +187,7 @@ impl Exchange<'_> {
 
     /// POST to `/actions/`.
     fn act_on(&self, bucket: &BucketName, action: &str, body: &[u8]) -> Result<Reply, ApiError> {
-        let (storage, now) = (&self.server.storage, self.server.clock.wall());
+        let (storage, now) = (&*self.storage, self.server.clock.wall());
         match action {
             "renameObject" => actions::rename(storage, bucket, body, now),
             "copyObject" => actions::copy(storage, bucket, body, now).map(|copy| self.accept(copy)),
@@ -183,23 +200,18 @@ impl Exchange<'_> {
 
     /// Accepts a copy: 202, and its work request.
     fn accept(&self, copy: Copy) -> Reply {
-        let Server { works, storage, clock, .. } = &**self.server;
+        let Server { works, clock, .. } = &**self.server;
         let (id, delay) = works.accept(copy, clock.wall());
         if delay.is_zero() {
-            works.finish(&id, storage, clock.wall());
+            works.finish(&id, &self.storage, clock.wall());
         } else {
-            let (server, id) = (self.server.clone(), id.clone());
+            let (server, storage) = (self.server.clone(), self.storage.clone());
+            let id = id.clone();
             tokio::spawn(async move {
                 server.timer.sleep_until(Instant::now() + delay).await;
-                server.works.finish(&id, &server.storage, server.clock.wall());
+                server.works.finish(&id, &storage, server.clock.wall());
             });
         }
         Reply::empty(StatusCode::ACCEPTED).with_text("opc-work-request-id", &id)
-    }
-
-    /// The address that the client used.
-    fn base(&self) -> String {
-        let scheme = if self.connection.tls { "https" } else { "http" };
-        format!("{scheme}://{}", text(&self.parts.headers, "host").unwrap_or_default())
     }
 }

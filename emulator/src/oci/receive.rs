@@ -15,7 +15,6 @@ use crate::exchange::{Broken, Exchange, too_large};
 use crate::intake::{Algorithm, Intake, Received};
 use crate::reply::Reply;
 use crate::request::{condition, raw_target};
-use crate::server::Server;
 use crate::target::{Route, Target};
 
 /// Most bytes of one PutObject.
@@ -45,7 +44,7 @@ impl Exchange<'_> {
 
     /// What can be refused before the body is read.
     fn check_upload(&self, target: &Target) -> Result<(), ApiError> {
-        let (Server { storage, .. }, headers) = (&**self.server, &self.parts.headers);
+        let (storage, headers) = (&*self.storage, &self.parts.headers);
         let (Route::Object { bucket, name } | Route::Upload { bucket, name }) = &target.route
         else {
             return Err(not_served(raw_target(self.parts)));
@@ -76,7 +75,8 @@ impl Exchange<'_> {
         authorization: Option<&Authorization>,
         received: Received,
     ) -> Result<Reply, ApiError> {
-        let (Server { storage, clock, .. }, headers) = (&**self.server, &self.parts.headers);
+        let (storage, headers) = (&*self.storage, &self.parts.headers);
+        let clock = &self.server.clock;
         self.check_body(authorization, || {
             let sha256 = received.digest(Algorithm::Sha256).and_then(|hash| hash.try_into().ok());
             sha256.expect("it is taken where a body is signed")
@@ -102,7 +102,7 @@ impl Exchange<'_> {
         if length > MAX_PUT {
             return Ok(Err(too_large(MAX_PUT)));
         }
-        let mut intake = match Intake::begin(self.server.storage.folder(), length, digests) {
+        let mut intake = match Intake::begin(self.storage.folder(), length, digests) {
             Ok(intake) => intake,
             Err(error) => return Ok(Err(ApiError::storage(error))),
         };

@@ -111,6 +111,36 @@ impl Client {
         }
     }
 
+    /// A client of the server at `url`, which signs so.
+    pub(crate) fn at(url: &str, ca: Option<&str>, key_id: &str, key: &PrivateKey) -> Client {
+        let (_, address) = url.split_once("://").unwrap();
+        Client {
+            address: address.to_owned(),
+            ca: ca.map(str::to_owned),
+            key_id: key_id.to_owned(),
+            key: key.clone(),
+            skew: 0,
+            stream: None,
+        }
+    }
+
+    /// Sends an unsigned request.
+    pub(crate) fn unsigned(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.address);
+        for (name, value) in headers {
+            request.extend([name, ": ", value, "\r\n"]);
+        }
+        request.extend(["content-length: ", &body.len().to_string(), "\r\n\r\n", body]);
+        self.send(request.as_bytes()).unwrap();
+        self.receive(method).unwrap()
+    }
+
     /// The same client on a connection of its own.
     pub(crate) fn another(&self) -> Client {
         Client {
@@ -168,6 +198,17 @@ impl Client {
             "PUT" => Rule::BodyExcluded,
             _ => Rule::Generic,
         };
+        self.head_by(rule, (method, target), headers, body)
+    }
+
+    /// A head that is signed by this rule.
+    pub(crate) fn head_by(
+        &self,
+        rule: Rule,
+        (method, target): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> String {
         let shift = Duration::from_secs(self.skew.unsigned_abs());
         let now = SystemTime::now();
         let date = if self.skew < 0 { now - shift } else { now + shift };
@@ -178,7 +219,7 @@ impl Client {
         if method == "PUT" || method == "POST" {
             all.push(("content-length".into(), body.len().to_string()));
         }
-        if rule == Rule::Body {
+        if matches!(rule, Rule::Body | Rule::Federation) {
             all.push(("content-type".into(), "application/json".into()));
             all.push(("x-content-sha256".into(), STANDARD.encode(sha256(body))));
         }

@@ -12,6 +12,8 @@ mod faults;
 mod latency;
 mod lists;
 mod memory;
+mod policies;
+mod principals;
 mod records;
 #[cfg(feature = "s3")]
 mod s3;

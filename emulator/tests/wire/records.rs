@@ -101,7 +101,7 @@ fn the_ready_line_is_the_one_promised() {
     let keys = |value: &serde_json::Value| -> Vec<String> {
         value.as_object().unwrap().keys().cloned().collect()
     };
-    assert_eq!(keys(&json), ["admin", "oci", "record", "s3"]);
+    assert_eq!(keys(&json), ["admin", "identity", "oci", "record", "s3"]);
     if cfg!(feature = "s3") {
         assert_eq!(
             keys(&json["s3"]),
@@ -121,6 +121,32 @@ fn the_ready_line_is_the_one_promised() {
             "profile",
             "region",
             "tls_endpoint"
+        ]
+    );
+    assert_eq!(
+        keys(&json["identity"]),
+        [
+            "domain",
+            "endpoint",
+            "environment",
+            "instance",
+            "resource",
+            "service_account_token_file",
+            "tenancy",
+            "tls_endpoint"
+        ]
+    );
+    assert_eq!(
+        keys(&json["identity"]["environment"]),
+        [
+            "instance",
+            "resource_1.1",
+            "resource_2.1",
+            "resource_2.1.1",
+            "resource_2.1.2",
+            "resource_2.2",
+            "resource_3.0",
+            "workload"
         ]
     );
     assert_eq!(&serde_json::from_value::<Ready>(json).unwrap(), emulator.ready());
@@ -161,8 +187,12 @@ fn only_the_ca_is_for_others() {
             "expired_token",
             "key.pem",
             "record.jsonl",
+            "resource_key.pem",
+            "rpst",
+            "service_account_token",
             "session_key.pem",
             "state.lock",
+            "subject_token",
             "token",
             "wrong_key.pem",
         ];
