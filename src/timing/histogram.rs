@@ -192,6 +192,12 @@ impl Histogram {
         Some(cell.get_or_init(Box::default))
     }
 
+    /// All values added up, modulo 2^64.
+    pub(super) fn sum(&self) -> u64 {
+        let shards = self.shards.iter().filter_map(OnceLock::get);
+        shards.fold(0, |sum, shard| sum.wrapping_add(shard.sum.load(Relaxed)))
+    }
+
     /// Adds what has been recorded so far to `counts` (indexed as `Unit::index_of` says); returns sum, min and max.
     /// Values recorded meanwhile may be in the counts and not yet in the sum.
     pub(super) fn read_into(&self, counts: &mut Vec<u64>) -> (u64, u64, u64) {

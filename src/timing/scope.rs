@@ -39,6 +39,8 @@ struct Recorder {
     started_at: SystemTime,
     allowance: Allowance,
     groups: Box<[OnceLock<GroupSlots>]>,
+    /// Calls of other clients: one may have taken no time.
+    foreign: AtomicU64,
     observer: OnceLock<Box<Observer>>,
 }
 
@@ -106,6 +108,7 @@ impl Scope {
             if let Some(bytes) = bytes {
                 group.record(Phase::BytesDelivered, SizeClass::None, Connection::None, bytes);
             }
+            scope.0.foreign.fetch_add(1, Relaxed);
         }
     }
 
@@ -118,6 +121,15 @@ impl Scope {
     /// Time since the scope was made.
     pub fn elapsed(&self) -> Duration {
         self.0.started.elapsed()
+    }
+
+    /// A number that is another one once a request or a call has been recorded. To look at it costs some microseconds, where
+    /// a snapshot copies every bucket.
+    pub fn activity(&self) -> u64 {
+        let groups = self.0.groups.iter().filter_map(OnceLock::get);
+        let histograms = groups.flat_map(|slots| slots.iter().filter_map(OnceLock::get));
+        let calls = self.0.foreign.load(Relaxed);
+        histograms.fold(calls, |sum, histogram| sum.wrapping_add(histogram.sum()))
     }
 
     /// All that has been recorded so far. It may be taken at any time, while requests run.
@@ -147,6 +159,7 @@ impl Scope {
             started_at: SystemTime::now(),
             allowance: Allowance::new(cap),
             groups: (0..GROUPS).map(|_| OnceLock::new()).collect(),
+            foreign: AtomicU64::new(0),
             observer: OnceLock::new(),
         }))
     }
@@ -405,6 +418,24 @@ mod tests {
         let above = told(&root);
         assert_eq!(above[..3], of_the_stage);
         assert_eq!(above[3..], [("call/list/total/ok/-/-".to_owned(), 1, 3_600_000_000_000)]);
+    }
+
+    #[test]
+    fn activity_is_another_number_after_each_record() {
+        let root = Scope::new("root");
+        let stage = root.child("stage");
+        let mut seen = vec![stage.activity()];
+        for took in [Duration::ZERO, Duration::from_millis(3), Duration::ZERO] {
+            stage.record_call(Operation::Get, Outcome::Ok, took, None);
+            seen.push(stage.activity());
+        }
+        crate::timing::bench::record_attempt(std::slice::from_ref(&stage), 7);
+        seen.push(stage.activity());
+        assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
+        assert_eq!(stage.activity(), seen[4]);
+        let above = root.activity();
+        stage.record_call(Operation::Get, Outcome::Ok, Duration::ZERO, None);
+        assert_ne!(root.activity(), above);
     }
 
     #[test]
