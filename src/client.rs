@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The front door: a process's client, its builder, and the backends behind its stores.
 
+use crate::auth::Credentials;
 use crate::backend::Backend;
 use crate::backend::oci::Oci;
 use crate::capture;
@@ -36,6 +37,7 @@ pub struct ClientBuilder {
     runtime: Option<Handle>,
     face: Face,
     metrics_endpoint: Option<Listen>,
+    credentials: Option<Arc<dyn Credentials>>,
 }
 
 /// The language that a client's callers write: its requests say so.
@@ -77,6 +79,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Who signs the requests of OCI stores, in place of what the settings name (`auth`).
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Credentials) -> ClientBuilder {
+        self.credentials = Some(Arc::new(credentials));
+        self
+    }
+
     /// The runtime that all work of the client runs on. It must outlive the client's calls.
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> ClientBuilder {
@@ -115,7 +124,8 @@ impl ClientBuilder {
         };
         config.certificates = self.certificates;
         config.metrics_endpoint = self.metrics_endpoint.or(config.metrics_endpoint);
-        Ok(Client(Context::new(config, self.face.user_agent(), self.runtime)?))
+        let agent = self.face.user_agent();
+        Ok(Client(Context::new(config, agent, self.runtime, self.credentials)?))
     }
 }
 
@@ -251,7 +261,10 @@ impl Client {
         let config = options.apply(self.0.config())?;
         match url.scheme() {
             Scheme::Oci => {
-                Ok((Arc::new(Oci::new(url, config.clone(), self.0.transport())), config))
+                let given = options.credentials.clone();
+                let (transport, principals) = (self.0.transport(), self.0.principals());
+                let oci = Oci::new(url, config.clone(), transport, principals, given);
+                Ok((Arc::new(oci), config))
             }
             #[cfg(feature = "s3")]
             Scheme::S3 => {
@@ -285,6 +298,7 @@ pub struct StoreOptions {
     config: Option<Config>,
     settings: Vec<(String, String)>,
     scopes: Vec<Scope>,
+    credentials: Option<Arc<dyn Credentials>>,
 }
 
 impl StoreOptions {
@@ -313,6 +327,13 @@ impl StoreOptions {
     #[must_use]
     pub fn scope(mut self, scope: &Scope) -> StoreOptions {
         self.scopes.push(scope.clone());
+        self
+    }
+
+    /// Who signs the store's requests, on OCI, in place of what the client was given and the settings name.
+    #[must_use]
+    pub fn credentials(mut self, credentials: impl Credentials) -> StoreOptions {
+        self.credentials = Some(Arc::new(credentials));
         self
     }
 

@@ -6,7 +6,7 @@
 //! (`OCI_CLI_…`, `OCI_…`) · the profile in the OCI configuration file · the default.
 //!
 //! `value.rs` has what the text of a setting may be, `listen.rs` the address of a server, `profile.rs` a profile of the OCI configuration file, `ini.rs` the
-//! file's syntax, `variables.rs` the variables `STORESCOPE_…` that name no setting.
+//! file's syntax, `region.rs` the regions and their realms, `variables.rs` the variables `STORESCOPE_…` that name no setting.
 
 use crate::error::{Error, Result};
 use crate::url::{Scheme, redacted};
@@ -17,12 +17,14 @@ use zeroize::Zeroizing;
 mod ini;
 mod listen;
 mod profile;
+mod region;
 mod value;
 mod variables;
 
 pub use listen::Listen;
 pub use profile::DEFAULT_FILES;
 pub(crate) use profile::{Dated, Profile, Source};
+pub(crate) use region::{Region, RegionInfo, Regions};
 use value::Value;
 pub use value::{Auth, PathStyle, Secret, TraceNames, parse_duration, parse_size};
 pub(crate) use value::{Certificates, expand_home};
@@ -157,7 +159,7 @@ settings! {
     store s3_region: Option<String> = None, [], "The region of `s3://` stores alone, in place of `region`. Without both, that of the AWS tools (`AWS_REGION`, their profile).";
     store config_file: Option<PathBuf> = None, ["OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE"], "The OCI configuration file. Without it, `~/.oci/config`, then `~/.oraclebmc/config`.";
     store profile: Option<String> = None, ["OCI_CLI_PROFILE"], "The profile in that file. Without it, `DEFAULT`. Other profiles inherit from `DEFAULT` what they lack.";
-    store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs: `api_key`, `security_token`, or `auto` (a token where the profile has a `security_token_file`, else its API key). `none`: nobody, for public buckets and pre-authenticated requests. On S3 all but `none` mean the credentials below, then those of the AWS tools.";
+    store auth: Auth = Auth::Auto, ["OCI_CLI_AUTH"], "Who signs, by the names of Oracle's tools: `api_key`, `security_token` (a session, renewed ahead of its end), `instance_principal`, `instance_obo_user` (the instance, with a delegation token), `resource_principal`, `oke_workload_identity`, `token_exchange` (a token of another identity provider, at an identity domain). `auto`: what the settings below name, else the profile (its `authentication_type`, else a session where it has a `security_token_file`, else its API key); where it names no key, the first that works of the resource principal (`OCI_RESOURCE_PRINCIPAL_VERSION`), the OKE workload identity and the instance. `none`: nobody, for public buckets and pre-authenticated requests. On S3 all but `none` mean the credentials below, then those of the AWS tools.";
     store tenancy: Option<String> = None, ["OCI_CLI_TENANCY"], "The tenancy's OCID. Without it and those down to `delegation_token_file`, the profile's; with all that the principal needs, no configuration file is needed.";
     store user: Option<String> = None, ["OCI_CLI_USER"], "The OCID of the user whose API key signs.";
     store fingerprint: Option<String> = None, ["OCI_CLI_FINGERPRINT"], "The fingerprint of that key.";
@@ -166,6 +168,14 @@ settings! {
     secret pass_phrase: Option<Secret> = None, ["OCI_CLI_PASSPHRASE"], "The passphrase of an encrypted private key.";
     store security_token_file: Option<PathBuf> = None, ["OCI_CLI_SECURITY_TOKEN_FILE"], "The file of a session token (`oci session authenticate`), read again when it changes.";
     store delegation_token_file: Option<PathBuf> = None, ["OCI_DELEGATION_TOKEN_FILE", "OCI_CLI_DELEGATION_TOKEN_FILE"], "The file of a delegation token (`opc-obo-token`): requests are made on behalf of whom it names. Read again when it changes.";
+    store auth_endpoint: Option<String> = None, ["OCI_SDK_AUTH_CLIENT_REGION_URL", "OCI_CLI_FEDERATION_ENDPOINT"], "The URL of the identity service, for instances and sessions. Without it, `https://auth.REGION.DOMAIN`.";
+    store metadata_endpoint: Option<String> = None, ["OCI_METADATA_BASE_URL"], "The URL of the instance's metadata service. Without it, `http://169.254.169.254/opc/v2`.";
+    store workload_endpoint: Option<String> = None, [], "The URL of an OKE cluster's token service. Without it, `https://$KUBERNETES_SERVICE_HOST:12250`. Trusted is the certificate of `OCI_KUBERNETES_SERVICE_ACCOUNT_CERT_PATH`, else of the pod's service account.";
+    store service_account_token_file: Option<PathBuf> = None, [], "The file of a pod's service account token. Without it, `/var/run/secrets/kubernetes.io/serviceaccount/token`. Read again for each new session.";
+    store identity_domain: Option<String> = None, [], "The URL of the identity domain that exchanges a token (`token_exchange`), such as `https://idcs-….identity.oraclecloud.com`.";
+    store identity_client_id: Option<String> = None, [], "The id of the client that asks the domain.";
+    secret identity_client_secret: Option<Secret> = None, [], "The secret of that client.";
+    store subject_token_file: Option<PathBuf> = None, [], "The file of the token (JWT) that the domain is to exchange. Read again for each new session.";
     store realm_endpoint: bool = false, ["OCI_REALM_SPECIFIC_SERVICE_ENDPOINT_TEMPLATE_ENABLED"], "Make the endpoint from namespace and region as the realm has it: `https://NAMESPACE.objectstorage.REGION.oci.customer-oci.com`. In a realm without such endpoints, as without this.";
     store access_key_id: Option<String> = None, [], "S3: the access key's id. Without it, the chain of the AWS tools: environment, profile, web identity, container, instance.";
     secret secret_access_key: Option<Secret> = None, [], "S3: the secret of that key.";
@@ -297,7 +307,12 @@ impl Config {
         let user = self.tenancy.is_some() && self.user.is_some() && self.fingerprint.is_some();
         let token = self.security_token_file.is_some();
         match self.auth {
-            Auth::None => true,
+            Auth::None
+            | Auth::InstancePrincipal
+            | Auth::InstanceOboUser
+            | Auth::ResourcePrincipal
+            | Auth::OkeWorkloadIdentity
+            | Auth::TokenExchange => true,
             Auth::ApiKey => key && user,
             Auth::SecurityToken => key && token,
             Auth::Auto => key && (user || token),
@@ -328,7 +343,13 @@ impl Config {
     /// what it held then.
     pub fn files(&self) -> Vec<PathBuf> {
         let oci = self.config_file.clone().unwrap_or_else(profile::default_file);
-        let keys = [&self.key_file, &self.security_token_file, &self.delegation_token_file];
+        let keys = [
+            &self.key_file,
+            &self.security_token_file,
+            &self.delegation_token_file,
+            &self.service_account_token_file,
+            &self.subject_token_file,
+        ];
         let aws = [
             ("AWS_CONFIG_FILE", "~/.aws/config"),
             ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),

@@ -76,6 +76,7 @@ mod url;
 mod write;
 
 pub use attempt::ObjectBody;
+pub use auth::{Credential, CredentialFuture, Credentials};
 pub use client::{Client, ClientBuilder, Face, StoreOptions};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

@@ -274,7 +274,8 @@ impl Call {
 
     /// Whether the principal has mended what a 401 was about; else the failure has its advice.
     fn is_mended(&self, failure: &mut Failure) -> bool {
-        if failure.kind != ErrorKind::Unauthenticated {
+        // Where there was no identity to ask with, the store has refused nothing.
+        if failure.kind != ErrorKind::Unauthenticated || failure.unsent {
             return false;
         }
         match self.backend.after_unauthorized(failure) {
@@ -433,7 +434,10 @@ impl Call {
 /// Whether another try may fare better: the table says it of answers (`backend::transient`).
 pub(crate) fn is_transient(failure: &Failure) -> bool {
     if !was_refused(failure) {
-        return matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout);
+        // An identity service that is busy has no status of the store's.
+        let is_busy = matches!(failure.kind, ErrorKind::Throttled | ErrorKind::Server);
+        return matches!(failure.kind, ErrorKind::Connect | ErrorKind::Reset | ErrorKind::Timeout)
+            || (is_busy && failure.unsent);
     }
     // What a condition decided stays decided, whatever its code.
     !failure.is_refusal()

@@ -147,6 +147,12 @@ impl Profile {
         Error::config(format!("{} {what}", self.sources(&[key])))
     }
 
+    /// Why neither file nor profile says who signs.
+    pub(crate) fn absence(&self) -> String {
+        let missing = self.missing.clone();
+        missing.unwrap_or_else(|| format!("{} names neither a key nor a token", self.describe()))
+    }
+
     /// `profile [NAME] of FILE`, for other modules' errors.
     fn describe(&self) -> String {
         format!("profile [{}] of {}", self.name, self.file.path.display())

@@ -19,14 +19,46 @@ pub(super) trait Value: Sized {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Auth {
-    /// A session token where the profile names one, else its API key.
+    /// What settings and profile name: a session token, else an API key, or the profile's `authentication_type`. Where
+    /// they name none: the first that works of resource principal, OKE workload identity and instance principal.
     Auto,
     /// The profile's API key.
     ApiKey,
     /// The profile's session token (`oci session authenticate`).
     SecurityToken,
+    /// The instance that this process runs on.
+    InstancePrincipal,
+    /// That instance, on behalf of whom a delegation token names.
+    InstanceOboUser,
+    /// The resource (function, job, notebook) that this process is, as `OCI_RESOURCE_PRINCIPAL_…` say it.
+    ResourcePrincipal,
+    /// The workload of an OKE cluster that this process belongs to.
+    OkeWorkloadIdentity,
+    /// A token of somebody else's, exchanged at an identity domain.
+    TokenExchange,
     /// Nobody: requests go unsigned.
     None,
+}
+
+/// Each with its name.
+const AUTHS: [(Auth, &str); 9] = [
+    (Auth::Auto, "auto"),
+    (Auth::ApiKey, "api_key"),
+    (Auth::SecurityToken, "security_token"),
+    (Auth::InstancePrincipal, "instance_principal"),
+    (Auth::InstanceOboUser, "instance_obo_user"),
+    (Auth::ResourcePrincipal, "resource_principal"),
+    (Auth::OkeWorkloadIdentity, "oke_workload_identity"),
+    (Auth::TokenExchange, "token_exchange"),
+    (Auth::None, "none"),
+];
+
+impl Auth {
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Result<Auth, String> {
+        let found = AUTHS.iter().find(|(_, known)| *known == name).map(|(auth, _)| *auth);
+        found.ok_or_else(|| format!("expected {}", Auth::KIND))
+    }
 }
 
 /// Where an S3 request names its bucket.
@@ -118,32 +150,15 @@ impl Value for Option<Secret> {
 }
 
 impl Value for Auth {
-    const KIND: &'static str = "`auto`, `api_key`, `security_token`, `none`";
+    const KIND: &'static str = "`auto`, `api_key`, `security_token`, `instance_principal`, `instance_obo_user`, `resource_principal`, `oke_workload_identity`, `token_exchange`, `none`";
 
     fn parse(text: &str) -> Result<Auth, String> {
-        match text {
-            "auto" => Ok(Auth::Auto),
-            "api_key" => Ok(Auth::ApiKey),
-            "security_token" => Ok(Auth::SecurityToken),
-            "none" => Ok(Auth::None),
-            "instance_principal"
-            | "resource_principal"
-            | "oke_workload_identity"
-            | "instance_obo_user" => Err(format!(
-                "the principal {text} is not built yet; api_key and security_token are"
-            )),
-            _ => Err(format!("expected {}", Auth::KIND)),
-        }
+        Auth::named(text)
     }
 
     fn show(&self) -> String {
-        match self {
-            Auth::Auto => "auto",
-            Auth::ApiKey => "api_key",
-            Auth::SecurityToken => "security_token",
-            Auth::None => "none",
-        }
-        .to_owned()
+        let found = AUTHS.iter().find(|(auth, _)| auth == self);
+        found.map(|(_, name)| (*name).to_owned()).unwrap_or_default()
     }
 }
 

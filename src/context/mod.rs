@@ -16,6 +16,7 @@ pub(crate) use runtime::{entered, on_runtime};
 pub(crate) use target::{Target, WriteSettings};
 
 use crate::attempt::Policy;
+use crate::auth::{Credentials, Principals};
 use crate::capture::Capture;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -35,6 +36,7 @@ use tokio::runtime::Handle;
 pub(crate) struct Context {
     config: Config,
     transport: Arc<Transport>,
+    principals: Arc<Principals>,
     policy: Arc<Policy>,
     admission: Arc<Admission>,
     gauges: Arc<Gauges>,
@@ -52,6 +54,7 @@ impl Context {
         config: Config,
         user_agent: &'static str,
         runtime: Option<Handle>,
+        credentials: Option<Arc<dyn Credentials>>,
     ) -> Result<Arc<Context>> {
         let gauges = Arc::new(Gauges::default());
         let metrics = Metrics::new(Arc::clone(&gauges));
@@ -62,6 +65,7 @@ impl Context {
         Ok(Arc::new(Context {
             telemetry: Telemetry::start(&config, user_agent, &metrics)?,
             transport: Arc::new(Transport::new(&config, user_agent, &gauges)),
+            principals: Arc::new(Principals::new(&config, user_agent, credentials)),
             policy: Arc::new(Policy::new(&config, &gauges)),
             admission: Admission::new(config.read_budget, config.max_connections, &gauges),
             metrics,
@@ -80,6 +84,10 @@ impl Context {
 
     pub(crate) fn transport(&self) -> &Arc<Transport> {
         &self.transport
+    }
+
+    pub(crate) fn principals(&self) -> &Arc<Principals> {
+        &self.principals
     }
 
     pub(crate) fn policy(&self) -> &Arc<Policy> {

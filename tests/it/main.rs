@@ -14,6 +14,7 @@ mod etags;
 mod listing;
 mod metadata;
 mod phases;
+mod principals;
 mod reads;
 mod renames_and_removals;
 mod resume;

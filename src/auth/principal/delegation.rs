@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Another principal, on behalf of whom a delegation token names.
 
-use super::token_file::{Token, TokenFile};
-use super::{Identified, Identity, Principal};
+use super::token::Token;
+use super::token_file::TokenFile;
+use super::{Identified, Identity, Placed, Principal};
 use crate::config::Profile;
 use crate::error::Result;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +81,10 @@ impl Principal for Delegated {
     fn refresh(&self) -> bool {
         let renewed = self.state.lock().unwrap_or_else(PoisonError::into_inner).look();
         self.principal.refresh() || renewed
+    }
+
+    fn standing(&self) -> Placed<'_> {
+        self.principal.standing()
     }
 
     fn advice(&self) -> String {

@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Principals that live in settings and a profile: an API key, a session token, and either on behalf of another.
+//! Who requests are signed as.
 //!
 //! ```text
-//!  load ─▶ ApiKey (api_key.rs) │ SessionToken (session.rs) ─▶ Delegated (delegation.rs), where a delegation token is named
-//!              │                       │      │                      │
-//!              └───────────────────────┴──────┼──────────────────────┼── key.rs: the private key of a profile
-//!                                             └──────────────────────┴── token_file.rs: a token that other tools renew
+//!  Principals (principals.rs): which one settings and profile name; a client's stores share them
+//!    ├─ ApiKey (api_key.rs)             a key of settings or profile (key.rs)
+//!    ├─ Renewing (renewing.rs)          identities that end: held, renewed ahead in the background, one fetch at a time
+//!    │    └─ Source: session.rs   a session token in a file, renewed by the identity service
+//!    │               instance.rs  an instance's certificate (metadata.rs) for a token
+//!    │               resource.rs  what the platform gives to a resource (given.rs)
+//!    │               workload.rs  a pod's service account for a token
+//!    │               exchange.rs  somebody else's token at an identity domain
+//!    │               provided.rs  the program's own `Credentials`
+//!    │               chain.rs     the first of several that works
+//!    └─ Delegated (delegation.rs)       any of them, on behalf of whom a token names (token_file.rs)
+//!
+//!  token.rs: what a token says of itself
 //! ```
 
 mod api_key;
+mod chain;
 mod delegation;
+mod exchange;
+mod given;
+mod instance;
 mod key;
+mod metadata;
+mod principals;
+mod provided;
+mod renewing;
+mod resource;
 mod session;
 #[cfg(test)]
 mod tests;
+mod token;
 mod token_file;
+mod workload;
 
-use crate::config::{Auth, Config, Profile, Source};
+use crate::config::Region;
 use crate::error::{Failure, Result};
-use api_key::ApiKey;
-use delegation::Delegated;
-use key::Key;
-use session::SessionToken;
+pub(crate) use principals::Principals;
 use std::fmt;
 use std::sync::Arc;
 use storescope_sign::PrivateKey;
@@ -46,8 +63,17 @@ impl fmt::Debug for Identity {
 pub(crate) type Identified<'a> =
     std::pin::Pin<Box<dyn Future<Output = Result<Arc<Identity>, Failure>> + Send + 'a>>;
 
-/// Somebody a store knows. API key, session token and delegation are here; instance, resource and workload principals are
-/// to implement the same trait.
+/// Where a principal belongs, as far as it knows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) region: Option<Region>,
+    pub(crate) tenancy: Option<String>,
+}
+
+pub(crate) type Placed<'a> =
+    std::pin::Pin<Box<dyn Future<Output = Result<Standing, Failure>> + Send + 'a>>;
+
+/// Somebody a store knows.
 pub(crate) trait Principal: fmt::Debug + Send + Sync {
     /// The identity to sign with now, if no I/O is needed to know it.
     fn current(&self) -> Option<Arc<Identity>>;
@@ -60,27 +86,9 @@ pub(crate) trait Principal: fmt::Debug + Send + Sync {
 
     /// What to tell somebody whose request got a 401.
     fn advice(&self) -> String;
-}
 
-/// The principal that `config` and `profile` name.
-pub(crate) fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Principal>> {
-    let signs_by_token = match config.auth {
-        Auth::ApiKey | Auth::None => false,
-        Auth::SecurityToken => profile.require("security_token_file").map(|_| true)?,
-        // A user of the settings goes before a token of the profile: not half of one and half of the other.
-        Auth::Auto => match profile.source("security_token_file") {
-            Some(Source::File) => !config.identifies(),
-            found => found.is_some(),
-        },
-    };
-    let key = Key::load(profile)?;
-    let principal: Box<dyn Principal> = if signs_by_token {
-        Box::new(SessionToken::load(key.private, profile)?)
-    } else {
-        Box::new(ApiKey::load(key, profile, config)?)
-    };
-    Ok(match profile.get("delegation_token_file") {
-        Some(_) => Box::new(Delegated::load(principal, profile)?),
-        None => principal,
-    })
+    /// Where the principal belongs. Settings and profile go before it.
+    fn standing(&self) -> Placed<'_> {
+        Box::pin(std::future::ready(Ok(Standing::default())))
+    }
 }

@@ -1,78 +1,182 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A session token, in a file that other tools renew.
+//! A session token, in a file. Other tools may renew it; the identity service renews it, too, ahead of its end, and
+//! then the file is written.
 
+use super::Identity;
+use super::instance::TokenAnswer;
 use super::key::Key;
+use super::renewing::{Fetched, Fetching, Renewing, Source};
+use super::token::{self, Token};
 use super::token_file::TokenFile;
-use super::{Identified, Identity, Principal};
+use crate::auth::web::{Ask, Signing, Web};
 use crate::config::Profile;
-use crate::error::Result;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use storescope_sign::PrivateKey;
+use crate::error::{Failure, Result};
+use hyper::{Method, StatusCode};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use storescope_sign::{PrivateKey, Rule};
 use zeroize::Zeroizing;
 
-/// A session token (`oci session authenticate`): a file that other tools renew, read again when it has changed, and
-/// with it the key, which a new session has anew.
+/// A session token (`oci session authenticate`): read again when its file has changed, and with it the key, which a
+/// new session has anew.
 #[derive(Debug)]
 pub(super) struct SessionToken {
     profile: Profile,
-    state: Mutex<(Arc<Identity>, TokenFile)>,
+    web: Arc<Web>,
+    /// The identity service, where a region or setting tells of it.
+    auth_endpoint: Option<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    identity: Arc<Identity>,
+    file: TokenFile,
 }
 
 impl SessionToken {
-    pub(super) fn load(key: PrivateKey, profile: &Profile) -> Result<SessionToken> {
+    pub(super) fn load(
+        key: PrivateKey,
+        profile: &Profile,
+        web: &Arc<Web>,
+        auth_endpoint: Option<String>,
+    ) -> Result<Renewing> {
         let mend = "`oci session authenticate` makes one";
         let (file, token) = TokenFile::open(profile, "security_token_file", mend)?;
-        let identity = Identity { key_id: key_id(&token), key, delegation: None };
-        Ok(SessionToken { profile: profile.clone(), state: Mutex::new((Arc::new(identity), file)) })
+        let first = token::identity(&token, key, None).map_err(|_| {
+            let what = "names the token of another key than the one that is given; `oci session authenticate` makes both";
+            profile.error("security_token_file", what)
+        })?;
+        let session = SessionToken {
+            profile: profile.clone(),
+            web: Arc::clone(web),
+            auth_endpoint,
+            state: Mutex::new(State { identity: Arc::clone(&first.identity), file }),
+        };
+        let first = session.lasting(first);
+        Ok(Renewing::holding(Box::new(session), first))
     }
 
-    /// Reads the file again if its date has changed.
-    fn look(&self, identity: &mut Arc<Identity>, file: &mut TokenFile) -> bool {
-        let Some((token, modified)) = file.look() else { return false };
-        let Ok(Key { private: key, .. }) = Key::load(&self.profile) else {
-            // Half-written, perhaps: looked at again in a second.
-            return false;
-        };
-        file.modified = modified;
-        let key_id = key_id(&token);
-        if *key_id == *identity.key_id {
-            return false;
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What cannot be renewed is used for as long as the store takes it.
+    fn lasting(&self, mut fetched: Fetched) -> Fetched {
+        if self.auth_endpoint.is_none() || fetched.left.is_some_and(|left| left.is_zero()) {
+            fetched.left = None;
         }
-        *identity = Arc::new(Identity { key_id, key, delegation: None });
-        tracing::debug!(file = %file.path.display(), "session token read again");
-        true
+        fetched
+    }
+
+    async fn renew(&self) -> Result<Fetched, Failure> {
+        if let Some(fetched) = self.look() {
+            return Ok(fetched);
+        }
+        let identity = Arc::clone(&self.state().identity);
+        let unchanged = |identity| Fetched { identity, left: None, half: false, tenancy: None };
+        let Some(endpoint) = &self.auth_endpoint else { return Ok(unchanged(identity)) };
+        let token = identity.key_id.trim_start_matches("ST$");
+        if token::expiry(token).is_some_and(|ends| ends <= SystemTime::now()) {
+            return Ok(unchanged(identity));
+        }
+        let body = Zeroizing::new(serde_json::json!({ "currentToken": token }).to_string());
+        let signed = Signing { key_id: &identity.key_id, key: &identity.key, rule: Rule::Body };
+        let answer = self.web.ask(Ask {
+            what: "the identity service",
+            method: Method::POST,
+            url: format!("{endpoint}/v1/authentication/refresh"),
+            headers: Vec::new(),
+            body: Some(("application/json", Zeroizing::new(body.as_bytes().to_vec()))),
+            signed: Some(signed),
+        });
+        let answer = match answer.await {
+            Err(refusal) if refusal.status == Some(StatusCode::UNAUTHORIZED) => {
+                tracing::warn!(
+                    error = Failure::from(refusal).message,
+                    "the session token cannot be renewed any more; `oci session authenticate` makes another"
+                );
+                return Ok(unchanged(identity));
+            }
+            answered => answered?,
+        };
+        let TokenAnswer { token } = answer.json()?;
+        let fetched = token::identity(&token, identity.key.clone(), answer.date)?;
+        self.keep(&fetched.identity, token).await;
+        Ok(fetched)
+    }
+
+    /// Writes the new token for others, and for this process's next start.
+    async fn keep(&self, identity: &Arc<Identity>, token: Token) {
+        let path = {
+            let mut state = self.state();
+            state.identity = Arc::clone(identity);
+            state.file.path.clone()
+        };
+        let file = path.clone();
+        let written = tokio::task::spawn_blocking(move || write(&file, &token)).await;
+        match written {
+            Ok(Ok(())) => self.state().file.note(),
+            Ok(Err(error)) => tracing::warn!(
+                file = %path.display(), %error,
+                "a renewed session token could not be written; only this process has it"
+            ),
+            Err(_) => {}
+        }
     }
 }
 
-impl Principal for SessionToken {
-    fn current(&self) -> Option<Arc<Identity>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, file) = &mut *state;
-        if file.is_due() {
-            self.look(identity, file);
+/// Replaces a file, whole or not at all, readable by its owner alone.
+fn write(path: &std::path::Path, token: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let path = std::fs::canonicalize(path)?;
+    let mut name = path.clone().into_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let fresh = PathBuf::from(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&fresh).and_then(|mut file| file.write_all(token.as_bytes()));
+    let replaced = written.and_then(|()| std::fs::rename(&fresh, &path));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(&fresh);
+    }
+    replaced
+}
+
+impl Source for SessionToken {
+    fn fetch(&self) -> Fetching<'_> {
+        Box::pin(self.renew())
+    }
+
+    fn look(&self) -> Option<Fetched> {
+        let mut state = self.state();
+        let (token, modified) = state.file.look()?;
+        let Ok(Key { private: key, .. }) = Key::load(&self.profile) else {
+            // Half-written, perhaps: looked at again in a second.
+            return None;
+        };
+        // Of another key: the session's other file is still to be written.
+        let fetched = token::identity(&token, key, None).ok()?;
+        state.file.modified = modified;
+        if *fetched.identity.key_id == *state.identity.key_id {
+            return None;
         }
-        Some(Arc::clone(identity))
+        state.identity = Arc::clone(&fetched.identity);
+        tracing::debug!(file = %state.file.path.display(), "session token read again");
+        Some(self.lasting(fetched))
     }
 
-    fn identity(&self) -> Identified<'_> {
-        let identity = self.current().expect("a session token is always at hand");
-        Box::pin(std::future::ready(Ok(identity)))
-    }
-
-    fn refresh(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, file) = &mut *state;
-        self.look(identity, file)
+    fn mends(&self) -> bool {
+        false
     }
 
     fn advice(&self) -> String {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, file) = &*state;
-        let file = file.path.display();
-        match expiry(&identity.key_id) {
+        let state = self.state();
+        let file = state.file.path.display();
+        match token::expiry(&state.identity.key_id) {
             Some(expiry) if expiry < SystemTime::now() => format!(
                 "the session token in {file} expired at {}; run `oci session refresh` or `oci session authenticate`",
                 httpdate::fmt_http_date(expiry)
@@ -82,15 +186,4 @@ impl Principal for SessionToken {
             ),
         }
     }
-}
-
-fn key_id(token: &str) -> Zeroizing<String> {
-    Zeroizing::new(format!("ST${token}"))
-}
-
-/// The `exp` claim of a token's payload, unverified: for advice only.
-pub(super) fn expiry(key_id: &str) -> Option<SystemTime> {
-    let payload = URL_SAFE_NO_PAD.decode(key_id.split('.').nth(1)?.trim_end_matches('=')).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
-    Some(UNIX_EPOCH + Duration::from_secs(claims.get("exp")?.as_u64()?))
 }

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Principals of profiles.
 
-use super::session::expiry;
-use super::token_file::LOOK_EVERY;
+mod chain;
+mod fake;
+mod given_out;
+mod remote;
+
+use super::renewing::LOOK_EVERY;
 use super::*;
+use crate::config::{Config, Profile};
 use crate::error::ErrorKind;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+
+/// The principal that settings and profile name.
+fn load(config: &Config, profile: &Profile) -> Result<Box<dyn Principal>> {
+    Principals::new(config, "test", None).load(config, profile, None)
+}
 
 fn profile(dir: &Path, key: &str, extra: &str) -> Result<Box<dyn Principal>> {
     std::fs::write(dir.join("key.pem"), key).unwrap();
@@ -201,12 +209,4 @@ fn settings_go_before_the_profile_and_say_so() {
         .pass_phrase(crate::config::Secret::from("correct-horse"))
         .key_file(dir.path().join("key.pem"));
     assert!(load(&config).unwrap().advice().contains("key.pem"));
-}
-
-#[test]
-fn an_expired_token_is_said_to_be() {
-    let payload = URL_SAFE_NO_PAD.encode(br#"{"exp":1000000000}"#);
-    let at = expiry(&format!("ST$h.{payload}.s")).unwrap();
-    assert_eq!(httpdate::fmt_http_date(at), "Sun, 09 Sep 2001 01:46:40 GMT");
-    assert_eq!(expiry("ST$opaque"), None);
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A file that holds a token.
 
+use super::renewing::LOOK_EVERY;
+use super::token::Token;
 use crate::config::{Profile, expand_home};
 use crate::error::Result;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use zeroize::Zeroizing;
-
-/// A token as its file has it.
-pub(super) type Token = Zeroizing<String>;
 
 /// A file that holds a token, which other tools renew.
 #[derive(Debug)]
@@ -17,9 +16,6 @@ pub(super) struct TokenFile {
     pub(super) modified: Option<SystemTime>,
     looked: tokio::time::Instant,
 }
-
-/// How often the file's date is looked at.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl TokenFile {
     /// The file that a profile names under `key`, and the token in it.
@@ -31,6 +27,11 @@ impl TokenFile {
             profile.error(key, &format!("names the token file {path}, which {e}; {mend}"))
         })?;
         Ok((TokenFile { path, modified, looked: tokio::time::Instant::now() }, token))
+    }
+
+    /// The file was written by us: it is known as it is.
+    pub(super) fn note(&mut self) {
+        self.modified = modified(&self.path);
     }
 
     pub(super) fn is_due(&self) -> bool {

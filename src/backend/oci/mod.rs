@@ -5,7 +5,7 @@
 //!  operation ─▶ request_target.rs ─▶ exchange.rs: Signer ─▶ Transport ─▶ success: promises.rs, answer.rs
 //!      │         encoded once;         ▲                            └─▶ refusal: refusal.rs
 //!      │         namespace asked for,  │
-//!      │         if the URL has none   └ first use: service.rs: profile, key, region → endpoint (realm.rs)
+//!      │         if the URL has none   └ first use: service.rs: profile, key, region → endpoint
 //!      └ read.rs · write.rs · multipart.rs · list.rs · copy.rs (renames, copies, work requests) · bucket.rs
 //! ```
 //!
@@ -20,7 +20,6 @@ mod list;
 mod multipart;
 mod promises;
 mod read;
-mod realm;
 mod refusal;
 mod request_target;
 mod service;
@@ -34,7 +33,7 @@ use super::{
     GetRequest, ListPage, ListRequest, Part, PartRequest, Place, PutRequest, RenameRequest,
     RequestFuture, ServiceId, UploadPage, UploadRequest,
 };
-use crate::auth::{AuthRetry, Presented};
+use crate::auth::{AuthRetry, Credentials, Presented, Principals};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::timing::AttemptTimer;
@@ -66,6 +65,9 @@ pub(crate) struct Oci {
     url: StoreUrl,
     config: Config,
     transport: Arc<Transport>,
+    principals: Arc<Principals>,
+    /// Who signs, where the store was given that.
+    given: Option<Arc<dyn Credentials>>,
     service: OnceCell<Service>,
     /// Asked of the service, where the URL does not say it.
     namespace: OnceCell<String>,
@@ -83,11 +85,19 @@ impl std::fmt::Debug for Oci {
 }
 
 impl Oci {
-    pub(crate) fn new(url: &StoreUrl, config: Config, transport: &Arc<Transport>) -> Oci {
+    pub(crate) fn new(
+        url: &StoreUrl,
+        config: Config,
+        transport: &Arc<Transport>,
+        principals: &Arc<Principals>,
+        given: Option<Arc<dyn Credentials>>,
+    ) -> Oci {
         Oci {
             url: url.with_key(""),
             config,
             transport: Arc::clone(transport),
+            principals: Arc::clone(principals),
+            given,
             service: OnceCell::new(),
             namespace: OnceCell::new(),
             objects: OnceCell::new(),
