@@ -55,14 +55,19 @@ class Server:
     def record(self) -> list[dict]:
         """Every request whose answer has been seen, in the order in which they ended: JSON lines in
         the record's file, which is up to date once the admin API has been asked for it."""
-        self._admin("GET", "/record")
+        self.admin("GET", "/record")
         return [json.loads(line) for line in Path(self.ready["record"]).read_text().splitlines()]
+
+    @property
+    def identity(self) -> dict:
+        return self.ready["identity"]
 
     def fault(self, fault: dict) -> None:
         """Asks for a fault in requests to come."""
-        self._admin("POST", "/faults", fault)
+        self.admin("POST", "/faults", fault)
 
-    def _admin(self, method: str, path: str, body: dict | None = None) -> str:
+    def admin(self, method: str, path: str, body: dict | list | None = None) -> str:
+        """A call of the admin API; its answer as text."""
         request = urllib.request.Request(
             self.ready["admin"] + path,
             method=method,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # A stranger's checkout has no real files beside it. Where CI is true their absence is a failure of the test itself.
-ABSENT = "is not in ../shared/data"
+ABSENT = "is not in ../shared/"
 
 
 class Strict:
