@@ -8,22 +8,30 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 
 /** Which principal signs, as the keys of Oracle's connector say it. */
 final class OciPrincipal {
 
+  /** Oracle's classes, with the value of the setting {@code auth} that does the same. */
   private static final Map<String, String> PRINCIPALS =
       Map.of(
-          "com.oracle.bmc.hdfs.auth.InstancePrincipalsCustomAuthenticator", "instance principal",
-          "com.oracle.bmc.hdfs.auth.ResourcePrincipalsCustomAuthenticator", "resource principal",
-          "com.oracle.bmc.hdfs.auth.OkeWorkloadIdentityCustomAuthenticator", "OKE workload identity",
-          "com.oracle.bmc.hdfs.auth.spnego.UPSTAuthenticationCustomAuthenticator", "UPST of a Kerberos ticket");
+          "com.oracle.bmc.hdfs.auth.InstancePrincipalsCustomAuthenticator", "instance_principal",
+          "com.oracle.bmc.hdfs.auth.ResourcePrincipalsCustomAuthenticator", "resource_principal",
+          "com.oracle.bmc.hdfs.auth.OkeWorkloadIdentityCustomAuthenticator", "oke_workload_identity");
+
+  private static final Map<String, String> UNSUPPORTED =
+      Map.of("com.oracle.bmc.hdfs.auth.spnego.UPSTAuthenticationCustomAuthenticator", "UPST of a Kerberos ticket");
+
+  /** Principals that may know the region themselves. */
+  private static final Set<String> WITH_REGION =
+      Set.of("auto", "instance_principal", "instance_obo_user", "resource_principal", "oke_workload_identity");
 
   private static final String THERE_ARE =
       "there are an API key (fs.oci.client.auth.tenantId, userId, fingerprint and pemfilepath, or a profile of the OCI "
-          + "configuration file), a session token (fs.oci.client.auth.sessiontoken.enable), either with a delegation token "
-          + "(fs.oci.delegation.token.filepath), and storescope.auth=none for public buckets";
+          + "configuration file), a session token (fs.oci.client.auth.sessiontoken.enable), each with a delegation token "
+          + "(fs.oci.delegation.token.filepath) beside, and what storescope.auth may be (docs/CONFIG.md)";
 
   private final OciConfiguration keys;
   private final Environment environment;
@@ -40,7 +48,13 @@ final class OciPrincipal {
     String authenticator = keys.text(OciKey.AUTHENTICATOR);
     boolean chosen = own.containsKey("auth");
     if (authenticator != null && !chosen) {
-      throw unsupported(authenticator);
+      String principal = PRINCIPALS.get(authenticator);
+      if (principal == null) {
+        throw unsupported(authenticator);
+      }
+      settings.set("auth", principal);
+      delegate(settings);
+      return;
     }
     Map<OciKey, String> values = new LinkedHashMap<>();
     for (OciKey key : List.of(OciKey.TENANCY, OciKey.USER, OciKey.FINGERPRINT, OciKey.KEY_FILE)) {
@@ -66,6 +80,20 @@ final class OciPrincipal {
     if (passphrase != null) {
       settings.set("pass_phrase", passphrase);
     }
+    delegate(settings);
+  }
+
+  /** Whether the principal that is named may know the region, so that no key need name it. */
+  boolean mayKnowRegion(Map<String, String> own) {
+    String chosen = own.get("auth");
+    if (chosen == null) {
+      String authenticator = keys.text(OciKey.AUTHENTICATOR);
+      chosen = authenticator == null ? null : PRINCIPALS.get(authenticator);
+    }
+    return chosen != null && WITH_REGION.contains(chosen);
+  }
+
+  private void delegate(SettingsBuilder settings) throws IOException {
     String delegation = keys.text(OciKey.DELEGATION_TOKEN_FILE);
     if (delegation != null && !environment.has("OCI_DELEGATION_TOKEN_FILE")) {
       check(OciKey.DELEGATION_TOKEN_FILE, delegation, "name the file of a delegation token");
@@ -74,16 +102,16 @@ final class OciPrincipal {
   }
 
   private static UnsupportedPrincipalException unsupported(String authenticator) {
-    String principal = PRINCIPALS.get(authenticator);
+    String principal = UNSUPPORTED.get(authenticator);
     if (principal != null) {
       return new UnsupportedPrincipalException(
           principal,
-          OciKey.AUTHENTICATOR.key + "=" + authenticator + ": the " + principal + " is not built yet; " + THERE_ARE);
+          OciKey.AUTHENTICATOR.key + "=" + authenticator + ": the " + principal + " is not built; " + THERE_ARE);
     }
     return new UnsupportedPrincipalException(
         authenticator,
         OciKey.AUTHENTICATOR.key + "=" + authenticator + ": signatures are made outside of Java, where classes of Oracle's SDK "
-            + "cannot be loaded. Of authenticators these names are known, though not built yet: "
+            + "cannot be loaded. Of authenticators these names are known: "
             + String.join(", ", new TreeSet<>(PRINCIPALS.keySet())) + "; " + THERE_ARE);
   }
 

@@ -33,8 +33,9 @@ final class OciSettings {
    * @param own what our own keys say, which goes before these
    */
   void fill(SettingsBuilder settings, Map<String, String> own) throws IOException {
-    place(settings, own);
-    new OciPrincipal(keys, environment).fill(settings, own);
+    OciPrincipal principal = new OciPrincipal(keys, environment);
+    place(settings, own, principal.mayKnowRegion(own));
+    principal.fill(settings, own);
     network(settings);
     fileSystem(settings);
     keys.warn();
@@ -42,7 +43,7 @@ final class OciSettings {
 
   // Where.
 
-  private void place(SettingsBuilder settings, Map<String, String> own) throws IOException {
+  private void place(SettingsBuilder settings, Map<String, String> own, boolean regional) throws IOException {
     String hostname = keys.text(OciKey.HOSTNAME);
     String regionCode = keys.text(OciKey.REGION);
     boolean realm = keys.flag(OciKey.REALM_ENDPOINT);
@@ -56,15 +57,15 @@ final class OciSettings {
       if (regionCode != null) {
         settings.set("region", regionCode);
       }
-    } else if (!placeElsewhere(own)) {
+    } else if (!regional && !placeElsewhere(own)) {
       throw new IOException(
           "nothing names the region of oci://" + keys.bucket + "@" + keys.namespace + ": set " + OciKey.REGION.key + " or "
               + OciKey.HOSTNAME.key + " in core-site.xml, OCI_REGION in the environment, or region in the OCI "
-              + "configuration file; an instance's metadata are not asked for it");
+              + "configuration file; instance metadata is queried only for principals that belong to an instance");
     }
     if (realm) {
       boolean named = chosen != null || hostname != null || REGIONS.stream().anyMatch(own::containsKey);
-      if (!named && !environment.gives(REGIONS)) {
+      if (!named && !regional && !environment.gives(REGIONS)) {
         throw new IllegalArgumentException(
             keys.name(OciKey.REALM_ENDPOINT) + " needs a region: set " + OciKey.REGION.key + ", or put it into the URI");
       }

@@ -481,9 +481,23 @@ class SettingsTest {
 
   @ParameterizedTest
   @CsvSource({
-    "com.oracle.bmc.hdfs.auth.InstancePrincipalsCustomAuthenticator, instance principal",
-    "com.oracle.bmc.hdfs.auth.ResourcePrincipalsCustomAuthenticator, resource principal",
-    "com.oracle.bmc.hdfs.auth.OkeWorkloadIdentityCustomAuthenticator, OKE workload identity",
+    "com.oracle.bmc.hdfs.auth.InstancePrincipalsCustomAuthenticator, instance_principal",
+    "com.oracle.bmc.hdfs.auth.ResourcePrincipalsCustomAuthenticator, resource_principal",
+    "com.oracle.bmc.hdfs.auth.OkeWorkloadIdentityCustomAuthenticator, oke_workload_identity",
+  })
+  void oraclesAuthenticatorsSetThePrincipalAndNeedNoKeysAndNoRegion(String type, String auth) throws IOException {
+    conf.set("fs.oci.client.custom.authenticator", type);
+    Path token = Files.writeString(folder.resolve("obo"), "t");
+    conf.set("fs.oci.delegation.token.filepath", token.toString());
+    assertEquals(auth, natives().get("auth"));
+    assertNull(natives().get("key_file"));
+    assertEquals(token.toString(), natives().get("delegation_token_file"));
+    conf.set("storescope.auth", "none");
+    assertEquals("none", natives().get("auth"), "said in our own words, it counts");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
     "com.oracle.bmc.hdfs.auth.spnego.UPSTAuthenticationCustomAuthenticator, UPST of a Kerberos ticket",
     "com.example.Mine, com.example.Mine",
   })
