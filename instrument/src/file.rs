@@ -147,6 +147,10 @@ impl Run {
             all.insert("attributed_in_99_percent".into(), sum.attributed_in_99_percent.into());
             all.insert("elapsed_ms".into(), crate::json::rounded(sum.elapsed.as_secs_f64() * 1e3));
         }
+        let jobs: Vec<Value> = self.jobs().iter().map(|job| job.figures().into()).collect();
+        if !jobs.is_empty() {
+            all.insert("jobs".into(), jobs.into());
+        }
         all.insert("cells".into(), self.cells.iter().map(cell_json).collect());
         Value::Object(all)
     }

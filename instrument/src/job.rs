@@ -31,22 +31,81 @@ impl Run {
         Run { about, cells: stages.into_iter().map(Cell::from).collect() }
     }
 
-    /// What makes the job as slow as it is, by the waiting share of all tasks; too many small requests, where at least half of
-    /// the waiting is in stages that make too many.
+    /// What makes all of it as slow as it is, by the waiting share of all tasks; too many small requests, where at least half
+    /// of the waiting is in stages that make too many.
     pub fn limit(&self) -> Option<Limit> {
-        let tasks = self.cells.iter().filter_map(|cell| cell.tasks.as_ref());
-        let (mut sum, mut small) = (Tasks::default(), Duration::ZERO);
-        tasks.for_each(|tasks| sum.merge(tasks));
-        for cell in self.with_small_requests() {
-            small += cell.tasks.as_ref().map_or(Duration::ZERO, |tasks| tasks.waited);
+        limit_of(self.cells.iter())
+    }
+
+    /// The jobs whose numbers its stages know, by their numbers. A stage that several jobs need is in that which asked for it
+    /// first; what belongs to no job (the driver's listings, say) is in none.
+    pub fn jobs(&self) -> Vec<Job<'_>> {
+        let mut jobs: BTreeMap<u32, Vec<&Cell>> = BTreeMap::new();
+        for cell in &self.cells {
+            if let Some(job) = cell.tasks.as_ref().and_then(|tasks| tasks.job) {
+                jobs.entry(job).or_default().push(cell);
+            }
         }
-        sum.waiting_share().map(|share| Limit::of(share, || small * 2 >= sum.waited))
+        jobs.into_iter().map(|(number, stages)| Job { number, stages }).collect()
     }
 
     /// The stages that make too many small requests.
     pub(crate) fn with_small_requests(&self) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(|cell| cell.limit() == Some(Limit::SmallRequests))
     }
+}
+
+/// A job of a run, as [`Run::jobs`] tells them.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// Its number among the jobs of the application.
+    pub number: u32,
+    /// Its stages, at least one.
+    pub stages: Vec<&'a Cell>,
+}
+
+impl Job<'_> {
+    /// Its stages as one: a cell called `job 3`.
+    pub fn sum(&self) -> Cell {
+        Cell::of_stages(&format!("job {}", self.number), self.stages.iter().copied())
+    }
+
+    /// What makes it as slow as it is, as [`Run::limit`] says of all jobs.
+    pub fn limit(&self) -> Option<Limit> {
+        limit_of(self.stages.iter().copied())
+    }
+
+    /// What `run.json` tells of it: figures of all its requests, and its tasks without their executors.
+    pub(crate) fn figures(&self) -> Map<String, Value> {
+        let mut sum = self.sum();
+        let stages: Vec<_> = self.stages.iter().map(|stage| stage.setup.to_string()).collect();
+        let mut told = Map::new();
+        told.insert("job".into(), self.number.into());
+        told.insert("stages".into(), stages.into());
+        told.extend(sum.figures());
+        told.extend(figures(&sum, self.limit()));
+        told.insert("retries".into(), sum.retries.into());
+        told.insert("failed_calls".into(), sum.failed_calls.into());
+        told.insert("elapsed_ms".into(), json::rounded(sum.elapsed.as_secs_f64() * 1e3));
+        if let Some(tasks) = &mut sum.tasks {
+            tasks.workers.clear();
+            told.insert("tasks".into(), serde_json::to_value(tasks).expect("numbers and text"));
+        }
+        told
+    }
+}
+
+fn limit_of<'a>(stages: impl Iterator<Item = &'a Cell>) -> Option<Limit> {
+    let (mut sum, mut small) = (Tasks::default(), Duration::ZERO);
+    for stage in stages {
+        let Some(tasks) = &stage.tasks else { continue };
+        sum.run += tasks.run;
+        sum.waited += tasks.waited;
+        if stage.limit() == Some(Limit::SmallRequests) {
+            small += tasks.waited;
+        }
+    }
+    sum.waiting_share().map(|share| Limit::of(share, || small * 2 >= sum.waited))
 }
 
 impl From<Stage> for Cell {
@@ -172,8 +231,8 @@ impl Limit {
     /// for a shuffle or for the collector of garbage.
     pub const RULE: &str = "CPU-bound: tasks wait for storage for less than 20 % of their time; the rest is their own work, \
         shuffles and garbage collection. Storage-bound: 50 % or more. Between the two: storage and CPU. Too many small \
-        requests (small files, or small pieces of large ones): 20 % or more, the median GET carries less than 256 KiB or \
-        there is no GET, and there are at least 10 requests a task or as many HEADs and LISTs as GETs; of a job, \
+        requests (small files, or small pieces of large ones): 20 % or more, the median GET or PUT carries less than 256 KiB \
+        or there is none, and there are at least 10 requests a task or as many HEADs and LISTs as GETs and PUTs; of a job, \
         half of its waiting is in such stages.";
 
     /// By the waiting share, and whether requests are many and small.
@@ -206,17 +265,37 @@ impl Cell {
     }
 
     fn has_many_small_requests(&self) -> bool {
-        let count =
-            |operation| self.attempts.outcomes(Level::Attempt, operation).values().sum::<u64>();
-        let (gets, lookups) =
-            (count(Operation::Get), count(Operation::Head) + count(Operation::List));
+        let (carrying, lookups) = self.carrying_and_lookups();
         let tasks = self.tasks.as_ref().map_or(0, Tasks::count).max(1);
-        let many = (gets + lookups) as f64 >= MANY * tasks as f64;
-        let payload = ok(&self.attempts, Level::Attempt, Operation::Get, Phase::BytesDelivered);
-        let small = payload.is_none_or(|bytes| bytes.quantile(0.5).min(bytes.max()) < SMALL);
-        gets + lookups > 0 && small && (many || lookups >= gets)
+        let many = (carrying + lookups) as f64 >= MANY * tasks as f64;
+        let small = self.carried().is_none_or(|bytes| bytes.quantile(0.5).min(bytes.max()) < SMALL);
+        carrying + lookups > 0 && small && (many || lookups >= carrying)
+    }
+
+    /// Requests that carry payload, and those that look something up.
+    pub(crate) fn carrying_and_lookups(&self) -> (u64, u64) {
+        let count = |operations: &[Operation]| {
+            let of = |operation: &Operation| -> u64 {
+                self.attempts.outcomes(Level::Attempt, *operation).values().sum()
+            };
+            operations.iter().map(of).sum()
+        };
+        (count(&CARRYING), count(&[Operation::Head, Operation::List]))
+    }
+
+    /// The payload of each request that carries some and ended well, in bytes.
+    pub(crate) fn carried(&self) -> Option<Distribution> {
+        self.attempts.select(|key| {
+            key.level == Level::Attempt
+                && CARRYING.contains(&key.operation)
+                && key.phase == Phase::BytesDelivered
+                && key.outcome == Outcome::Ok
+        })
     }
 }
+
+/// Requests that carry payload.
+const CARRYING: [Operation; 3] = [Operation::Get, Operation::Put, Operation::PutPart];
 
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ pub use bands::{Band, Bands};
 pub use compare::{CellComparison, CompareOptions, Comparison, Figure, Verdict};
 pub use environment::Environment;
 pub use file::{RunError, embedded};
-pub use job::{Limit, Stage};
+pub use job::{Job, Limit, Stage};
 pub use json::QUANTILES;
 pub use merge::{MergeError, merged, merged_named, merged_parts};
 pub use run::{About, Arrivals, Behind, Calls, Cell, Run, Setup};

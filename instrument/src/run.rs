@@ -215,40 +215,19 @@ impl Run {
     /// All cells as one: the figures of the whole run. Its setup is the first cell's, its time the sum of theirs. Of a job,
     /// it is called `all stages`, and its time is that from the first beginning of a stage to the last end.
     pub fn sum(&self) -> Cell {
-        let setup = self.cells.first().map_or_else(Setup::recorded, |cell| cell.setup.clone());
-        let mut sum = Cell::new(setup);
+        if self.is_job() {
+            return Cell::of_stages("all stages", self.cells.iter());
+        }
+        let mut sum =
+            Cell::new(self.cells.first().map_or_else(Setup::recorded, |cell| cell.setup.clone()));
         for cell in &self.cells {
             sum.elapsed += cell.elapsed;
-            sum.attempts.merge(&cell.attempts);
-            sum.failed_calls += cell.failed_calls;
-            sum.retries += cell.retries;
-            sum.cpu += cell.cpu;
-            sum.first_error = sum.first_error.or_else(|| cell.first_error.clone());
-            for (name, calls) in &cell.calls {
-                let mine = sum.calls.entry(name.clone()).or_default();
-                mine.merge(calls);
-            }
-            tasks::add(&mut sum.tasks, cell.tasks.as_ref());
-        }
-        if self.is_job() {
-            sum.setup = Setup::named("all stages");
-            sum.elapsed = self.wall_time();
+            sum.add(cell);
         }
         if let [cell] = &self.cells[..] {
             sum.attributed_in_99_percent = cell.attributed_in_99_percent;
         }
         sum
-    }
-
-    /// From the beginning of the first stage to the end of the last one, as far as their requests tell. Stages overlap, so
-    /// their times are no sum.
-    fn wall_time(&self) -> Duration {
-        let longest = self.cells.iter().map(|cell| cell.elapsed).max().unwrap_or_default();
-        let recorded = || self.cells.iter().filter(|cell| !cell.attempts.is_empty());
-        let start = recorded().map(|cell| cell.attempts.started_at()).min();
-        let end = recorded().map(|cell| cell.attempts.started_at() + cell.elapsed).max();
-        let between = start.zip(end).and_then(|(start, end)| end.duration_since(start).ok());
-        longest.max(between.unwrap_or_default())
     }
 }
 
@@ -311,6 +290,36 @@ impl fmt::Display for Setup {
 }
 
 impl Cell {
+    /// Stages as one: their figures added up. Its time is that from the first beginning of a stage to the last end, as far as
+    /// their requests tell: stages overlap, so their times are no sum.
+    pub(crate) fn of_stages<'a>(
+        name: &str,
+        stages: impl Iterator<Item = &'a Cell> + Clone,
+    ) -> Cell {
+        let mut sum = Cell::new(Setup::named(name));
+        stages.clone().for_each(|stage| sum.add(stage));
+        let recorded = stages.clone().filter(|stage| !stage.attempts.is_empty());
+        let start = recorded.clone().map(|stage| stage.attempts.started_at()).min();
+        let end = recorded.map(|stage| stage.attempts.started_at() + stage.elapsed).max();
+        let between = start.zip(end).and_then(|(start, end)| end.duration_since(start).ok());
+        let longest = stages.map(|stage| stage.elapsed).max().unwrap_or_default();
+        sum.elapsed = longest.max(between.unwrap_or_default());
+        sum
+    }
+
+    /// Adds what another cell has counted and recorded, but for its time.
+    fn add(&mut self, other: &Cell) {
+        self.attempts.merge(&other.attempts);
+        self.failed_calls += other.failed_calls;
+        self.retries += other.retries;
+        self.cpu += other.cpu;
+        self.first_error = self.first_error.take().or_else(|| other.first_error.clone());
+        for (name, calls) in &other.calls {
+            self.calls.entry(name.clone()).or_default().merge(calls);
+        }
+        tasks::add(&mut self.tasks, other.tasks.as_ref());
+    }
+
     /// One that has measured nothing yet.
     pub fn new(setup: Setup) -> Cell {
         Cell {

@@ -11,6 +11,10 @@ use storescope::timing::Distribution;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tasks {
+    /// The number of the job that asked for the stage first. `None` where that is not known, or where stages of several
+    /// jobs were added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<u32>,
     /// Task attempts that ended well.
     pub succeeded: u64,
     /// Task attempts that failed.
@@ -78,6 +82,7 @@ impl Tasks {
 
     /// Adds others: those of another executor, or of the same stage in another run.
     pub fn merge(&mut self, other: &Tasks) {
+        self.job = self.job.filter(|job| other.job == Some(*job));
         self.succeeded += other.succeeded;
         self.failed += other.failed;
         self.killed += other.killed;

@@ -112,6 +112,19 @@ fn what_limits_a_stage_follows_the_rule() {
     assert_eq!(with(&gets(20), &small[..20], &gets(20), 0.6), Some(Limit::SmallRequests));
     // Listings alone.
     assert_eq!(with(&[], &[], &gets(3), 0.6), Some(Limit::SmallRequests));
+    // A writer looks up much; by what it writes it is told.
+    let writing = |sizes: &[u64]| {
+        limit(
+            0.4,
+            &[
+                ("attempt/put_part/bytes_delivered/ok/-/-", sizes),
+                ("attempt/put_part/total/ok/le8M/reused", &gets(20)),
+                ("attempt/head/total/not_found/-/reused", &gets(90)),
+            ],
+        )
+    };
+    assert_eq!(writing(&large[..20]), Some(Limit::Both));
+    assert_eq!(writing(&small[..20]), Some(Limit::SmallRequests));
     let idle = Stage { tasks: Tasks::default(), ..stage("driver", 40, 10) };
     assert_eq!(Cell::from(idle).limit(), None);
 }
@@ -187,4 +200,46 @@ fn a_job_is_written_and_read_back_and_older_runs_have_no_tasks() {
     assert!(!read.is_job() && read.cells.iter().all(|cell| cell.tasks.is_none()));
     assert_eq!(read.cells[0].setup.name, None);
     assert!(read.to_json()["cells"][0].get("waiting_share").is_none());
+}
+
+#[test]
+fn jobs_are_sums_of_their_stages() {
+    let of = |job: Option<u32>, name: &str, gets, size| {
+        let mut stage = stage(name, gets, size);
+        stage.tasks.job = job;
+        stage
+    };
+    let run = job([
+        of(None, "driver", 7, 1_000),
+        of(Some(0), "stage 0.0 (job 0: parquet)", 100, 1 << 20),
+        of(Some(0), "stage 1.0 (job 0: parquet)", 100, 9_000),
+        of(Some(2), "stage 2.0 (job 2: count)", 0, 0),
+    ]);
+    let jobs = run.jobs();
+    let numbers: Vec<_> = jobs.iter().map(|job| (job.number, job.stages.len())).collect();
+    assert_eq!(numbers, [(0, 2), (2, 1)]);
+    let first = jobs[0].sum();
+    assert_eq!((first.setup.to_string(), first.requests()), ("job 0".to_owned(), 200));
+    assert_eq!(first.bytes(), 100 * ((1 << 20) + 9_000));
+    assert_eq!(first.times(Phase::Ttfb).unwrap().count(), 200);
+    assert_eq!(first.tasks.as_ref().unwrap().job, Some(0));
+    assert_eq!(first.tasks.unwrap().waiting_share(), Some(0.5));
+    // Half of its waiting is in a stage of small requests.
+    assert_eq!(jobs[0].limit(), Some(Limit::SmallRequests));
+    assert_eq!(jobs[1].limit(), Some(Limit::Cpu));
+
+    let json = run.to_json();
+    let told = json["jobs"].as_array().unwrap();
+    assert_eq!(told.len(), 2);
+    assert_eq!((&told[0]["job"], &told[0]["requests"]), (&0.into(), &200.into()));
+    assert_eq!(told[0]["stages"][1], "stage 1.0 (job 0: parquet)");
+    assert_eq!(
+        (&told[0]["limit"], &told[1]["limit"]),
+        (&"too many small requests".into(), &"CPU-bound".into())
+    );
+    assert_eq!(
+        (&told[1]["waiting_share"], &told[1]["tasks"]["succeeded"]),
+        (&0.0.into(), &10.into())
+    );
+    assert!(job([of(None, "stage 0.0", 1, 1)]).to_json().get("jobs").is_none());
 }

@@ -9,7 +9,7 @@ use crate::job::Limit;
 use crate::run::{Cell, Run};
 use crate::tasks::Tasks;
 use std::time::Duration;
-use storescope::timing::{Distribution, Level, Operation, Outcome, Phase};
+use storescope::timing::{Distribution, Phase};
 
 impl Cell {
     /// A stage in one line, for a log: its tasks, how long they waited for storage, and the requests that were made for it.
@@ -21,6 +21,9 @@ impl Cell {
         if let Some(share) = tasks.waiting_share() {
             let run = number(tasks.run.as_secs_f64());
             put!(&mut line, ", {run} s of task time, {} of it waiting for storage", percent(share));
+            if let Some(limit) = self.limit().filter(|_| !tasks.waited.is_zero()) {
+                put!(&mut line, " ({limit})");
+            }
         }
         line + "; " + &requests_told(self)
     }
@@ -82,26 +85,23 @@ fn limited(run: &Run, limit: Limit) -> String {
 
 /// Why requests are many and small, in the stages where they are.
 fn small_requests(run: &Run) -> String {
-    let (mut tasks, mut gets, mut lookups) = (0, 0, 0);
-    let mut received = Distribution::bytes();
+    let (mut tasks, mut carrying, mut lookups) = (0, 0, 0);
+    let mut carried = Distribution::bytes();
     for cell in run.with_small_requests() {
-        let requests =
-            |operation| -> u64 { cell.attempts.outcomes(Level::Attempt, operation).values().sum() };
+        let (some, looks) = cell.carrying_and_lookups();
         tasks += cell.tasks.as_ref().map_or(0, Tasks::count);
-        gets += requests(Operation::Get);
-        lookups += requests(Operation::Head) + requests(Operation::List);
-        let got = cell.attempts.attempts(Operation::Get, Phase::BytesDelivered, Outcome::Ok);
-        if let Some(got) = got {
-            received.merge(&got);
+        (carrying, lookups) = (carrying + some, lookups + looks);
+        if let Some(bytes) = cell.carried() {
+            carried.merge(&bytes);
         }
     }
-    let a_task = number((gets + lookups) as f64 / tasks.max(1) as f64);
-    let median = bytes(received.quantile(0.5).min(received.max()) as f64);
-    match gets {
-        0 => format!("{a_task} HEADs and LISTs a task, and no GET"),
+    let a_task = number((carrying + lookups) as f64 / tasks.max(1) as f64);
+    let median = bytes(carried.quantile(0.5).min(carried.max()) as f64);
+    match carrying {
+        0 => format!("{a_task} HEADs and LISTs a task, and no GET or PUT"),
         _ => format!(
-            "{a_task} a task ({} GETs, {} HEADs and LISTs), the median GET of {median}",
-            count(gets),
+            "{a_task} a task ({} GETs and PUTs, {} HEADs and LISTs), the median GET or PUT of {median}",
+            count(carrying),
             count(lookups)
         ),
     }

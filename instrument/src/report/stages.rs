@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The stages of a job side by side, and the executors whose tasks waited longest.
+//! Jobs and their stages side by side, and the executors whose tasks waited longest.
 
 use super::html::{Escaped, put};
 use super::interval;
@@ -7,12 +7,15 @@ use super::job::marks;
 use super::measures::{longest, payload};
 use super::names::{Names, short};
 use super::units::{bytes, count, counted, ms, number, percent};
-use crate::job::Limit;
+use crate::job::{Job, Limit};
 use crate::run::{Cell, Run};
 use crate::tasks::{Tasks, Worker};
+use std::cmp::Reverse;
+use std::time::Duration;
 use storescope::timing::{Distribution, Phase};
 
-/// Rows of the table of stages.
+/// Rows of the tables of jobs and of stages.
+const JOBS: usize = 50;
 const STAGES: usize = 200;
 /// Stages whose executors are told, and executors of each.
 const WITH_EXECUTORS: usize = 12;
@@ -26,57 +29,91 @@ const MEANING: &str = "Waiting: how long threads of tasks were blocked by calls 
 
 /// A section for the runs that are jobs; nothing where none is.
 pub(super) fn draw(out: &mut String, runs: &[Run], names: &Names) {
-    let jobs: Vec<_> = runs.iter().enumerate().filter(|(_, run)| run.is_job()).collect();
-    if jobs.is_empty() {
+    let with_stages: Vec<_> = runs.iter().enumerate().filter(|(_, run)| run.is_job()).collect();
+    if with_stages.is_empty() {
         return;
     }
     out.push_str("<section><h2>Stages</h2>\n");
     put!(out, "<p class=\"note\">{MEANING}</p>");
-    for (at, run) in jobs {
+    for (at, run) in with_stages {
         if !names.run(at).is_empty() {
             put!(out, "<h3>Run {}</h3>", at + 1);
         }
+        jobs(out, run);
         stages(out, run);
         executors(out, run);
     }
     put!(out, "<p class=\"note\">{}</p></section>\n", Escaped(Limit::RULE));
 }
 
-fn stages(out: &mut String, run: &Run) {
-    out.push_str(
-        "<table class=\"stages\"><caption class=\"unseen\">Stages</caption><thead><tr><td></td><th>tasks</th>\
-         <th>task time, s</th><th>waiting</th><th>requests</th><th>bytes</th><th>over-read</th><th>retries</th>\
-         <th>first byte p50, ms</th><th>p99, ms</th><th>p99.9, ms</th></tr></thead><tbody>\n",
-    );
-    let shown = longest(run, STAGES, |_| true);
-    for cell in &shown {
-        stage(out, cell);
+/// The stages of each job together; nothing where there are not several jobs.
+fn jobs(out: &mut String, run: &Run) {
+    let jobs = run.jobs();
+    if jobs.len() < 2 {
+        return;
+    }
+    let mut shown: Vec<_> = jobs.iter().map(|job| (job, waited(job))).collect();
+    shown.sort_by_key(|(job, waited)| (Reverse(*waited), job.number));
+    shown.truncate(JOBS);
+    shown.sort_by_key(|(job, _)| job.number);
+    begin(out, "stages jobs", "Jobs");
+    for (job, _) in &shown {
+        row(out, &job.sum(), &counted(job.stages.len() as u64, "stage"), job.limit());
     }
     out.push_str("</tbody></table>\n");
-    left_out(out, shown.len(), run.cells.len());
+    left_out(out, shown.len(), jobs.len(), "job");
 }
 
-fn left_out(out: &mut String, shown: usize, all: usize) {
+fn waited(job: &Job<'_>) -> Duration {
+    job.stages.iter().filter_map(|stage| stage.tasks.as_ref()).map(|tasks| tasks.waited).sum()
+}
+
+fn stages(out: &mut String, run: &Run) {
+    begin(out, "stages", "Stages");
+    let shown = longest(run, STAGES, |_| true);
+    for cell in &shown {
+        row(out, cell, "", cell.limit());
+    }
+    out.push_str("</tbody></table>\n");
+    left_out(out, shown.len(), run.cells.len(), "stage");
+}
+
+/// The head of a table of stages, or of jobs.
+fn begin(out: &mut String, class: &str, caption: &str) {
+    put!(
+        out,
+        "<table class=\"{class}\"><caption class=\"unseen\">{caption}</caption><thead><tr><td></td><th>tasks</th>\
+         <th>task time, s</th><th>waiting</th><th>requests</th><th>bytes</th><th>over-read</th><th>retries</th>\
+         <th>first byte p50, ms</th><th>p99, ms</th><th>p99.9, ms</th></tr></thead><tbody>\n"
+    );
+}
+
+fn left_out(out: &mut String, shown: usize, all: usize, what: &str) {
     if shown < all {
         put!(
             out,
             "<p class=\"note\">{} of {}, those that waited longest; run.json has all.</p>",
             count(shown as u64),
-            counted(all as u64, "stage")
+            counted(all as u64, what)
         );
     }
 }
 
-fn stage(out: &mut String, cell: &Cell) {
+/// A row: what it is, with something small below its name, and what limits it.
+fn row(out: &mut String, cell: &Cell, below: &str, limit: Option<Limit>) {
     let tasks = cell.tasks.clone().unwrap_or_default();
-    put!(out, "<tr><th>{}</th>", Escaped(&short(&cell.setup.to_string())));
+    put!(out, "<tr><th>{}", Escaped(&short(&cell.setup.to_string())));
+    if !below.is_empty() {
+        put!(out, "<small>{}</small>", Escaped(below));
+    }
+    out.push_str("</th>");
     if tasks.count() > 0 {
         cell_with(out, &count(tasks.count()), &marks(&tasks));
         put!(out, "<td>{}</td>", number(tasks.run.as_secs_f64()));
     } else {
         out.push_str("<td>–</td><td>–</td>");
     }
-    let limit = cell.limit().map_or_else(String::new, |limit| limit.to_string());
+    let limit = limit.map_or_else(String::new, |limit| limit.to_string());
     waiting(out, tasks.waiting_share(), &limit);
     let (requests, calls) = (cell.requests(), cell.calls.values().map(|calls| calls.count).sum());
     // Of a file system that tells no requests.
@@ -153,7 +190,7 @@ fn executors(out: &mut String, run: &Run) {
         group(out, &cell.setup.to_string(), tasks);
     }
     out.push_str("</table>\n");
-    left_out(out, shown.len(), run.cells.iter().filter(|cell| several(cell)).count());
+    left_out(out, shown.len(), run.cells.iter().filter(|cell| several(cell)).count(), "stage");
 }
 
 fn group(out: &mut String, name: &str, tasks: &Tasks) {

@@ -35,7 +35,7 @@ fn a_stage_is_told_in_a_line() {
     assert_eq!(
         line(reading()),
         "stage 3.0 (parquet at reduce.py:41): 200 tasks (2 failed, 1 killed, 4 speculative), 812 s of task time, 37 % of it \
-         waiting for storage; 1,207 requests, 9.39 GB (over-read 6 %), first byte p50 69.2 ms, p99 118 ms, p99.9 119 ms, \
+         waiting for storage (storage and CPU); 1,207 requests, 9.39 GB (over-read 6 %), first byte p50 69.2 ms, p99 118 ms, p99.9 119 ms, \
          3 retries"
     );
     let without = line(stage("stage 4.0\u{1b}[31m\nERROR", 0, 0));
@@ -85,7 +85,7 @@ fn the_verdict_says_how_long_tasks_waited_and_where() {
     let small = sentences(&job([stage("stage 1.0", 150, 4_096)]));
     assert!(
         small.starts_with("Tasks waited for storage for 75 % of their time (7.5 of 10 s). The job makes too many small \
-            requests: 15 a task (150 GETs, 0 HEADs and LISTs), the median GET of 4.1 kB. 1 stage"),
+            requests: 15 a task (150 GETs and PUTs, 0 HEADs and LISTs), the median GET or PUT of 4.1 kB. 1 stage"),
         "{small}"
     );
     let none = Stage { tasks: Tasks::default(), ..stage("driver", 1, 1) };

@@ -124,3 +124,23 @@ fn each_of_several_jobs_has_a_table_and_a_bench_has_none() {
     bench.cells[0].tasks = None;
     assert_eq!(drawn(&[bench]), "");
 }
+
+#[test]
+fn several_jobs_have_a_row_each_above_their_stages() {
+    let of = |number: u32, name: &str, gets| {
+        let mut stage = stage(name, gets, 1 << 20);
+        stage.tasks.job = Some(number);
+        stage
+    };
+    let first = [of(0, "stage 0.0", 100), of(0, "stage 1.0", 20)];
+    let html = drawn(&[job(first.clone().into_iter().chain([of(3, "stage 2.0", 0)]))]);
+    let jobs = rows(&html, "stages jobs");
+    assert!(
+        jobs[0].starts_with("job 0 2 stages 20 20 30 % storage and CPU 120 126 MB"),
+        "{jobs:?}"
+    );
+    assert_eq!(jobs[1], "job 3 1 stage 10 10 0 % CPU-bound 0 0 B – 0 – – –");
+    assert_eq!((jobs.len(), rows(&html, "stages").len()), (2, 3));
+    // One job is all there is, and that is told above.
+    assert!(rows(&drawn(&[job(first)]), "stages jobs").is_empty());
+}
