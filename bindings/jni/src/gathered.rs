@@ -66,6 +66,8 @@ pub(crate) struct Sums {
 /// What the driver knows of a stage.
 pub(crate) struct Told {
     pub(crate) about: String,
+    /// The job that asked for it first.
+    pub(crate) job: Option<u32>,
     pub(crate) wall: Duration,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
@@ -102,6 +104,7 @@ impl Gathered {
         let mut held = locked(&self.0);
         let stage = held.stages.entry(key).or_default();
         (stage.about, stage.wall) = (told.about, told.wall);
+        stage.tasks.job = told.job;
         stage.tasks.succeeded = told.succeeded;
         stage.tasks.failed = told.failed;
         stage.tasks.killed = told.killed;

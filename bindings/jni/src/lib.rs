@@ -190,9 +190,11 @@ natives! {
     }
 
     "tellStage" fn tell_stage(env, gathered: jlong, stage: jint, attempt: jint, about: JString<'a>, numbers: JLongArray<'a>) -> () {
-        let [wall, succeeded, failed, killed, speculative] = arguments::longs(env, &numbers)?;
+        let [job, wall, succeeded, failed, killed, speculative] = arguments::longs(env, &numbers)?;
         let about = java::string(env, &about)?;
-        let told = Told { about, wall: Duration::from_millis(wall), succeeded, failed, killed, speculative };
+        // From 1 on; 0 is none.
+        let job = job.checked_sub(1).and_then(|job| u32::try_from(job).ok());
+        let told = Told { about, job, wall: Duration::from_millis(wall), succeeded, failed, killed, speculative };
         opened::gathered(gathered)?.tell(Key { stage, attempt }, told);
         Ok(())
     }

@@ -74,6 +74,8 @@ pub(crate) struct OpenScope {
 struct Part {
     scope: Scope,
     taken: Snapshot,
+    /// The scope's activity when it was taken: one of which nothing is new is not copied again.
+    activity: u64,
 }
 
 impl OpenScope {
@@ -99,8 +101,8 @@ impl OpenScope {
     }
 
     fn add(&self, scope: Scope) {
-        let taken = scope.snapshot();
-        locked(&self.parts).push(Part { scope, taken });
+        let (activity, taken) = (scope.activity(), scope.snapshot());
+        locked(&self.parts).push(Part { scope, taken, activity });
     }
 
     /// What was recorded since the last call. It is taken: the next call has only what comes after.
@@ -109,6 +111,10 @@ impl OpenScope {
         locked(&self.parts).retain_mut(|part| {
             // Asked first: what nothing else holds records nothing more.
             let in_use = part.scope.is_shared();
+            let activity = part.scope.activity();
+            if activity == mem::replace(&mut part.activity, activity) {
+                return in_use;
+            }
             let before = mem::replace(&mut part.taken, part.scope.snapshot());
             sum.merge(&part.taken.since(&before));
             in_use

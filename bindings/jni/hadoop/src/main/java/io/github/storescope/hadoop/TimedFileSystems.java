@@ -128,8 +128,8 @@ public final class TimedFileSystems {
     try {
       if (!(FileSystem.getLocal(conf) instanceof TimedLocalFileSystem)) {
         Warnings.once(
-            "local files are not timed in this JVM: a FileSystem of file: was open before; set "
-                + "spark.hadoop.fs.file.impl=" + TimedLocalFileSystem.class.getName() + " when the application is submitted");
+            "local files are not timed in this JVM: a FileSystem of file: was open before, as spark-submit opens one for --jars and "
+                + "--files; give jars by --driver-class-path and spark.executor.extraClassPath");
       }
     } catch (IOException e) {
       Warnings.once("local files are not timed: " + e);

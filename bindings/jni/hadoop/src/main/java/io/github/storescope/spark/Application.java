@@ -24,6 +24,8 @@ final class Application implements AutoCloseable {
   /** Tasks whose figures have arrived, and the number that the next message must have, by executor. */
   private final Map<String, Long> arrived = new TreeMap<>();
   private final Map<String, Long> numbers = new TreeMap<>();
+  private long received;
+  private long receivedBytes;
   private long lostMessages;
   private long unread;
   private boolean closed;
@@ -59,6 +61,10 @@ final class Application implements AutoCloseable {
 
   /** Adds an executor's message. One that cannot be read is told once, and counted. */
   void receive(byte[] message) {
+    synchronized (this) {
+      received++;
+      receivedBytes += message.length;
+    }
     try {
       add(Delta.decode(message));
     } catch (IOException e) {
@@ -84,6 +90,16 @@ final class Application implements AutoCloseable {
       arrived.merge(delta.executor, part.tasks, Long::sum);
     }
     notifyAll();
+  }
+
+  /** How many messages have come. */
+  synchronized long received() {
+    return received;
+  }
+
+  /** The bytes of all messages. */
+  synchronized long receivedBytes() {
+    return receivedBytes;
   }
 
   /** Waits until the figures of all tasks that have ended are there, but no longer than so. */
@@ -151,7 +167,7 @@ final class Application implements AutoCloseable {
     long now = System.currentTimeMillis();
     progress.each(
         stage -> {
-          long[] numbers = {stage.millis(now), stage.succeeded, stage.failed, stage.killed, stage.speculative};
+          long[] numbers = {stage.job + 1, stage.millis(now), stage.succeeded, stage.failed, stage.killed, stage.speculative};
           try {
             gathering.tell(stage.stage, stage.attempt, stage.about(), numbers);
           } catch (IOException e) {

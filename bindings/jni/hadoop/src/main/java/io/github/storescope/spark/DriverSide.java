@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.spark;
 
+import com.codahale.metrics.Gauge;
 import io.github.storescope.hadoop.TimedFileSystems;
 import java.io.IOException;
 import java.util.Collections;
@@ -75,6 +76,10 @@ final class DriverSide implements DriverPlugin {
   @Override
   public void registerMetrics(String applicationId, PluginContext plugin) {
     Figures.register(plugin.metricRegistry());
+    if (application != null) {
+      plugin.metricRegistry().register("received.messages", (Gauge<Long>) application::received);
+      plugin.metricRegistry().register("received.bytes", (Gauge<Long>) application::receivedBytes);
+    }
   }
 
   @Override

@@ -4,6 +4,7 @@ package io.github.storescope.spark;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -35,7 +36,23 @@ final class LivePage implements AutoCloseable {
             });
     server.setExecutor(threads);
     server.createContext("/", exchange -> answer(exchange, source));
-    server.start();
+    startAsDaemon();
+  }
+
+  /**
+   * Its own thread is a daemon where the one that starts it is: no application that leaves its context open is kept from its
+   * end.
+   */
+  private void startAsDaemon() throws IOException {
+    Thread starter = new Thread(server::start, "storescope-page-start");
+    starter.setDaemon(true);
+    starter.start();
+    try {
+      starter.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("while the page began");
+    }
   }
 
   String address() {

@@ -25,7 +25,7 @@ final class Progress extends SparkListener {
     final int attempt;
     private String name = "";
     /** The job that asked for it first; -1 if that is not known. */
-    private int job = -1;
+    int job = -1;
     long succeeded;
     long failed;
     long killed;
