@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hadoop's own contract suites against the jar and a server that verifies signatures:
-`STORESCOPE_BIN=… python run.py --build FOLDER [--hadoop 3.5.0] [--scheme s3]`.
+`STORESCOPE_BIN=… python run.py --build FOLDER [--hadoop 3.5.0] [--scheme s3] [--timed]`.
 
 FOLDER is what `mvn -Djni.build=FOLDER package` wrote. What ran must be what `suites-VERSION.txt` names; what failed and
 what skipped itself must be what `unsupported-VERSION.txt` names, in both directions. `--bless` writes the lists, and
@@ -86,17 +86,18 @@ def main() -> int:
     parser.add_argument("--build", type=Path, required=True, help="the folder with the built jar")
     parser.add_argument("--hadoop", default="3.4.2", choices=["3.4.2", "3.5.0"])
     parser.add_argument("--scheme", default="oci", choices=["oci", "s3"])
+    parser.add_argument("--timed", action="store_true", help="behind the FileSystem that times others")
     parser.add_argument("--only", help="run this suite alone, and judge no list")
     parser.add_argument("--bless", action="store_true", help="write the lists")
     asked = parser.parse_args()
 
-    suites = Suites(asked.build.resolve(), asked.hadoop, asked.scheme)
+    suites = Suites(asked.build.resolve(), asked.hadoop, asked.scheme, asked.timed)
     began = time.monotonic()
     buckets = [ROOT, *(f"contract-{fork}" for fork in range(1, FORKS + 1))]
     with serving.serve(*(option for bucket in buckets for option in ("--bucket", bucket))) as server:
         wrong = [] if asked.only else refused(suites, server)
         before = len(server.record())
-        outcomes = suites.run(configuration(server, asked.scheme, known=True), asked.only)
+        outcomes = suites.run(configuration(server, suites, known=True), asked.only)
         record = server.record()[before:]
     tally = collections.Counter(outcome.verdict for outcome in outcomes.values())
     if asked.only:
@@ -113,7 +114,7 @@ def main() -> int:
     beyond = "" if asked.only else f", {tally['failed']} that no object store passes"
     print(
         f"{tally['passed']} passed, {failed} failed, {tally['skipped']} skipped{beyond}"
-        f" on Hadoop {asked.hadoop} by {asked.scheme}, {len(record)} requests, in {time.monotonic() - began:.1f}s"
+        f" on Hadoop {asked.hadoop} by {asked.scheme}{', timed' if asked.timed else ''}, {len(record)} requests, in {time.monotonic() - began:.1f}s"
     )
     return 1 if failed else 0
 
@@ -125,6 +126,7 @@ class Suites:
     build: Path
     version: str
     scheme: str
+    timed: bool
 
     def run(self, properties: dict[str, dict[str, str]], only: str | None = None) -> dict[str, Outcome]:
         """Runs the suites, or one, with these files of properties on the class path."""
@@ -152,8 +154,10 @@ class Suites:
         return dict(outcomes_in(reports))
 
 
-def configuration(server: serving.Server, scheme: str, known: bool) -> dict[str, dict[str, str]]:
+def configuration(server: serving.Server, suites: Suites, known: bool) -> dict[str, dict[str, str]]:
     """The files that Hadoop reads: core-site.xml as a user has it, and where the suites find their buckets."""
+
+    scheme = suites.scheme
 
     def at(bucket: str) -> str:
         return f"oci://{bucket}@{server.oci['namespace']}" if scheme == "oci" else f"s3://{bucket}"
@@ -165,6 +169,9 @@ def configuration(server: serving.Server, scheme: str, known: bool) -> dict[str,
         site = core_site.s3(server, known)
         # The class with bulk deletes, which the jar names for its own scheme (docs/HADOOP.md).
         site["fs.s3.impl"] = "io.github.storescope.hadoop.BulkDeletingFileSystem"
+    if suites.timed:
+        site[f"fs.storescope-timed.{scheme}.impl"] = "io.github.storescope.hadoop.BulkDeletingFileSystem"
+        site[f"fs.{scheme}.impl"] = "io.github.storescope.hadoop.contract.RecordedFileSystem"
     return {
         "core-site.xml": site,
         "contract-test-options.xml": {
@@ -197,7 +204,7 @@ def outcome_of(case: ElementTree.Element) -> Outcome:
 
 def refused(suites: Suites, server: serving.Server) -> list[str]:
     """What is wrong when a suite is run by one who is not known: it must fail, by the server's word."""
-    outcomes = suites.run(configuration(server, suites.scheme, known=False), FIRST)
+    outcomes = suites.run(configuration(server, suites, known=False), FIRST)
     statuses = collections.Counter(line["status"] for line in server.record())
     refusal = 401 if suites.scheme == "oci" else 403
     if {outcome.verdict for outcome in outcomes.values()} == {"failed"} and set(statuses) == {refusal}:
