@@ -58,6 +58,10 @@ class Place:
         """Makes an object of a file."""
         self._run("cp", str(file), f"{self.url}/{name}")
 
+    def put_all(self, folder: Path, name: str) -> None:
+        """Makes an object of each file of a folder."""
+        self._run("cp", "-r", str(folder), f"{self.url}/{name}/")
+
     def uploads(self) -> list[dict]:
         """Uploads by parts that were begun below and neither finished nor aborted."""
         return self._told("uploads")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples of docs/HADOOP.md, as they stand there: a block of `console` is commands, each behind a `$`, and what
-they print; a block whose first line is a comment with a file's name is that file."""
+"""The examples of docs/HADOOP.md and docs/SPARK.md, as they stand there: a block of `console` is commands, each behind a `$`,
+and what they print; a block whose first line is a comment with a file's name is that file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import core_site
 import serving
 
 DOCUMENT = Path(__file__).parents[3] / "docs/HADOOP.md"
+OF_SPARK = DOCUMENT.with_name("SPARK.md")
 NAMESPACE, BUCKET = "my-namespace", "lake"
 FILE = re.compile(r"(?:# |<!-- )([\w./-]+\.\w+)(?: -->)?\n")
 # What the `hadoop` of a cluster is, by the Hadoop in Spark.
@@ -38,9 +39,9 @@ class Example:
         return "\n".join(["set -e", *self.commands])
 
 
-def _blocks() -> list[tuple[str, str, str]]:
+def _blocks(document: Path) -> list[tuple[str, str, str]]:
     """Section, language and text of each block of code."""
-    section, blocks, text = "", [], DOCUMENT.read_text()
+    section, blocks, text = "", [], document.read_text()
     for found in re.finditer(r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         if found.group(1):
             section = found.group(1)
@@ -49,9 +50,9 @@ def _blocks() -> list[tuple[str, str, str]]:
     return blocks
 
 
-def examples() -> list[Example]:
+def examples(document: Path = DOCUMENT) -> list[Example]:
     found = []
-    for section, language, text in _blocks():
+    for section, language, text in _blocks(document):
         if language == "console":
             lines = text.replace("\\\n", "").splitlines()
             commands = tuple(line[2:] for line in lines if line.startswith("$ "))
@@ -59,9 +60,9 @@ def examples() -> list[Example]:
     return found
 
 
-def files() -> dict[str, str]:
+def files(document: Path = DOCUMENT) -> dict[str, str]:
     named = {}
-    for _, language, text in _blocks():
+    for _, language, text in _blocks(document):
         name = FILE.match(text)
         if language != "console" and name:
             assert name.group(1) not in named, f"{name.group(1)} stands there twice"
@@ -70,21 +71,22 @@ def files() -> dict[str, str]:
 
 
 class Folder:
-    """Where a reader of the document sits: its files, the jars, and an account in the environment."""
+    """Where a reader of the document sits: its files, the jars, and an account of the server in the environment."""
 
-    def __init__(self, at: Path, server: serving.Server, jars: str, python: str) -> None:
+    def __init__(self, at: Path, server: serving.Server | None, jars: str, python: str, document: Path = DOCUMENT) -> None:
         import pyspark
 
         spark = Path(pyspark.__file__).parent
         self.at, self.server, self.python, self.spark = at, server, python, spark
         (at / "bin").mkdir(parents=True)
-        for name, text in files().items():
+        for name, text in files(document).items():
             (at / name).parent.mkdir(parents=True, exist_ok=True)
             (at / name).write_text(text)
         for jar in jars.split(":"):
             (at / Path(jar).name).symlink_to(jar)
         (at / "bin/hadoop").write_text(HADOOP)
         (at / "bin/hadoop").chmod(0o755)
+        (at / "bin/storescope").symlink_to(serving.binary())
         core_site.write(at / "cluster/core-site.xml", {})
         self.home = Path(python).parent.parent / "home"
         self.home.mkdir(exist_ok=True)
@@ -99,6 +101,8 @@ class Folder:
         )
 
     def _account(self, s3: bool) -> dict[str, str]:
+        if self.server is None:
+            return {}
         if s3:
             told = self.server.ready["s3"]
             return {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import urllib.request
@@ -161,6 +162,107 @@ def executor_killed(site: Path, url: str, report: str, folder: str) -> dict:
 
     table = spark.read.parquet(url + "/table").rdd
     told = {"rows": table.mapPartitions(dies).count(), "application": spark.sparkContext.applicationId}
+    spark.stop()
+    return told
+
+
+def coming_and_going(site: Path, url: str, report: str, master: str) -> dict:
+    """Executors come for each of two jobs, and go between them."""
+    spark = session(
+        site, master, report,
+        **{
+            "spark.executor.memory": "600m", "spark.dynamicAllocation.enabled": "true",
+            "spark.dynamicAllocation.shuffleTracking.enabled": "true", "spark.dynamicAllocation.minExecutors": "0",
+            "spark.dynamicAllocation.initialExecutors": "0", "spark.dynamicAllocation.executorIdleTimeout": "1s",
+            "spark.dynamicAllocation.shuffleTracking.timeout": "1s",
+        },
+    )  # fmt: skip
+    executors = spark.sparkContext._jsc.sc().getExecutorMemoryStatus
+    jobs.rows(spark).write.parquet(url + "/table")
+    # The driver is one of them.
+    jobs.wait_for(lambda: executors().size() == 1)
+    told = {
+        "rows": spark.read.parquet(url + "/table").where("length(text) = 64").count(),
+        "application": spark.sparkContext.applicationId,
+    }
+    spark.stop()
+    return told
+
+
+def driver_killed(site: Path, url: str, report: str, folder: str) -> None:
+    """Reads and writes, tells who it is, and waits for its end."""
+    spark = session(site, "local[2]", report, **{"spark.storescope.report.interval": "1s", "spark.storescope.send.interval": "1s"})
+    jobs.rows(spark).write.parquet(url + "/table")
+    spark.read.parquet(url + "/table").where("length(text) = 64").count()
+    pid = spark._jvm.java.lang.ProcessHandle.current().pid()
+    Path(folder, "driver.part").write_text(json.dumps({"pid": pid, "application": spark.sparkContext.applicationId}))
+    Path(folder, "driver.part").rename(Path(folder, "driver"))
+    jobs.wait_for(lambda: False)
+
+
+def beside(site: Path, url: str, report: str, measured: str) -> dict:
+    """Files that are read whole, a file a task, with sparkMeasure's listener in the same application."""
+    spark = session(
+        site, "local[2]", report,
+        **{
+            "spark.extraListeners": "ch.cern.sparkmeasure.FlightRecorderStageMetrics",
+            "spark.sparkmeasure.outputFormat": "json", "spark.sparkmeasure.outputFilename": measured,
+            "spark.sql.files.openCostInBytes": "1g",
+        },
+    )  # fmt: skip
+    table = jobs.rows(spark)
+    table.select("text").write.text(url + "/text")
+    table.write.parquet(url + "/table")
+    told = {
+        "lines": spark.read.text(url + "/text").where("length(value) = 64").count(),
+        "rows": spark.read.parquet(url + "/table").where("length(text) = 64").count(),
+        "application": spark.sparkContext.applicationId,
+    }
+    spark.stop()
+    return told
+
+
+def scraped(site: Path, url: str, folder: str) -> None:
+    """Writes, reads, tells the port of Spark's UI, and waits until it was scraped."""
+    spark = session(
+        site, "local[2]", "",
+        **{
+            "spark.ui.enabled": "true", "spark.ui.port": "0",
+            "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
+            "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
+            "spark.metrics.namespace": "judge",
+        },
+    )  # fmt: skip
+    jobs.rows(spark).write.parquet(url + "/table")
+    assert spark.read.parquet(url + "/table").where("length(text) = 64").count() == 20_000
+    Path(folder, "port.part").write_text(spark.sparkContext.uiWebUrl.rsplit(":", 1)[1])
+    Path(folder, "port.part").rename(Path(folder, "port"))
+    jobs.wait_for(Path(folder, "scraped").exists)
+    spark.stop()
+
+
+def folders_read(site: Path, url: str, report: str, folders: list[str]) -> dict:
+    """Each folder of files is read whole, by a job of its own."""
+    spark = session(site, "local[2]", report, **{"spark.sql.files.openCostInBytes": "1g"})
+    told = {
+        "bytes": [
+            spark.read.format("binaryFile").load(f"{url}/{folder}").selectExpr("sum(length(content))").first()[0]
+            for folder in folders
+        ],
+        "application": spark.sparkContext.applicationId,
+    }
+    spark.stop()
+    return told
+
+
+def with_another_jar(site: Path, url: str, report: str, classes: str) -> dict:
+    """Executors have these classes before those of the jar."""
+    spark = session(
+        site, "local-cluster[1,1,1024]", report,
+        **{"spark.executor.memory": "800m", "spark.executor.extraClassPath": f"{classes}:{jobs.jars()}"},
+    )  # fmt: skip
+    jobs.rows(spark, 4000).write.parquet(url + "/table")
+    told = {"rows": spark.read.parquet(url + "/table").count(), "application": spark.sparkContext.applicationId}
     spark.stop()
     return told
 

@@ -156,3 +156,23 @@ def test_waiting_is_what_a_stopwatch_around_the_reads_says(stopwatch, slow, tmp_
     (stage,) = [stage for stage in report.stages if stage["requests"]]
     assert stage["tasks"]["waited_ms"] == pytest.approx(watched["nanos"] / 1e6, rel=0.02)
     assert stage["bytes"] == FILES * (8 << 20)
+
+
+def test_an_application_that_leaves_its_context_open_comes_to_its_end(tmp_path):
+    import pyspark
+
+    (tmp_path / "open.py").write_text(
+        "from pyspark.sql import SparkSession\nprint(SparkSession.builder.getOrCreate().range(10).count())\n"
+    )
+    settings = {
+        **plugin_jobs.PLUGIN, "spark.storescope.report": str(tmp_path / "reports"), "spark.driver.extraClassPath": jobs.jars(),
+        "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
+    }  # fmt: skip
+    options = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    submit = Path(pyspark.__file__).parent / "bin/spark-submit"
+    ran = subprocess.run(
+        [str(submit), "--master", "local[1]", *options, "open.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0 and ran.stdout == "10\n", ran.stderr[-6000:]
+    (folder,) = (tmp_path / "reports").iterdir()
+    assert Told(tmp_path / "reports", folder.name).run["notes"] == []
