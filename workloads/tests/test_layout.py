@@ -31,7 +31,7 @@ from storescope_workloads.settings import StoreSettings
 def faults(server):
     """Adds faults that end with the test."""
     yield server.fault
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
 
 
 @pytest.fixture(params=["disk", "store"])

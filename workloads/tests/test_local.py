@@ -34,7 +34,7 @@ def engine():
 def faults(server):
     """Adds faults that end with the test."""
     yield server.fault
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
 
 
 def until(true, seconds=60):

@@ -141,7 +141,7 @@ def test_an_interrupt_ends_the_job_and_leaves_no_rows(engine, sample, settings, 
     out = Folder(f"{place}/out", settings)
     with pytest.raises(KeyboardInterrupt):
         run(engine, datasets(sample), job_of(settings), out, watch=Interrupting())
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
     assert [name for name in out.files() if name.startswith("pairs")] == []
     context = engine.spark.sparkContext
     assert context.statusTracker().getActiveStageIds() == []
@@ -169,7 +169,7 @@ def test_rows_that_cannot_be_written_leave_none(engine, sample, settings, place,
     server.fault({"method": "PUT", "contains": "part-", "action": refused})
     with pytest.raises(WorkloadError, match="refused by the test|Bucket") as caught:
         run(engine, datasets(sample), job_of(settings), out)
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
     assert "\n" not in str(caught.value)
     assert [name for name in out.files() if name.startswith("pairs")] == []
 

@@ -131,7 +131,7 @@ def remote(place, settings):
 def faults(server):
     """Adds faults that end with the test."""
     yield server.fault
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
 
 
 def loader(folder, form=None, **split):

@@ -647,7 +647,7 @@ def test_a_shard_that_cannot_be_written_is_named_and_none_stays(ingested, server
         with pytest.raises(WorkloadError, match=r"train/part-00002\.parquet: was not written: "):
             run(ingested, out)
     finally:
-        server._admin("DELETE", "/faults")
+        server.admin("DELETE", "/faults")
     assert out.files() == []
 
 

@@ -96,7 +96,7 @@ def breaks(server):
         server.fault({"method": "GET", "contains": "broken", "nth": nth, "count": 1_000_000, "action": action})
 
     yield breaks
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -352,6 +352,6 @@ def test_a_cache_holds_what_is_whole(wrong, cache, fs, root, folder, breaks, ser
     with pytest.raises(raised):
         cached.open(f"{root}/broken")
     assert [size for size in map(len, holds(folder).values()) if size > 10_000] == []
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
     with cached.open(f"{root}/broken") as file:
         assert file.read() == DATA

@@ -104,7 +104,7 @@ def late(server, store):
     store.put("obj-tardy", b"late data")
     server.fault({"method": "GET", "contains": "obj-tardy", "action": {"delay": {"ms": 200}}})
     yield
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
 
 
 def settled(worker: Worker, since) -> tuple[list[dict], list[Handed]]:

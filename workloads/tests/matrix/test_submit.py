@@ -113,7 +113,7 @@ def test_ctrl_c(begin, sample, settings, place, server, tmp_path):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     status = process.wait(SECONDS)
-    server._admin("DELETE", "/faults")
+    server.admin("DELETE", "/faults")
     told = (tmp_path / "err").read_text()
     assert status == 130, told[-4000:]
     assert "interrupted" in told and not re.search(r"\b(WARN|INFO|ERROR)\b|Traceback|Exception", told), told
