@@ -6,6 +6,7 @@ sales/part-*.parquet    12,000,000 rows in 8 files of 60 MB, ordered by `key`; o
 items.parquet           10,000 rows, one for each `item` of sales
 small/part-*.parquet    200 files of 100 KB
 bytes.bin               512 MiB
+many/                   1,000 files of 1 KiB
 wanted.json             the bytes that a work cannot do without, where that is plain
 warm/                   the same on a small scale: what a process reads before it counts
 """
@@ -24,14 +25,14 @@ SEED = 20261122
 
 
 def main(folder: Path) -> None:
-    write(folder, wide=800_000, sales=(8, 1_500_000), small=200, megabytes=512)
+    write(folder, wide=800_000, sales=(8, 1_500_000), small=200, megabytes=512, many=1_000)
     (folder / "wanted.json").write_text(json.dumps({"W1": of_columns(folder / "wide.parquet", ("c2", "c9", "c16"))}))
-    write(folder / "warm", wide=40_000, sales=(2, 60_000), small=8, megabytes=8)
+    write(folder / "warm", wide=40_000, sales=(2, 60_000), small=8, megabytes=8, many=10)
 
 
-def write(folder: Path, *, wide: int, sales: tuple[int, int], small: int, megabytes: int) -> None:
+def write(folder: Path, *, wide: int, sales: tuple[int, int], small: int, megabytes: int, many: int) -> None:
     random = numpy.random.default_rng(SEED)
-    for name in ("sales", "small"):
+    for name in ("sales", "small", "many"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     parquet(folder / "wide.parquet", {f"c{n}": random.random(wide) for n in range(20)}, groups=4)
     files, rows = sales
@@ -49,6 +50,8 @@ def write(folder: Path, *, wide: int, sales: tuple[int, int], small: int, megaby
     with (folder / "bytes.bin").open("wb") as file:
         for _ in range(megabytes):
             file.write(random.bytes(1 << 20))
+    for n in range(many):
+        (folder / f"many/{n:04}").write_bytes(random.bytes(1 << 10))
 
 
 def of_columns(path: Path, names: tuple[str, ...]) -> int:

@@ -32,6 +32,7 @@ WORKS = {
         Work("W3", "200 parquet files of 100 KB", ("small",), 180),
         Work("W4", "512 MiB in order, reads of 64 KiB", ("bytes.bin",), 120),
         Work("W5", f"{PREADS:,} positional reads of 64 KiB, {THREADS} threads", ("bytes.bin",), 120),
+        Work("RN", "rename of a directory of 1,000 objects, and back", ("many",), 300),
         Work("O1", "overwrite of a partitioned table of 32 files, FileOutputCommitter v1", (), 300),
         Work("O2", "the same, FileOutputCommitter v2", (), 300),
         Work("OM", "the same, the manifest committer (S3A: the magic committer)", (), 300),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan import PREAD_BYTES, PREADS, WORKS, Work
-from rows import ANALYTICS, CLASSIC, LOCAL, ORACLE, OURS, ROWS, TUNED
+from rows import ANALYTICS, CLASSIC, LOCAL, ORACLE, OURS, PLUGIN, ROWS, TUNED
 
 Measurement = dict[str, Any]
 
@@ -111,7 +111,9 @@ def ratio(above: dict[int, float], below: dict[int, float]) -> Median:
 
 def about(asked: argparse.Namespace) -> dict[str, Any]:
     options = {"--only": asked.only, "--rows": asked.rows, "--runs": asked.runs, "--slow-runs": asked.slow_runs}
+    options["--per-process"] = asked.per_process if asked.per_process > 1 else None
     command = [word for name, value in options.items() if value for word in (name, str(value))]
+    command += ["--constant"] if asked.constant else []
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.release()}",
@@ -186,7 +188,7 @@ def cells(row: Of, *, local: bool) -> Iterator[str]:
         yield from ("–", "–", str(len(row.all)))
         return
     yield median(row.seconds).told()
-    yield "" if local else median(row.excess).told()
+    yield median(row.excess).told() if row.excess and not local else ""
     for kind in ("GET", "HEAD", "LIST"):
         yield "" if local else median(row.requests(kind)).told(0)
     yield row.others()
@@ -275,5 +277,8 @@ def bars(work: Work, rows: dict[str, Of], wanted: dict[str, int]) -> Iterator[Ba
         times = {"W4": 1.2, "W5": 0.5}.get(work.name, 1)
         yield Bar("CPU ÷ S3A classic's", ratio(ours.cpu, classic.cpu), times)
         yield Bar("peak, MiB", median(ours.peak), middle(classic.peak) + BUDGET_MIB, digits=0)
+    if plugin := peer(PLUGIN):
+        yield Bar("rate with the plugin ÷ without", ratio(ours.seconds, plugin.seconds), 0.99, digits=3, at_least=True)
+        yield f"CPU with the plugin ÷ without: {ratio(plugin.cpu, ours.cpu).told(3)}"
     spare = ours.series(lambda each: each["in_flight"] - each["connections"])
     yield Bar("streams in flight less connections", median(spare), 0, digits=0, at_least=True)

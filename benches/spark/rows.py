@@ -25,6 +25,8 @@ class Row:
     jars: tuple[str, ...] = ()
     # What the third of the overwrites is done with.
     committer: str = MANIFEST
+    # Settings of Spark's own.
+    spark: tuple[tuple[str, str], ...] = ()
 
     def root(self, ready: dict[str, Any], prefix: str) -> str:
         authority = f"{BUCKET}@{ready['oci']['namespace']}" if self.scheme == "oci" else BUCKET
@@ -87,7 +89,7 @@ def s3a(stream: str) -> Callable[[dict[str, Any]], dict[str, str]]:
     return told
 
 
-LOCAL, OURS = "local", "ours"
+LOCAL, OURS, PLUGIN = "local", "ours", "plugin"
 ORACLE, TUNED = "oracle", "oracle-tuned"
 CLASSIC, ANALYTICS = "s3a-classic", "s3a-analytics"
 
@@ -104,6 +106,14 @@ S3A_JARS = (
 ROWS = [
     Row(LOCAL, "local disk", "`file:`", "file", none),
     Row(OURS, "storescope", "defaults; Oracle's keys for endpoint and API key", "oci", oci),
+    Row(
+        PLUGIN,
+        "storescope with its plugin",
+        "the same, and `spark.plugins`",
+        "oci",
+        oci,
+        spark=(("spark.plugins", "io.github.storescope.spark.StorescopePlugin"),),
+    ),
     Row(ORACLE, "Oracle", "3.4.1.0.0.1, defaults", "oci", oracle, ORACLE_JARS),
     Row(
         TUNED,
@@ -148,6 +158,7 @@ def conf(row: Row, work: str, ready: dict[str, Any], jars: list[Path], trust: Pa
         "spark.driver.extraClassPath": ":".join(map(str, jars)),
         "spark.driver.extraJavaOptions": f"-Djavax.net.ssl.trustStore={trust} -Djavax.net.ssl.trustStorePassword=changeit",
     }
+    settings.update(row.spark)
     for name, value in {**row.hadoop(ready), **committer(row, work)}.items():
         settings[name if name.startswith("spark.") else f"spark.hadoop.{name}"] = value
     return settings

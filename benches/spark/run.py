@@ -7,6 +7,7 @@ Then each measurement is a process of its own, rows by turns, over TLS to one em
 
     STORESCOPE_BIN=…/storescope benches/spark/run.py --jar …/storescope-hadoop-0.1.0.jar > table.md
     benches/spark/run.py --only W1,W3 --rows ours,oracle-tuned --runs 3
+    benches/spark/run.py --rows ours,plugin --only W1,W2a,W2b,W2c,W3,W4,W5           what the plugin costs
     benches/spark/run.py --rows s3a-classic,s3a-analytics --only W5 --requests       what was asked, in its order
     benches/spark/run.py --report results.json                                       the table of an earlier run
 """
@@ -29,7 +30,7 @@ import prepare
 import report
 import server
 from plan import WORKS, Work
-from rows import COMMITTERS, LOCAL, OURS, ROWS, Row, conf
+from rows import COMMITTERS, LOCAL, OURS, PLUGIN, ROWS, Row, conf
 
 
 def main() -> None:
@@ -41,9 +42,10 @@ def main() -> None:
         return
     works = [WORKS[name] for name in chosen(asked.only, list(WORKS))]
     names = chosen(asked.rows, [row.name for row in ROWS])
-    # What is told is the excess over the local disk.
-    rows = [row for row in ROWS if row.name in {LOCAL, *names}]
-    if OURS in names and not asked.jar.exists():
+    # What is told is the excess over the local disk, but for the plugin: there it is one row beside the other.
+    others = set() if {OURS, PLUGIN} >= set(names) else {LOCAL}
+    rows = [row for row in ROWS if row.name in {*others, *names}]
+    if {OURS, PLUGIN} & set(names) and not asked.jar.exists():
         raise SystemExit(f"{asked.jar} is not there: build it (bindings/jni/README.md), or name it by --jar")
     prepare.all_of(asked.cache, set(names))
     measurements: list[dict[str, Any]] = []
@@ -54,7 +56,8 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="bench-spark-") as scratch:
         state = Path(scratch) / "state"
-        with server.serve(asked.binary, state, asked.cache / "data") as store:
+        model = server.CONSTANT if asked.constant else server.MODEL
+        with server.serve(asked.binary, state, asked.cache / "data", model) as store:
             trust = prepare.trust_store(store.ready["oci"]["ca_bundle"], Path(scratch) / "trust.p12")
             bench = Bench(asked, store, trust, Path(scratch))
             for run in range(asked.runs):
@@ -79,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--per-process", type=int, default=1, help="measurements of a work by one process before the next row's turn (%(default)s)"
     )
+    parser.add_argument("--constant", action="store_true", help="each first byte after 30 ms, so that no chance lies between rows")
     parser.add_argument("--slow", type=float, default=45, help="seconds from which a row is slow at a work (%(default)s)")
     parser.add_argument("--slow-runs", type=int, default=1, help="measurements of a row at which it is slow (%(default)s)")
     parser.add_argument("--only", help="works, with commas between: " + ",".join(WORKS))
@@ -163,7 +167,7 @@ class Bench:
     def child(self, row: Row, work: Work, run: int, places: dict[str, Any]) -> list[dict[str, Any]]:
         cache = self.asked.cache
         jars = [cache / "build/reads", *(cache / jar for jar in row.jars)]
-        jars += [self.asked.jar] if row.name == OURS else []
+        jars += [self.asked.jar] if row.name in {OURS, PLUGIN} else []
         jars += [cache / COMMITTERS] if work.name == "OM" else []
         settings = conf(row, work.name, self.store.ready, jars, self.trust, self.scratch / "spark")
         specification = {"work": work.name, "conf": settings, "limit": work.limit, **places}

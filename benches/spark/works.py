@@ -64,6 +64,17 @@ def scattered(spark: SparkSession, root: str, warm: bool) -> Any:
     return reads(spark).scattered(f"{root}/bytes.bin", hadoop(spark), 5 * THREADS if warm else PREADS, THREADS)
 
 
+def renamed(spark: SparkSession, root: str, warm: bool) -> Any:
+    """A directory to another name and back: how many files it had there."""
+    path = spark._jvm.org.apache.hadoop.fs.Path
+    here, there = path(f"{root}/many"), path(f"{root}/many-renamed")
+    fs = here.getFileSystem(hadoop(spark))
+    assert fs.rename(here, there)
+    files = len(fs.listStatus(there))
+    assert fs.rename(there, here)
+    return files
+
+
 def reads(spark: SparkSession) -> Any:
     return spark._jvm.io.github.storescope.benches.Reads
 
@@ -95,6 +106,7 @@ HOW: dict[str, Callable[[SparkSession, str, bool], Any]] = {
     "W3": small_files,
     "W4": in_order,
     "W5": scattered,
+    "RN": renamed,
     "O1": overwrite,
     "O2": overwrite,
     "OM": overwrite,
