@@ -16,6 +16,14 @@ import jobs
 
 PLUGIN = {"spark.plugins": "io.github.storescope.spark.StorescopePlugin"}
 
+# Spark's Prometheus servlet, at a port of its UI that is free.
+SERVLET = {
+    "spark.ui.enabled": "true", "spark.ui.port": "0",
+    "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
+    "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
+    "spark.metrics.namespace": "judge",
+}  # fmt: skip
+
 
 # Under Python, Spark logs by the level of its gateway.
 LOG = """
@@ -80,15 +88,7 @@ def looked_at(site: Path, url: str, folder: str) -> str:
 
 def metered(site: Path, url: str) -> str:
     """What Spark's Prometheus servlet tells at the job's end."""
-    spark = session(
-        site, "local[2]", "",
-        **{
-            "spark.ui.enabled": "true", "spark.ui.port": "0",
-            "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
-            "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
-            "spark.metrics.namespace": "judge",
-        },
-    )  # fmt: skip
+    spark = session(site, "local[2]", "", **SERVLET)
     jobs.rows(spark).write.parquet(url + "/table")
     assert spark.read.parquet(url + "/table").where("length(text) = 64").count() == 20_000
     port = spark.sparkContext.uiWebUrl.rsplit(":", 1)[1]
@@ -224,15 +224,7 @@ def beside(site: Path, url: str, report: str, measured: str) -> dict:
 
 def scraped(site: Path, url: str, folder: str) -> None:
     """Writes, reads, tells the port of Spark's UI, and waits until it was scraped."""
-    spark = session(
-        site, "local[2]", "",
-        **{
-            "spark.ui.enabled": "true", "spark.ui.port": "0",
-            "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
-            "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
-            "spark.metrics.namespace": "judge",
-        },
-    )  # fmt: skip
+    spark = session(site, "local[2]", "", **SERVLET)
     jobs.rows(spark).write.parquet(url + "/table")
     assert spark.read.parquet(url + "/table").where("length(text) = 64").count() == 20_000
     Path(folder, "port.part").write_text(spark.sparkContext.uiWebUrl.rsplit(":", 1)[1])

@@ -36,7 +36,8 @@ public final class Gathering implements AutoCloseable {
    * Tells what the driver knows of a stage, in place of what it told before.
    *
    * @param about what the stage does, in Spark's words
-   * @param numbers the job that asked for it first, from 1 on, 0 for none; its time so far in milliseconds; and tasks: that succeeded, failed, were killed, were speculative
+   * @param numbers the job that asked for it first, from 1 on, 0 for none; its time so far in milliseconds; and tasks: that
+   *     succeeded, failed, were killed, were speculative
    * @throws IOException once it is closed
    */
   public void tell(int stage, int attempt, String about, long[] numbers) throws IOException {

@@ -116,7 +116,8 @@ final class Native {
   /**
    * Tells what the driver knows of a stage, in place of what it told before.
    *
-   * @param numbers its job, from 1 on, 0 for none; its time so far in milliseconds; and tasks: that succeeded, failed, were killed, were speculative
+   * @param numbers its job, from 1 on, 0 for none; its time so far in milliseconds; and tasks: that succeeded, failed, were
+   *     killed, were speculative
    */
   static native void tellStage(long gathered, int stage, int attempt, String about, long[] numbers)
       throws IOException;
