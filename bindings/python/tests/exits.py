@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that end while their daemon threads are at work: `python exits.py WORK END PAUSE`, with the store in STORE (JSON:
-url, options)."""
+url, options, and admin, the URL of the server's admin API)."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import itertools
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 
 # Registered before the library's own, they are called after it.
 afterwards = []
@@ -24,6 +26,7 @@ import storescope  # noqa: E402
 ABOUT = json.loads(os.environ.get("STORE", "{}"))
 LATE = "late"  # an object that the server answers for after a minute
 SHAKY = "shaky"  # one whose reads fail
+NEVER = "never"  # one whose parts the server answers for after a minute
 
 
 def opened(**more):
@@ -79,6 +82,17 @@ def listings(store):
 
 def failures(store):
     daemons(4, failing, store.get, "missing")
+
+
+def credentials(store):
+    turns = itertools.count()
+
+    def provide():
+        time.sleep(0.01 * (next(turns) % 2))
+        raise RuntimeError("none")
+
+    given = opened(credentials=provide)
+    daemons(4, failing, given.get, "k")
 
 
 def callbacks(store):
@@ -168,6 +182,7 @@ WORK = (
     reads_of_a_reader,
     listings,
     failures,
+    credentials,
     callbacks,
     loops,
     writes,
@@ -386,11 +401,18 @@ def the_library_for_the_first_time():
 
 
 def writes_by_parts(store):
-    """The end finds a thread in the middle of a write of many parts."""
-    writer = store.writer("never")
+    """The end finds a thread in the middle of a write of many parts: the server has begun to take one of them."""
+    writer = store.writer(NEVER)
     daemons(1, for_ever, writer.write, bytes(8 << 20))
-    while writer.tell() < 24 << 20:
+    while last_rule(NEVER)["fired"] == 0:
         time.sleep(0.001)
+
+
+def last_rule(contains):
+    """The last rule of the server's faults that is for such targets, with how often it fired."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(ABOUT["admin"] + "/faults", timeout=60) as answer:
+        return [rule for rule in json.load(answer) if rule.get("contains") == contains][-1]
 
 
 if __name__ == "__main__":
