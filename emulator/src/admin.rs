@@ -48,6 +48,12 @@ impl Admin {
         self.0.faults.add(fault)
     }
 
+    /// How many requests a fault matched so far, and to how many of them it was done; `None` if there is none of this id. A
+    /// request counts when its head has been read and its signature was good, before it acts.
+    pub fn fault_counts(&self, id: u64) -> Option<(u64, u64)> {
+        self.0.faults.counts(id)
+    }
+
     /// Removes a fault; false if there is none of this id.
     pub fn remove_fault(&self, id: u64) -> bool {
         self.0.faults.remove(id)

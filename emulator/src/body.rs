@@ -19,6 +19,9 @@ use crate::content::{Payload, Piece, read_at};
 use crate::latency::{self, Nic, Stalls};
 use crate::timer::{Timer, Wait};
 
+/// What follows a body that never ends.
+static FILLER: [u8; 64 * 1024] = [b' '; 64 * 1024];
+
 /// Most bytes that are read from a file at once.
 const WINDOW: u64 = 256 * 1024;
 
@@ -47,6 +50,8 @@ pub(crate) struct PacedBody {
     rest: Option<(File, Range<u64>)>,
     /// Bytes not sent yet.
     left: u64,
+    /// Whether spaces follow without end.
+    endless: bool,
     sent: u64,
     pace: Pace,
     timer: Timer,
@@ -64,6 +69,7 @@ impl PacedBody {
         PacedBody {
             ready: Bytes::new(),
             left: payload.len(),
+            endless: false,
             payload,
             reading: None,
             rest: None,
@@ -74,6 +80,14 @@ impl PacedBody {
             next: None,
             stalled: None,
         }
+    }
+
+    /// The same, and spaces without end behind it.
+    pub(crate) fn endless(mut self) -> PacedBody {
+        self.endless = true;
+        // A pace that never reaches its end.
+        self.left = u64::MAX;
+        self
     }
 
     /// Has bytes at hand, if any are left.
@@ -87,6 +101,7 @@ impl PacedBody {
                 self.reading = Some(tokio::task::spawn_blocking(move || read_window(file, range)));
             } else {
                 match self.payload.pieces.pop_front() {
+                    None if self.endless => self.ready = Bytes::from_static(&FILLER),
                     None => break,
                     Some(Piece::Memory(bytes)) => self.ready = bytes,
                     Some(Piece::File { blob, range }) => {
@@ -204,6 +219,6 @@ impl Body for PacedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        if self.endless { SizeHint::default() } else { SizeHint::with_exact(self.left) }
     }
 }

@@ -26,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
+use crate::fault::Plan;
 use crate::record::{Record, RecordLine};
 use crate::timer::{Timer, Wait};
 
@@ -96,12 +97,15 @@ impl Connection {
         }
     }
 
-    /// Tells the answer of request `id`: its status, its body's length, and where to cut it.
-    pub(crate) fn answer(&self, id: u64, status: u16, body: u64, cut_after: Option<u64>) {
-        if let Some(open) = self.lock().open.iter_mut().find(|open| open.line.id == id) {
+    /// Tells the answer of request `id`: its status, its body's length, and where `plan` cuts it.
+    pub(crate) fn answer(&self, id: u64, status: u16, body: u64, plan: &Plan) {
+        let mut state = self.lock();
+        let reset_after = plan.reset_after.filter(|after| *after < body);
+        state.reset |= reset_after.is_some();
+        if let Some(open) = state.open.iter_mut().find(|open| open.line.id == id) {
             open.line.status = Some(status);
             open.body = Some(body);
-            open.cut_after = cut_after;
+            open.cut_after = reset_after.or(plan.truncate);
         }
     }
 

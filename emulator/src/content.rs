@@ -131,6 +131,18 @@ impl Payload {
     pub(crate) fn len(&self) -> u64 {
         self.length
     }
+
+    /// Its first bytes, so many at most.
+    pub(crate) fn first(self, most: u64) -> Payload {
+        let length = self.length.min(most);
+        let mut left = length;
+        let pieces = self.pieces.into_iter().map_while(|piece| {
+            let taken = piece.len().min(left);
+            left -= taken;
+            (taken > 0).then(|| piece.slice(0..taken))
+        });
+        Payload { pieces: pieces.collect(), length }
+    }
 }
 
 impl From<Bytes> for Payload {
@@ -303,6 +315,8 @@ mod tests {
                 assert_eq!(bytes(content.payload(from..to)), expected);
                 assert_eq!(content.payload(from..to).len(), to - from);
                 assert_eq!(bytes(content.slice(from..to).whole()), expected);
+                let first = content.payload(from..8).first(to - from);
+                assert_eq!((first.len(), &bytes(first)[..]), (to - from, expected));
             }
         }
     }

@@ -4,8 +4,9 @@
 //! two that contradict each other the later wins. docs/EMULATOR.md shows each by `curl`.
 //!
 //! Here it is decided what is done to a request (`Plan`). It is carried out elsewhere: errors, resets
-//! and ranges in `oci/` and `s3/`; delays and answers that are dropped in `service.rs`; stalls and
-//! flipped bytes in `body.rs`; bodies that are cut in `connection.rs`.
+//! and ranges in `oci/` and `s3/`; delays and answers that are dropped in `service.rs`; other heads
+//! and bodies in `reply.rs`; stalls, flipped bytes and bodies without end in `body.rs`; bodies that
+//! are cut in `connection.rs`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -125,7 +126,15 @@ impl Fault {
         {
             return Err("status is not between 200 and 599".into());
         }
-        Ok(())
+        match &self.action {
+            Action::Redirect { to } if !is_url_start(to) => {
+                Err("to is not http://HOST or https://HOST".into())
+            }
+            Action::Headers { bytes } if *bytes > MAX_HEADERS => {
+                Err(format!("bytes of headers are more than {MAX_HEADERS}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn matches(&self, method: &str, target: &str, reused: bool) -> bool {
@@ -180,6 +189,11 @@ pub enum Action {
     Reset,
     /// Acts, then resets the connection without answering.
     DropResponse,
+    /// Acts, sends the whole head and `bytes` bytes of the body, then resets the connection (RST).
+    ResetAfter {
+        /// Body bytes that are sent.
+        bytes: u64,
+    },
     /// Sends the whole head and `after` bytes of the body, then closes the connection.
     Truncate {
         /// Body bytes that are sent.
@@ -202,6 +216,37 @@ pub enum Action {
         /// Which byte, counted in the body; none if the body is shorter.
         offset: u64,
     },
+    /// Answers a success with the `etag` of another object. An ETag inside a document stays.
+    WrongEtag,
+    /// Sends the first `to` bytes of the body only, with their `content-length`: the answer is whole
+    /// and its body is not.
+    Shorten {
+        /// Body bytes that are sent.
+        to: u64,
+    },
+    /// Acts, then puts bytes that are neither JSON nor XML in the place of the body, if there is one.
+    Garbage,
+    /// Sends a body that never ends: spaces follow the body, without a `content-length`.
+    Endless,
+    /// Adds so many bytes of headers to the answer.
+    Headers {
+        /// Bytes of the headers together, 64 MiB at most.
+        bytes: u64,
+    },
+    /// Answers 307 without acting: the same target at another server.
+    Redirect {
+        /// `http://HOST` or `https://HOST`.
+        to: String,
+    },
+}
+
+/// Most bytes of headers that are added.
+const MAX_HEADERS: u64 = 64 << 20;
+
+/// Whether a target makes this a URL that a header can hold.
+fn is_url_start(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
 /// What the faults that fired do to one request.
@@ -217,6 +262,12 @@ pub(crate) struct Plan {
     pub(crate) ignore_range: bool,
     pub(crate) wrong_content_range: bool,
     pub(crate) corrupt: Option<u64>,
+    pub(crate) reset_after: Option<u64>,
+    pub(crate) wrong_etag: bool,
+    pub(crate) shorten: Option<u64>,
+    pub(crate) garbage: bool,
+    pub(crate) endless: bool,
+    pub(crate) headers: u64,
 }
 
 /// An error to answer with.
@@ -226,6 +277,8 @@ pub(crate) struct InjectedError {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) retry_after: Option<u64>,
+    /// Where a redirect leads to.
+    pub(crate) location: Option<String>,
 }
 
 /// A rule as `GET /faults` shows it.
@@ -274,10 +327,17 @@ impl Faults {
         let mut plan = Plan::default();
         for rule in &mut self.lock().1 {
             if rule.fires(method, target, reused) {
-                plan.add(&rule.fault.action);
+                plan.add(&rule.fault.action, target);
             }
         }
         plan
+    }
+
+    /// How many requests a rule matched, and to how many of them it was done.
+    pub(crate) fn counts(&self, id: u64) -> Option<(u64, u64)> {
+        let rules = &self.lock().1;
+        let rule = rules.iter().find(|rule| rule.id == id)?;
+        Some((rule.matched, rule.fired))
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, Vec<FaultState>)> {
@@ -317,7 +377,7 @@ impl FaultState {
 }
 
 impl Plan {
-    fn add(&mut self, action: &Action) {
+    fn add(&mut self, action: &Action, target: &str) {
         match action {
             Action::Status { status, code, message, retry_after } => {
                 self.error = Some(InjectedError {
@@ -325,6 +385,7 @@ impl Plan {
                     code: code.clone().unwrap_or_else(|| usual_code(*status).to_owned()),
                     message: message.clone().unwrap_or_else(|| "A fault was injected.".to_owned()),
                     retry_after: *retry_after,
+                    location: None,
                 });
             }
             Action::Throttle { retry_after, .. } => {
@@ -333,6 +394,7 @@ impl Plan {
                     code: usual_code(429).to_owned(),
                     message: "Too many requests for the user.".to_owned(),
                     retry_after: *retry_after,
+                    location: None,
                 });
             }
             Action::UnauthorizedOnce => {
@@ -343,6 +405,7 @@ impl Plan {
                               provided or was incorrect."
                         .to_owned(),
                     retry_after: None,
+                    location: None,
                 });
             }
             Action::Delay { ms } => self.delay += Duration::from_millis(*ms),
@@ -355,12 +418,31 @@ impl Plan {
             Action::IgnoreRange => self.ignore_range = true,
             Action::WrongContentRange => self.wrong_content_range = true,
             Action::Corrupt { offset } => self.corrupt = Some(*offset),
+            Action::ResetAfter { bytes } => self.reset_after = Some(*bytes),
+            Action::WrongEtag => self.wrong_etag = true,
+            Action::Shorten { to } => self.shorten = Some(*to),
+            Action::Garbage => self.garbage = true,
+            Action::Endless => self.endless = true,
+            Action::Headers { bytes } => self.headers = *bytes,
+            Action::Redirect { to } => self.error = Some(redirect(to, target)),
         }
+    }
+}
+
+/// The answer that sends a client elsewhere, in S3's words.
+fn redirect(to: &str, target: &str) -> InjectedError {
+    InjectedError {
+        status: 307,
+        code: usual_code(307).to_owned(),
+        message: "Please re-send this request to the specified temporary endpoint.".to_owned(),
+        retry_after: None,
+        location: Some(format!("{to}{target}")),
     }
 }
 
 fn usual_code(status: u16) -> &'static str {
     match status {
+        307 => "TemporaryRedirect",
         400 => "InvalidParameter",
         401 => "NotAuthenticated",
         403 => "Forbidden",
@@ -431,5 +513,29 @@ mod tests {
         assert!(serde_json::from_str::<Fault>(r#"{"action":"reset"}"#).is_ok());
         assert!(serde_json::from_str::<Fault>(r#"{"action":"reset","mehtod":"GET"}"#).is_err());
         assert!(Fault::new(Action::Reset).probability(2.0, 0).check().is_err());
+        let nowhere = |to: &str| Fault::new(Action::Redirect { to: to.to_owned() }).check();
+        assert!(nowhere("http://127.0.0.1:1").is_ok());
+        assert!(nowhere("/elsewhere").is_err() && nowhere("https://a\nb").is_err());
+        assert!(Fault::new(Action::Headers { bytes: MAX_HEADERS + 1 }).check().is_err());
+    }
+
+    #[test]
+    fn a_rule_counts_what_it_matched_and_what_it_did() {
+        let faults = Faults::default();
+        let id = faults.add(Fault::new(Action::Reset).method("GET").nth(2));
+        for method in ["GET", "PUT", "GET", "GET"] {
+            faults.plan(method, "/n/x", false);
+        }
+        assert_eq!(faults.counts(id), Some((3, 1)));
+        assert_eq!(faults.counts(id + 1), None);
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_target() {
+        let faults = Faults::default();
+        faults.add(Fault::new(Action::Redirect { to: "http://elsewhere".to_owned() }));
+        let error = faults.plan("GET", "/n/x?y", false).error.unwrap();
+        assert_eq!((error.status, &*error.code), (307, "TemporaryRedirect"));
+        assert_eq!(error.location.as_deref(), Some("http://elsewhere/n/x?y"));
     }
 }

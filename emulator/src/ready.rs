@@ -55,6 +55,8 @@ pub struct S3Ready {
     pub access_key_id: String,
     /// Secret access key.
     pub secret_access_key: String,
+    /// A session token that the key may be used with: then it is one of a role.
+    pub session_token: String,
 }
 
 /// How to be a principal that gets its token from others.

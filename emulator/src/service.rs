@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  head read ─► draw ─► line opened ─► signature ─► faults ─► operation (body read where there
-//!     is one) ─► wait until first byte is due ─► answer told to the connection ─► hyper
+//!     is one) ─► wait until first byte is due ─► answer, as faults leave it ─► told to the
+//!     connection ─► hyper
 //! ```
 //!
 //! A body is asked for (`100 Continue`) only when its request's signature was found good. What is
@@ -101,8 +102,9 @@ impl Server {
         if let Some(due) = drawn.due(self.clock.instant(read_ns), drawn.wait + plan.delay) {
             self.timer.sleep_until(due).await;
         }
-        let length = reply.body.len();
-        connection.answer(id, reply.status.as_u16(), length, plan.truncate);
+        let reply = reply.spoiled(&plan, &parts.method);
+        let length = reply.length();
+        connection.answer(id, reply.status.as_u16(), length, &plan);
         let pace = Pace {
             bytes_per_second: drawn.bytes_per_second,
             nic: drawn.nic,
@@ -114,8 +116,9 @@ impl Server {
     }
 
     fn respond(&self, reply: Reply, parts: &Parts, pace: Pace, ids: Ids) -> Response<PacedBody> {
-        let Reply { status, headers, body, unsent, close } = reply;
-        let mut response = Response::new(PacedBody::new(body, pace, self.timer.clone()));
+        let Reply { status, headers, body, unsent, close, endless } = reply;
+        let body = PacedBody::new(body, pace, self.timer.clone());
+        let mut response = Response::new(if endless { body.endless() } else { body });
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         let own = response.headers_mut();

@@ -109,9 +109,11 @@ impl Shared {
             let message = injected.message.clone();
             let mut error = error(ApiError::new(status, &injected.code, injected.message));
             error.set_message(message);
-            if let Some(seconds) = injected.retry_after {
-                let retry_after = [("retry-after", seconds.to_string())];
-                error.set_headers(header_map(&retry_after)?);
+            let seconds = injected.retry_after.map(|seconds| ("retry-after", seconds.to_string()));
+            let location = injected.location.map(|to| ("location", to));
+            let told: Vec<_> = seconds.into_iter().chain(location).collect();
+            if !told.is_empty() {
+                error.set_headers(header_map(&told)?);
             }
             return Err(error);
         }

@@ -33,6 +33,7 @@ pub(super) fn error(error: ApiError) -> S3Error {
                 "TooManyRequests" => "SlowDown",
                 "InternalServerError" => "InternalError",
                 "NotAuthenticated" => "AccessDenied",
+                "IncorrectState" => "OperationAborted",
                 other => other,
             };
             let code = S3ErrorCode::from_bytes(code.as_bytes());

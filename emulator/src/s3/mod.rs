@@ -115,6 +115,7 @@ impl Service {
             region: REGION.to_owned(),
             access_key_id: self.keys.access_key_id.clone(),
             secret_access_key: self.keys.secret_access_key.clone(),
+            session_token: self.keys.session_token.clone(),
         }
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn judged(asked: &Parts, keys: &Keys, now: SystemTime) -> S3Result<Pa
     let mut parts = asked.clone();
     let Some(claim) = Claim::of(asked)? else { return Ok(parts) };
     claim.check_time(now)?;
-    claim.check_headers(&asked.headers)?;
+    claim.check_headers(&asked.headers, keys)?;
     claim.check_signature(asked, keys)?;
     claim.hand_on(&mut parts, keys)?;
     parts.extensions.insert(claim);
@@ -267,7 +267,7 @@ impl Claim {
     }
 
     /// What must be signed, and what must be there.
-    fn check_headers(&self, headers: &HeaderMap) -> S3Result<()> {
+    fn check_headers(&self, headers: &HeaderMap, keys: &Keys) -> S3Result<()> {
         let must_be_signed = |name: &&str| {
             *name == HOST.as_str()
                 || *name == "content-md5"
@@ -288,8 +288,7 @@ impl Claim {
             );
             return Err(detailed(error, &[("HeadersNotSigned", &unsigned.join(", "))]));
         }
-        if let Some(token) = &self.token {
-            // The keys that are served have none.
+        if let Some(token) = self.token.as_ref().filter(|token| **token != keys.session_token) {
             return Err(detailed(S3ErrorCode::InvalidToken.into(), &[("Token-0", token)]));
         }
         match text(headers, CONTENT_SHA256) {

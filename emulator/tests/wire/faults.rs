@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use storescope_emulator::{Action, Emulator, Fault};
 
-use crate::client::{Client, object, start};
+use crate::client::{BUCKET, Client, object, start};
 
 const BODY: &[u8] = b"0123456789";
 
@@ -153,6 +153,72 @@ fn bodies_and_ranges_can_lie() {
     let got = client.get(&object("a"));
     assert_eq!(got.body, [b"012".as_slice(), &[!b'3'], b"456789"].concat());
     assert_eq!(client.get(&object("a")).body, BODY, "what is stored is whole");
+}
+
+#[test]
+fn reset_after_sends_the_head_and_some_of_the_body() {
+    let (emulator, mut client) = with_object();
+    for bytes in [0, 4] {
+        emulator.fault(Fault::new(Action::ResetAfter { bytes }).method("GET").count(1));
+        let head = client.head("GET", &object("a"), &[], b"");
+        client.send(head.as_bytes()).unwrap();
+        assert_eq!(client.receive_part(bytes as usize), BODY[..bytes as usize]);
+        assert_eq!(client.receive("GET").unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+    emulator.fault(Fault::new(Action::ResetAfter { bytes: 10 }).method("GET").count(1));
+    assert_eq!(client.get(&object("a")).body, BODY, "nothing is left to cut");
+}
+
+#[test]
+fn answers_can_be_others_than_they_should_be() {
+    let (emulator, mut client) = with_object();
+    let etag = client.get(&object("a")).header("etag").unwrap().to_owned();
+    emulator.fault(Fault::new(Action::WrongEtag).count(1));
+    let got = client.get(&object("a"));
+    assert_eq!((got.status, got.body.as_slice()), (200, BODY));
+    assert_ne!(got.header("etag"), Some(&*etag));
+
+    emulator.fault(Fault::new(Action::Shorten { to: 4 }).count(1));
+    let got = client.get(&object("a"));
+    assert_eq!((got.body.as_slice(), got.missing), (&BODY[..4], 0));
+    assert_eq!(got.header("etag"), Some(&*etag));
+
+    emulator.fault(Fault::new(Action::Garbage).count(1));
+    let listed = client.get(&format!("{BUCKET}/o"));
+    assert_eq!((listed.status, listed.missing), (200, 0));
+    assert!(std::str::from_utf8(&listed.body).is_err());
+
+    emulator.fault(Fault::new(Action::Headers { bytes: 100_000 }).count(1));
+    let got = client.get(&object("a"));
+    let filler = got.headers.iter().filter(|(name, _)| name == "x-storescope-filler");
+    assert_eq!(filler.map(|(_, value)| value.len()).sum::<usize>(), 100_000);
+    assert_eq!(got.body, BODY);
+
+    let elsewhere = Action::Redirect { to: "http://127.0.0.1:1".to_owned() };
+    emulator.fault(Fault::new(elsewhere).method("PUT").count(1));
+    let moved = client.request("PUT", &object("b"), &[], b"x");
+    assert_eq!(moved.code(), (307, "TemporaryRedirect".to_owned()));
+    let location = format!("http://127.0.0.1:1{}", object("b"));
+    assert_eq!(moved.header("location"), Some(&*location));
+    assert_eq!(client.get(&object("b")).status, 404, "a redirect does not act");
+}
+
+#[test]
+fn a_body_without_end_goes_on() {
+    let (emulator, mut client) = with_object();
+    emulator.fault(Fault::new(Action::Endless).method("GET").count(1));
+    let head = client.head("GET", &object("a"), &[], b"");
+    client.send(head.as_bytes()).unwrap();
+    // In chunks: a length in hex, and the bytes.
+    let part = client.receive_part(1 << 20);
+    assert!(part.starts_with(b"A\r\n0123456789\r\n"), "{:?}", &part[..20]);
+    let bytes = part.iter().filter(|byte| byte.is_ascii_whitespace()).count();
+    assert!(bytes > 1_000_000, "{bytes}");
+    let mut client = client.another();
+    emulator.fault(Fault::new(Action::Endless).count(2));
+    assert_eq!(client.request("HEAD", &object("a"), &[], b"").status, 200);
+    assert_eq!(client.request("DELETE", &object("a"), &[], b"").status, 204);
+    assert_eq!(client.get(&object("a")).status, 404, "what has no body has an end");
 }
 
 #[test]

@@ -105,7 +105,14 @@ fn the_ready_line_is_the_one_promised() {
     if cfg!(feature = "s3") {
         assert_eq!(
             keys(&json["s3"]),
-            ["access_key_id", "endpoint", "region", "secret_access_key", "tls_endpoint"]
+            [
+                "access_key_id",
+                "endpoint",
+                "region",
+                "secret_access_key",
+                "session_token",
+                "tls_endpoint"
+            ]
         );
     } else {
         assert!(json["s3"].is_null());
