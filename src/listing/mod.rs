@@ -22,6 +22,7 @@ mod buckets;
 mod chain;
 mod names;
 mod objects;
+mod split;
 mod uploads;
 
 pub(crate) use buckets::buckets;

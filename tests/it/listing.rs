@@ -316,3 +316,90 @@ async fn a_listing_that_does_not_move_on_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::Protocol, "{page:?}: {error}");
     }
 }
+
+/// Names as tables, caches and logs have them.
+fn shapes() -> Vec<(&'static str, Vec<String>)> {
+    let counters = (0..1200).map(|number| format!("part-{number:05}.parquet"));
+    let hashed =
+        (0..1200_u32).map(|number| format!("{:08x}/object", number.wrapping_mul(2_654_435_761)));
+    let days = (0..1200).map(|number| {
+        let (month, day) = (1 + number / 100, 1 + number % 28);
+        format!("year=2026/month={month}/day={day:02}/{number}.orc")
+    });
+    let words = (0..1200).map(|number| {
+        let letter = |at: u32| char::from(b'a' + (number / 26_u32.pow(at) * 7 % 26) as u8);
+        format!("{}{}{}\u{e9}", letter(2), letter(1), letter(0))
+    });
+    let one_word = (0..1200).map(|number| "a".repeat(1 + number % 900) + &"z".repeat(number / 900));
+    vec![
+        ("counters", counters.collect()),
+        ("hashes", hashed.collect()),
+        ("days", days.collect()),
+        ("words", words.collect()),
+        ("one word", one_word.collect()),
+    ]
+}
+
+async fn keys(store: &storescope::Store, prefix: &str, options: ListOptions) -> Vec<String> {
+    let name = |entry| match entry {
+        ListEntry::Object(meta) => meta.key,
+        other => panic!("{other:?}"),
+    };
+    store.list(prefix, options).map_ok(name).try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_long_listing_is_asked_for_in_ranges_and_told_in_order() {
+    let world = common::World::new();
+    let mut stores = vec![("oci", world.store.clone())];
+    #[cfg(feature = "s3")]
+    {
+        let client = common::client(common::s3_config(&world.emulator));
+        stores.push(("s3", common::store_at(&client, &format!("s3://{}/", common::BUCKET))));
+    }
+    for (shape, names) in shapes() {
+        let mut names: Vec<String> =
+            names.into_iter().map(|name| format!("{shape}/{name}")).collect();
+        let put = |name: &String| {
+            let (store, name) = (world.store.clone(), name.clone());
+            async move { store.put(&name, Vec::new(), storescope::PutOptions::new()).await }
+        };
+        futures_util::stream::iter(&names)
+            .map(put)
+            .buffer_unordered(32)
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap();
+        names.sort();
+        for (api, store) in &stores {
+            world.emulator.admin().clear_record();
+            let prefix = format!("{shape}/");
+            let listed = keys(store, &prefix, ListOptions::new().page_size(10)).await;
+            assert_eq!(listed, names, "{api} {shape}");
+            let (pages, requests) = (names.len() / 10, world.record().len());
+            println!("{api} {shape}: {requests} requests for {pages} pages");
+            assert!(
+                requests <= pages * 5 / 4 + 32,
+                "{api} {shape}: {requests} requests for {pages} pages"
+            );
+            let within = ListOptions::new().page_size(10).start_after(&names[100]).end(&names[900]);
+            assert_eq!(keys(store, &prefix, within).await, names[101..900], "{api} {shape}");
+        }
+    }
+}
+
+/// Who stops early has asked for what was told.
+#[tokio::test]
+async fn a_listing_asks_ahead_once_it_is_long() {
+    let world = common::World::new();
+    for number in 0..100 {
+        world.object(&format!("{number:02}"), 0).await;
+    }
+    for (taken, requests) in [(10, 1), (11, 2), (20, 2)] {
+        world.emulator.admin().clear_record();
+        let listing = world.store.list("", ListOptions::new().page_size(10));
+        let some: Vec<_> = listing.take(taken).try_collect().await.unwrap();
+        common::until("they are recorded", || world.record().len() >= requests).await;
+        assert_eq!((some.len(), world.record().len()), (taken, requests));
+    }
+}
