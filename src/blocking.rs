@@ -4,17 +4,28 @@
 //! On a thread of a tokio runtime a blocking call would stop that runtime: it is an error of kind `Misuse`, never a
 //! panic. (The threads of `spawn_blocking` cannot be told apart, and are refused, too.)
 
+mod io;
+mod writer;
+
+pub use io::BufReader;
+pub use writer::Writer;
+
 use crate::client::{Client, StoreOptions};
 use crate::error::{Error, Result};
-use crate::options::{DeleteOptions, GetOptions, ListOptions, PutOptions};
+use crate::ops::UploadedPart;
+use crate::options::{
+    CopyOptions, DeleteOptions, GetOptions, ListOptions, PutOptions, RenameOptions,
+};
 use crate::payload::Payload;
 use crate::read::{ReadOptions, Reader as AsyncReader};
 use crate::store::Store as AsyncStore;
-use crate::types::{ListEntry, ObjectMeta};
+use crate::types::{ListEntry, ObjectMeta, Upload};
 use crate::url::StoreUrl;
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
 use std::ops::{Range, RangeBounds};
+use std::path::Path;
 use tokio::runtime::Handle;
 
 /// A [`crate::Store`] whose calls wait.
@@ -65,17 +76,70 @@ impl Store {
         prefix: &str,
         options: ListOptions,
     ) -> impl Iterator<Item = Result<ListEntry>> + use<> {
-        let this = self.clone();
-        let mut entries = self.store.list(prefix, options);
-        let mut over = false;
-        std::iter::from_fn(move || {
-            if over {
-                return None;
-            }
-            let entry = this.wait(entries.next()).unwrap_or_else(|error| Some(Err(error)));
-            over = !matches!(entry, Some(Ok(_)));
-            entry
-        })
+        self.told(self.store.list(prefix, options))
+    }
+
+    /// See [`crate::Store::writer`].
+    pub fn writer(&self, key: &str, options: PutOptions) -> Writer {
+        Writer { client: self.client.clone(), writer: self.store.writer(key, options) }
+    }
+
+    /// See [`crate::Store::put_file`].
+    pub fn put_file(
+        &self,
+        key: &str,
+        file: impl AsRef<Path>,
+        options: PutOptions,
+    ) -> Result<ObjectMeta> {
+        self.wait(self.store.put_file(key, file, options))?
+    }
+
+    /// See [`crate::Store::rename`].
+    pub fn rename(&self, from: &str, to: &str, options: RenameOptions) -> Result<ObjectMeta> {
+        self.wait(self.store.rename(from, to, options))?
+    }
+
+    /// See [`crate::Store::copy`].
+    pub fn copy(&self, from: &str, to: (&Store, &str), options: CopyOptions) -> Result<ObjectMeta> {
+        self.wait(self.store.copy(from, (&to.0.store, to.1), options))?
+    }
+
+    /// See [`crate::Store::delete_many`].
+    pub fn delete_many(
+        &self,
+        keys: impl IntoIterator<Item = String, IntoIter: Send + 'static>,
+    ) -> Result<Vec<(String, Result<()>)>> {
+        self.wait(self.store.delete_many(stream::iter(keys).boxed()).collect())
+    }
+
+    /// See [`crate::Store::uploads`].
+    pub fn uploads(&self, prefix: &str) -> impl Iterator<Item = Result<Upload>> + use<> {
+        self.told(self.store.uploads(prefix))
+    }
+
+    /// See [`crate::Store::begin_upload`].
+    pub fn begin_upload(&self, key: &str, options: PutOptions) -> Result<Upload> {
+        self.wait(self.store.begin_upload(key, options))?
+    }
+
+    /// See [`crate::Store::put_part`].
+    pub fn put_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: impl Into<Payload>,
+    ) -> Result<UploadedPart> {
+        self.wait(self.store.put_part(upload, number, body.into()))?
+    }
+
+    /// See [`crate::Store::complete_upload`].
+    pub fn complete_upload(&self, upload: &Upload, parts: Vec<UploadedPart>) -> Result<ObjectMeta> {
+        self.wait(self.store.complete_upload(upload, parts))?
+    }
+
+    /// See [`crate::Store::abort_upload`].
+    pub fn abort_upload(&self, upload: &Upload) -> Result<()> {
+        self.wait(self.store.abort_upload(upload))?
     }
 
     /// See [`crate::Store::reader`].
@@ -85,6 +149,23 @@ impl Store {
 
     fn wait<T>(&self, call: impl Future<Output = T>) -> Result<T> {
         wait(&self.client, call)
+    }
+
+    /// What a stream gives, until it fails.
+    fn told<T, S>(&self, mut entries: S) -> impl Iterator<Item = Result<T>> + use<T, S>
+    where
+        S: Stream<Item = Result<T>> + Unpin,
+    {
+        let client = self.client.clone();
+        let mut over = false;
+        std::iter::from_fn(move || {
+            if over {
+                return None;
+            }
+            let entry = wait(&client, entries.next()).unwrap_or_else(|error| Some(Err(error)));
+            over = !matches!(entry, Some(Ok(_)));
+            entry
+        })
     }
 }
 
