@@ -11,6 +11,7 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockCipher, BlockDecryptMut, KeyInit, KeyIvInit};
 use md5::{Digest as _, Md5};
 use pkcs8::der::{ErrorKind, Tag};
+use pkcs8::pkcs5::pbes2::Kdf;
 use pkcs8::{EncryptedPrivateKeyInfo, PrivateKeyInfo, pkcs5};
 use zeroize::Zeroizing;
 
@@ -167,7 +168,9 @@ fn needed(passphrase: Option<&[u8]>) -> Result<&[u8], KeyError> {
 
 fn decrypt_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Secret, KeyError> {
     let info = EncryptedPrivateKeyInfo::try_from(der).map_err(scheme_error)?;
-    let plain = info.decrypt(needed(passphrase)?).map_err(|error| match error {
+    let passphrase = needed(passphrase)?;
+    check_cost(&info.encryption_algorithm)?;
+    let plain = info.decrypt(passphrase).map_err(|error| match error {
         pkcs8::Error::EncryptedPrivateKey(
             unsupported @ (pkcs5::Error::NoPbes1CryptSupport
             | pkcs5::Error::UnsupportedAlgorithm { .. }
@@ -176,6 +179,29 @@ fn decrypt_pkcs8(der: &[u8], passphrase: Option<&[u8]>) -> Result<Secret, KeyErr
         _ => KeyError::WrongPassphrase,
     })?;
     wrong_if_malformed(pkcs1_of(plain.as_bytes()))
+}
+
+/// Rounds of PBKDF2 at most: some seconds of CPU. OpenSSL asks for 2,048, password managers for less than a million.
+const MOST_ROUNDS: u32 = if cfg!(fuzzing) { 4_096 } else { 10_000_000 };
+
+/// Bytes that scrypt may take at most, and that it may work through. OpenSSL asks for 16 MiB.
+const MOST_MEMORY: u64 = if cfg!(fuzzing) { 1 << 20 } else { 256 << 20 };
+
+/// Refuses a derivation of the key that would take the program's time or memory: the file states its cost.
+fn check_cost(scheme: &pkcs5::EncryptionScheme<'_>) -> Result<(), KeyError> {
+    let is_fair = match scheme.pbes2().map(|parameters| &parameters.kdf) {
+        Some(Kdf::Pbkdf2(kdf)) => kdf.iteration_count <= MOST_ROUNDS,
+        Some(Kdf::Scrypt(kdf)) => {
+            let block = 128 * u64::from(kdf.block_size) * u64::from(kdf.parallelization);
+            let memory = kdf.cost_parameter.checked_mul(block);
+            kdf.cost_parameter >= 2 && memory.is_some_and(|memory| memory <= MOST_MEMORY)
+        }
+        _ => true,
+    };
+    if is_fair {
+        return Ok(());
+    }
+    Err(KeyError::Unsupported { what: "the cost of its key derivation is out of bounds".into() })
 }
 
 /// A scheme that is not PBES2 with ciphers we have, told apart from DER that is none.

@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use storescope_sign::{Authorization, KeyError, PrivateKey, PublicKey};
 
@@ -44,6 +46,22 @@ fn encrypted_keys_are_read_in_each_form() {
         read += 1;
     }
     assert_eq!(read, 11);
+}
+
+/// The file states what its key derivation costs: here, scrypt with 127 lanes of 16 MiB.
+#[test]
+fn a_key_whose_derivation_costs_too_much_is_refused() {
+    let keys = fixture("oci-keys.json");
+    let lines = text(&keys["encrypted"], "pkcs8-aes256-scrypt").lines();
+    let base64: String = lines.filter(|line| !line.starts_with('-')).collect();
+    let mut der = STANDARD.decode(base64).unwrap();
+    let cost = [2, 2, 0x40, 0, 2, 1, 8, 2, 1, 1];
+    let at = der.windows(cost.len()).position(|bytes| bytes == cost).unwrap();
+    der[at + cost.len() - 1] = 127;
+    let kind = "ENCRYPTED PRIVATE KEY";
+    let pem = format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der));
+    let error = PrivateKey::from_pem(pem.as_bytes(), Some(b"correct-horse")).unwrap_err();
+    assert!(error.to_string().contains("key derivation is out of bounds"), "{error}");
 }
 
 /// About one wrong passphrase in 256 yields valid padding; it must be told as wrong all the same.

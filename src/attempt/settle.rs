@@ -6,11 +6,12 @@
 //!  send ─▶ Ok: done
 //!       ├▶ lost, or refused after one that was lost ─▶ decide ─▶ Done: it was this call's doing
 //!       │                                                  └▶ Again: back off, send it again
+//!       ├▶ answered by what cannot be read ─▶ decide ─▶ Done, else failed: it is not sent again
 //!       └▶ any other failure: failed
 //! ```
 
-use super::{Call, is_transient, may_have_happened};
-use crate::error::{Error, Failure};
+use super::{Call, is_transient, may_have_happened, was_refused};
+use crate::error::{Error, ErrorKind, Failure};
 
 /// A request whose effect can be looked for.
 pub(crate) trait Settle: Send {
@@ -69,6 +70,12 @@ pub(crate) async fn settle<S: Settle>(
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
+        if is_unreadable(&failure) {
+            return match request.decide(call, Doubt { failure, lost: true }).await? {
+                Verdict::Done(done) => Ok(done),
+                Verdict::Again(failure) => request.give_up(call, failure).await,
+            };
+        }
         let lost = is_lost(&failure);
         if !lost && !in_doubt {
             return Err(failure);
@@ -87,6 +94,11 @@ pub(crate) async fn settle<S: Settle>(
 /// Whether the request may have taken effect, and another try may fare better.
 pub(crate) fn is_lost(failure: &Failure) -> bool {
     is_transient(failure) && may_have_happened(failure)
+}
+
+/// Whether the answer to a request that may have taken effect is none that can be read.
+fn is_unreadable(failure: &Failure) -> bool {
+    failure.kind == ErrorKind::Protocol && !was_refused(failure) && may_have_happened(failure)
 }
 
 /// A request may have taken effect, and looking failed, too.

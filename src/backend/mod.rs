@@ -11,6 +11,8 @@
 //!  request.rs   what the operations take and answer: `Attempt`, `GetRequest`, `GetReply` and their like
 //! ```
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 #[cfg(feature = "object-store")]
 pub(crate) mod object_store;

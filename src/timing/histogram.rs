@@ -5,9 +5,9 @@
 //! pages of 128 counters that are allocated when a value first falls into them. Each thread writes a shard of its own
 //! with plain loads and stores of relaxed atomics; threads beyond the exclusive shards share one with `fetch_add`.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock};
+use super::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, PoisonError};
+use std::array;
+use std::sync::atomic::Ordering::Relaxed;
 
 const SUB_BUCKET_BITS: u32 = 8;
 const PAGE: usize = 1 << (SUB_BUCKET_BITS - 1);
@@ -106,6 +106,32 @@ impl Allowance {
         false
     }
 
+    /// What is in the cell; where it is empty, it is made if `bytes` are left. `None` where they are not.
+    pub(super) fn made<'a, T>(
+        &self,
+        cell: &'a OnceLock<T>,
+        bytes: usize,
+        vital: bool,
+        make: impl FnOnce() -> T,
+    ) -> Option<&'a T> {
+        if let Some(there) = cell.get() {
+            return Some(there);
+        }
+        if !self.take(bytes, vital) {
+            return None;
+        }
+        let mut is_ours = false;
+        let there = cell.get_or_init(|| {
+            is_ours = true;
+            make()
+        });
+        if !is_ours {
+            // Another thread made it meanwhile, and took the bytes.
+            self.used.fetch_sub(bytes, Relaxed);
+        }
+        Some(there)
+    }
+
     pub(super) fn note_dropped(&self) {
         self.dropped.fetch_add(1, Relaxed);
     }
@@ -135,7 +161,7 @@ impl Histogram {
     pub(super) const BYTES: usize = size_of::<Histogram>();
 
     pub(super) fn new(unit: Unit, vital: bool) -> Histogram {
-        Histogram { unit, vital, shards: [const { OnceLock::new() }; ShardIndex::COUNT] }
+        Histogram { unit, vital, shards: array::from_fn(|_| OnceLock::new()) }
     }
 
     pub(super) fn unit(&self) -> Unit {
@@ -186,10 +212,7 @@ impl Histogram {
 
     fn shard(&self, shard: ShardIndex, allowance: &Allowance) -> Option<&Shard> {
         let cell = &self.shards[shard.0];
-        if cell.get().is_none() && !allowance.take(size_of::<Shard>(), self.vital) {
-            return None;
-        }
-        Some(cell.get_or_init(Box::default))
+        allowance.made(cell, size_of::<Shard>(), self.vital, Box::default).map(Box::as_ref)
     }
 
     /// All values added up, modulo 2^64.
@@ -236,42 +259,26 @@ impl Default for Shard {
             sum: AtomicU64::new(0),
             min: AtomicU64::new(u64::MAX),
             max: AtomicU64::new(0),
-            pages: [const { OnceLock::new() }; PAGES],
+            pages: array::from_fn(|_| OnceLock::new()),
         }
     }
 }
 
 impl Shard {
     fn page(&self, number: usize, vital: bool, allowance: &Allowance) -> Option<&Page> {
-        let cell = &self.pages[number];
-        if cell.get().is_none() && !allowance.take(size_of::<Page>(), vital) {
-            return None;
-        }
-        Some(cell.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE])))
+        let make = || Box::new(array::from_fn(|_| AtomicU64::new(0)));
+        allowance.made(&self.pages[number], size_of::<Page>(), vital, make).map(Box::as_ref)
     }
 }
 
 /// The shard a thread writes: one of its own while there are any, else the shared one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ShardIndex(usize);
+pub(super) struct ShardIndex(pub(super) usize);
 
 impl ShardIndex {
     const EXCLUSIVE: usize = 32;
     const COUNT: usize = ShardIndex::EXCLUSIVE + 1;
-    const SHARED: ShardIndex = ShardIndex(ShardIndex::EXCLUSIVE);
-
-    /// This thread's shard. A thread keeps its shard until it ends, then another may have it.
-    #[inline]
-    pub(super) fn of_this_thread() -> ShardIndex {
-        match SHARD.get() {
-            UNSET => {
-                let shard = LEASE.try_with(|lease| lease.0).unwrap_or(ShardIndex::SHARED);
-                SHARD.set(shard.0);
-                shard
-            }
-            shard => ShardIndex(shard),
-        }
-    }
+    pub(super) const SHARED: ShardIndex = ShardIndex(ShardIndex::EXCLUSIVE);
 
     #[inline]
     fn is_exclusive(self) -> bool {
@@ -279,33 +286,25 @@ impl ShardIndex {
     }
 }
 
-const UNSET: usize = usize::MAX;
-
-thread_local! {
-    static SHARD: Cell<usize> = const { Cell::new(UNSET) };
-    static LEASE: Lease = Lease::take();
+/// Which threads have which shards (`lease.rs` has those of the process). A shard that is given back passes to another thread by the
+/// lock of `free`, so that its new owner sees all that the one before has stored.
+#[derive(Debug)]
+pub(super) struct Leases {
+    /// Exclusive shards that were given back.
+    pub(super) free: Mutex<Vec<usize>>,
+    pub(super) handed_out: AtomicUsize,
 }
 
-/// A thread's hold on an exclusive shard, given back when the thread ends.
-struct Lease(ShardIndex);
-
-static FREE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-static HANDED_OUT: AtomicUsize = AtomicUsize::new(0);
-
-impl Lease {
-    fn take() -> Lease {
-        let freed = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-        let shard = freed.unwrap_or_else(|| HANDED_OUT.fetch_add(1, Relaxed));
-        Lease(if shard < ShardIndex::EXCLUSIVE { ShardIndex(shard) } else { ShardIndex::SHARED })
+impl Leases {
+    pub(super) fn take(&self) -> ShardIndex {
+        let freed = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let shard = freed.unwrap_or_else(|| self.handed_out.fetch_add(1, Relaxed));
+        if shard < ShardIndex::EXCLUSIVE { ShardIndex(shard) } else { ShardIndex::SHARED }
     }
-}
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // What the thread still records while it is torn down goes to the shared shard.
-        SHARD.set(ShardIndex::SHARED.0);
-        if self.0.is_exclusive() {
-            FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self.0.0);
+    pub(super) fn give_back(&self, shard: ShardIndex) {
+        if shard.is_exclusive() {
+            self.free.lock().unwrap_or_else(PoisonError::into_inner).push(shard.0);
         }
     }
 }

@@ -11,10 +11,12 @@
 //! ```
 //!
 //! * `key.rs`: phases, operations, outcomes, and the place of each in a table. `record.rs`, `call.rs`: the two timers.
-//! * `scope.rs`, `histogram.rs`, `snapshot.rs`, `export/`: the boxes of the drawing.
+//! * `scope.rs`, `histogram.rs`, `snapshot.rs`, `export/`: the boxes of the drawing. `lease.rs`: which shard a thread writes.
+//!   `sync.rs`: what they are shared by.
 //! * `collector.rs`: interval logs, written in the background. `totals.rs`: gauges and counters at one moment.
 //! * `event.rs`: an attempt's id, what an observer sees of it, and what a trace takes (`Tap`). `socket.rs`: when bytes went through a socket.
 //!   `clock.rs`: the one clock. `span.rs`: an attempt's tracing span.
+//! * `encoded.rs`: histograms of files and other processes, checked before they are read.
 //! * `live.rs`: quantiles of the latest answers, for hedges and reads; the histograms are not asked.
 //!
 //! It owns the clock readings once they are taken, the histograms and their export; it knows nobody above it.
@@ -28,16 +30,19 @@
 mod call;
 mod clock;
 mod collector;
+mod encoded;
 mod event;
 mod export;
 mod histogram;
 mod key;
+mod lease;
 mod live;
 mod record;
 mod scope;
 mod snapshot;
 mod socket;
 mod span;
+mod sync;
 mod totals;
 
 pub(crate) use call::CallTimer;

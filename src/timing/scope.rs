@@ -231,12 +231,12 @@ impl Group<'_> {
 
     #[cold]
     fn record_first(&self, cell: &OnceLock<Box<Histogram>>, phase: Phase, value: u64) {
-        if cell.get().is_none() && !self.allowance.take(Histogram::BYTES, self.vital) {
-            return self.allowance.note_dropped();
-        }
         let unit = if phase.is_bytes() { Unit::Bytes } else { Unit::Nanoseconds };
-        let histogram = cell.get_or_init(|| Box::new(Histogram::new(unit, self.vital)));
-        histogram.record(value, self.shard, self.allowance);
+        let make = || Box::new(Histogram::new(unit, self.vital));
+        match self.allowance.made(cell, Histogram::BYTES, self.vital, make) {
+            Some(histogram) => histogram.record(value, self.shard, self.allowance),
+            None => self.allowance.note_dropped(),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a scope held at one moment: distributions by key, to read, merge, subtract and export.
 
+use super::encoded;
 use super::histogram::{Histogram, Unit};
 use super::key::{Connection, Key, Level, Operation, Outcome, Phase, SizeClass};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -198,13 +199,13 @@ impl Distribution {
     }
 
     fn of_hdr(unit: Unit, hdr: &hdrhistogram::Histogram<u64>) -> Distribution {
-        let mut counts = Vec::new();
+        let mut counts: Vec<u64> = Vec::new();
         for step in hdr.iter_recorded() {
             let index = unit.index_of(step.value_iterated_to());
             if counts.len() <= index {
                 counts.resize(index + 1, 0);
             }
-            counts[index] += step.count_at_value();
+            counts[index] = counts[index].saturating_add(step.count_at_value());
         }
         Distribution::of_counts(unit, counts)
     }
@@ -216,8 +217,10 @@ impl Distribution {
         let middle = |index| unit.lowest_of(index).midpoint(unit.highest_of(index));
         Distribution {
             unit,
-            count: counts.iter().sum(),
-            sum: filled().map(|(index, count)| middle(index).saturating_mul(*count)).sum(),
+            count: counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)),
+            sum: filled().fold(0, |sum: u64, (index, count)| {
+                sum.saturating_add(middle(index).saturating_mul(*count))
+            }),
             min: filled().next().map_or(u64::MAX, |(index, _)| unit.lowest_of(index)),
             max: filled().next_back().map_or(0, |(index, _)| unit.highest_of(index)),
             counts,
@@ -260,7 +263,7 @@ impl Distribution {
         let rank = (quantile.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
         let mut seen = 0;
         for (index, count) in self.counts.iter().enumerate() {
-            seen += count;
+            seen = count.saturating_add(seen);
             if seen >= rank {
                 return self.unit.highest_of(index);
             }
@@ -284,9 +287,9 @@ impl Distribution {
             self.counts.resize(other.counts.len(), 0);
         }
         for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
+            *mine = mine.saturating_add(*theirs);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -354,9 +357,7 @@ impl Distribution {
         let bytes = BASE64
             .decode(words.next().unwrap_or_default())
             .map_err(|error| failed(&error.to_string()))?;
-        let hdr: hdrhistogram::Histogram<u64> = Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
-            .map_err(|error| failed(&error.to_string()))?;
+        let hdr = encoded::histogram(&bytes).map_err(|why| failed(&why))?;
         Ok(Distribution { sum, min, max, ..Distribution::of_hdr(unit, &hdr) })
     }
 
@@ -366,7 +367,8 @@ impl Distribution {
             hdrhistogram::Histogram::new_with_bounds(self.unit.lowest(), self.unit.highest(), 2)
                 .expect("the bounds are constants that hdrhistogram takes");
         for (lowest, _, count) in self.buckets() {
-            hdr.saturating_record_n(lowest, count);
+            // The encoding has no larger counts.
+            hdr.saturating_record_n(lowest, count.min(i64::MAX as u64));
         }
         hdr
     }

@@ -44,7 +44,7 @@ pub(in crate::backend) fn get(
 }
 
 /// The bytes that an answer holds, and the size of the object.
-fn range_of(
+pub(super) fn range_of(
     request: &GetRequest,
     status: StatusCode,
     headers: &HeaderMap,
@@ -93,7 +93,7 @@ fn range_of(
 }
 
 /// `bytes a-b/n`, with the end made exclusive.
-fn parse_content_range(text: &[u8]) -> Option<(Range<u64>, u64)> {
+pub(super) fn parse_content_range(text: &[u8]) -> Option<(Range<u64>, u64)> {
     let (first, rest) = leading_number(text.strip_prefix(b"bytes ")?)?;
     let (last, rest) = leading_number(rest.strip_prefix(b"-")?)?;
     let (size, rest) = leading_number(rest.strip_prefix(b"/")?)?;

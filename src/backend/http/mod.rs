@@ -13,6 +13,8 @@
 
 mod answer;
 pub(crate) mod etag;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod head;
 mod headers;
 pub(in crate::backend) mod metadata;
@@ -30,9 +32,12 @@ pub(in crate::backend) use headers::{
     to_read, user_metadata,
 };
 pub(in crate::backend) use refusal::{
-    ErrorDocument, kind_of, mark_redirect, one_each, refusal, retry_after,
+    ErrorDocument, document_of, kind_of, mark_redirect, one_each, refusal, retry_after,
 };
 pub(crate) use transient::{Effect, transient};
 
-/// Documents (listings, errors) longer than this are refused: a page of 1,000 names takes less than 2 MiB.
+/// Documents (listings and the like) longer than this are refused: a page of 1,000 names takes less than 2 MiB.
 pub(in crate::backend) const DOCUMENT_LIMIT: usize = 16 << 20;
+
+/// An error's document that is longer than this is not read.
+const ERROR_LIMIT: usize = 1 << 20;

@@ -43,7 +43,7 @@ macro_rules! promises {
             );)+
 
         /// All of them.
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         pub(super) static ALL: &[&$crate::backend::http::promise::Promise] = &[$(&$constant),+];
     };
 }
@@ -92,7 +92,8 @@ impl Promise {
         }
     }
 
-    fn broken(&self, why: &str, headers: &HeaderMap) -> Failure {
+    /// The answer is not one of an object store.
+    pub(in crate::backend) fn broken(&self, why: &str, headers: &HeaderMap) -> Failure {
         let kind = headers.get(CONTENT_TYPE).map(|kind| format!(" (Content-Type {kind:?})"));
         Failure::new(ErrorKind::Protocol).message(format!(
             "not an object store's answer to {}: {why}{}",

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers that are no success, as failures. What a status and a code mean is the backend's to say.
 
+use super::ERROR_LIMIT;
 use super::transient::transient;
+use crate::auth::without_signature;
 use crate::error::{ErrorKind, Failure};
+use crate::transport::Body;
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, LOCATION};
 use serde::Deserialize;
@@ -15,6 +19,24 @@ use std::time::{Duration, SystemTime};
 pub(in crate::backend) struct ErrorDocument {
     pub(in crate::backend) code: Option<String>,
     pub(in crate::backend) message: Option<String>,
+}
+
+/// The document of a refusal; empty where it is too long. One that breaks off says no code: where the code decides what the
+/// status means, the failure is that of the connection, and another try may read it.
+pub(in crate::backend) async fn document_of(
+    status: StatusCode,
+    body: Body,
+) -> Result<Bytes, Failure> {
+    match body.collect(ERROR_LIMIT).await {
+        Ok(document) => Ok(document),
+        Err(broke)
+            if matches!(broke.kind, ErrorKind::Reset | ErrorKind::Timeout)
+                && matches!(status.as_u16(), 400 | 404 | 409) =>
+        {
+            Err(broke)
+        }
+        Err(_) => Ok(Bytes::new()),
+    }
 }
 
 /// A refusal: its status, what its document says, and what its headers tell; `request_id` is the header that holds the
@@ -34,8 +56,11 @@ pub(in crate::backend) fn refusal<'a>(
     if matches!(status, 400 | 401 | 403) {
         failure.server_date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     }
-    failure.message = message
-        .unwrap_or_else(|| if code.is_none() { without_code(status) } else { String::new() });
+    failure.message = match (message, &code) {
+        (Some(message), _) => without_signature(message),
+        (None, None) => without_code(status),
+        (None, Some(_)) => String::new(),
+    };
     failure.code = code;
     failure
 }

@@ -16,6 +16,8 @@ mod answer;
 mod bucket;
 mod copy;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod list;
 mod multipart;
 mod promises;

@@ -87,7 +87,11 @@ impl Connector {
         timer.lap(Phase::Prepare);
         let endpoint = self.0.endpoint(&origin);
         let response = self.0.send(&endpoint, request, timer, fresh).await?;
-        let document = response.body.collect(http::DOCUMENT_LIMIT).await?;
+        let document = if response.status.is_success() {
+            response.body.collect(http::DOCUMENT_LIMIT).await?
+        } else {
+            http::document_of(response.status, response.body).await?
+        };
         // What keeps a connection alive until the answer is known.
         let document = document.slice_ref(document.trim_ascii_start());
         if let Some(promise) = promise {
@@ -155,7 +159,7 @@ fn translated(
     Ok((origin, request))
 }
 
-fn answered(
+pub(super) fn answered(
     status: StatusCode,
     headers: &HeaderMap,
     document: Bytes,

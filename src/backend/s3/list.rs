@@ -39,7 +39,7 @@ pub(super) fn page<'a>(
 }
 
 /// A page of a listing, names decoded.
-fn listed_page(listed: ListObjectsV2Output) -> Result<ListPage, Failure> {
+pub(super) fn listed_page(listed: ListObjectsV2Output) -> Result<ListPage, Failure> {
     let encoded = listed.encoding_type == Some(EncodingType::Url);
     let named = |name: Option<String>| {
         let lacking = || promises::LIST_OBJECTS.lacks("an object's name", &HeaderMap::new());

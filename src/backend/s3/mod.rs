@@ -4,7 +4,7 @@
 //! ```text
 //!  get · head · put · part · delete ─▶ our own request, SigV4 (signer.rs), reused for reads ─┐
 //!  list · batches · uploads · copies · buckets ─▶ aws-sdk-s3 ─▶ connector.rs ────────────────┴▶ Transport
-//!        endpoint, region, credentials of both: aws-config's chain, asked once (service.rs)
+//!        endpoint and region of both: aws-config's chain, asked once (service.rs); their keys: keys.rs
 //!
 //!  ours:      exchange.rs sends; read.rs · write.rs · the parts of multipart.rs
 //!  by sdk.rs: list.rs · bucket.rs · copy.rs · batches of write.rs · the rest of multipart.rs
@@ -23,6 +23,9 @@ mod conditions;
 mod connector;
 mod copy;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod keys;
 mod list;
 mod multipart;
 mod promises;
@@ -31,6 +34,7 @@ mod refusal;
 mod sdk;
 mod service;
 mod signer;
+mod sso;
 mod write;
 
 use super::http::Seen;
@@ -39,7 +43,7 @@ use super::{
     GetReply, GetRequest, ListPage, ListRequest, Part, PartRequest, Place, PutRequest,
     RequestFuture, ServiceId, UploadPage, UploadRequest,
 };
-use crate::auth::AuthRetry;
+use crate::auth::{AuthRetry, Credentials, Principals};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::timing::AttemptTimer;
@@ -47,6 +51,7 @@ use crate::transport::Transport;
 use crate::types::{ObjectMeta, Upload};
 use crate::url::{Scheme, StoreUrl};
 use hyper::header::HeaderName;
+use keys::Keys;
 use service::Service;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -79,6 +84,9 @@ pub(crate) struct S3 {
     url: StoreUrl,
     config: Config,
     transport: Arc<Transport>,
+    principals: Arc<Principals>,
+    /// Who signs, where the store was given that.
+    given: Option<Arc<dyn Credentials>>,
     service: OnceCell<Service>,
     /// Whether the bucket is there. Where one may not read, S3 answers 403.
     seen: Seen,
@@ -87,11 +95,19 @@ pub(crate) struct S3 {
 }
 
 impl S3 {
-    pub(crate) fn new(url: &StoreUrl, config: Config, transport: &Arc<Transport>) -> S3 {
+    pub(crate) fn new(
+        url: &StoreUrl,
+        config: Config,
+        transport: &Arc<Transport>,
+        principals: &Arc<Principals>,
+        given: Option<Arc<dyn Credentials>>,
+    ) -> S3 {
         S3 {
             url: url.with_key(""),
             config,
             transport: Arc::clone(transport),
+            principals: Arc::clone(principals),
+            given,
             service: OnceCell::new(),
             seen: Seen::default(),
             bare_tags: AtomicBool::new(false),
@@ -102,10 +118,12 @@ impl S3 {
         if let Some(service) = self.service.get() {
             return Ok(service);
         }
-        let made = self
-            .service
-            .get_or_try_init(|| Service::load(&self.config, self.url.bucket(), &self.transport));
-        Box::pin(made).await
+        let load = || {
+            let given = self.given.as_ref().map(|given| self.principals.access_keys(given));
+            let given = given.map(Keys::of_program);
+            Service::load(&self.config, self.url.bucket(), &self.transport, given)
+        };
+        Box::pin(self.service.get_or_try_init(load)).await
     }
 
     fn bucket(&self) -> Result<&str, Failure> {

@@ -13,6 +13,7 @@ use crate::backend::{
 use crate::error::Failure;
 use crate::types::{Checksum, ObjectMeta, Upload};
 use crate::url::encode_into;
+use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsOutput;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType,
 };
@@ -174,26 +175,31 @@ pub(super) fn list<'a>(
                     .send()
             })
             .await?;
-        let encoded = listed.encoding_type == Some(EncodingType::Url);
-        let name = |text: String| answer::name(text, encoded);
-        let uploads = listed.uploads.unwrap_or_default().into_iter().map(|upload| {
-            let lacking = || promises::LIST_UPLOADS.lacks("an upload's name", &HeaderMap::new());
-            let (key, id) = upload.key.zip(upload.upload_id).ok_or_else(lacking)?;
-            let begun = upload.initiated.as_ref().map(system_time);
-            Ok(Upload { key: name(key)?, id, begun })
-        });
-        let uploads = uploads.collect::<Result<_, Failure>>()?;
-        let mark = listed.next_key_marker.filter(|mark| !mark.is_empty());
-        let next = match (listed.is_truncated, mark) {
-            (Some(true), None) => Some(Next::Missing),
-            (Some(true), Some(key)) => {
-                let id = listed.next_upload_id_marker.unwrap_or_default();
-                Some(Next::Token(format!("{}\0{id}", name(key)?)))
-            }
-            _ => None,
-        };
-        Ok(UploadPage { uploads, next })
+        listed_uploads(listed)
     })
+}
+
+/// A page of uploads, names decoded.
+pub(super) fn listed_uploads(listed: ListMultipartUploadsOutput) -> Result<UploadPage, Failure> {
+    let encoded = listed.encoding_type == Some(EncodingType::Url);
+    let name = |text: String| answer::name(text, encoded);
+    let uploads = listed.uploads.unwrap_or_default().into_iter().map(|upload| {
+        let lacking = || promises::LIST_UPLOADS.lacks("an upload's name", &HeaderMap::new());
+        let (key, id) = upload.key.zip(upload.upload_id).ok_or_else(lacking)?;
+        let begun = upload.initiated.as_ref().map(system_time);
+        Ok(Upload { key: name(key)?, id, begun })
+    });
+    let uploads = uploads.collect::<Result<_, Failure>>()?;
+    let mark = listed.next_key_marker.filter(|mark| !mark.is_empty());
+    let next = match (listed.is_truncated, mark) {
+        (Some(true), None) => Some(Next::Missing),
+        (Some(true), Some(key)) => {
+            let id = listed.next_upload_id_marker.unwrap_or_default();
+            Some(Next::Token(format!("{}\0{id}", name(key)?)))
+        }
+        _ => None,
+    };
+    Ok(UploadPage { uploads, next })
 }
 
 pub(super) fn has_parts<'a>(

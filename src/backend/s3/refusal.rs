@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers that are no success, as failures: S3's statuses and codes.
 
-use crate::backend::http::{self, DOCUMENT_LIMIT, ErrorDocument, text};
+use crate::backend::http::{self, ErrorDocument, text};
 use crate::error::{ErrorKind, Failure};
 use crate::transport::Response;
 use hyper::{HeaderMap, StatusCode};
@@ -9,8 +9,10 @@ use hyper::{HeaderMap, StatusCode};
 /// An answer that is not a success, as a failure: the service's XML, where it has one (HEAD has none).
 pub(super) async fn read(response: Response) -> Failure {
     let Response { status, headers, body } = response;
-    let document = body.collect(DOCUMENT_LIMIT).await.unwrap_or_default();
-    of(status, &headers, &document)
+    match http::document_of(status, body).await {
+        Ok(document) => of(status, &headers, &document),
+        Err(broke) => broke,
+    }
 }
 
 /// Likewise, where the document is there.

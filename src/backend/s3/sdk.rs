@@ -32,6 +32,9 @@ impl S3 {
         let carried = SdkAttempt::new(timer, fresh, promise);
         let answered = async {
             let service = self.service().await?;
+            if let Some(signer) = &service.signer {
+                signer.ready().await?;
+            }
             let travelling = carried.clone();
             let attach: AttachAttempt =
                 Box::new(move |request| request.add_extension(travelling.clone()));

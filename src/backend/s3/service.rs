@@ -2,6 +2,7 @@
 //! What a store of S3 finds out before its first request: endpoint, region, credentials, by aws-config's chain.
 
 use super::connector::Connector;
+use super::keys::Keys;
 use super::signer::Signer;
 use crate::config::{Auth, Config, PathStyle};
 use crate::error::{ErrorKind, Failure, causes};
@@ -10,13 +11,13 @@ use crate::transport::{BaseUrl, Endpoint, Origin, Transport};
 use crate::url::Scheme;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_lc_rs::digest;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+    IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sigv4::http_request::SignableBody;
@@ -47,10 +48,11 @@ impl Service {
         config: &Config,
         bucket: Option<&str>,
         transport: &Arc<Transport>,
+        given: Option<Keys>,
     ) -> Result<Service, Failure> {
         // Looked at first: the chain may ask the network.
         let ours = config.endpoint_of(Scheme::S3).map(BaseUrl::parse).transpose()?;
-        let sdk = Box::pin(chain(config, transport)).await;
+        let sdk = Box::pin(chain(config, transport, given.is_some())).await;
         let endpoint = match ours {
             Some(ours) => Some(ours),
             None => theirs(&sdk)?,
@@ -60,19 +62,22 @@ impl Service {
         let origin = Origin::parse(&at.origin)?;
         let host = HeaderValue::from_str(origin.authority())
             .map_err(|e| Failure::new(ErrorKind::Config).source(e))?;
-        let signer = match (config.auth, provider(config, &sdk)) {
+        let keys = match (config.auth, given) {
             (Auth::None, _) => None,
-            (_, Some(provider)) => {
-                Some(Signer::new(provider, at.region.clone(), at.service, config))
-            }
-            (_, None) => {
-                return Err(Failure::new(ErrorKind::Config)
-                    .message("there are no credentials for S3")
-                    .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or auth=none"));
+            (_, Some(given)) => Some(given),
+            (_, None) => Some(Keys::named(config, &sdk, transport)?),
+        };
+        let client = match &keys {
+            None => Client::from_conf(settings),
+            Some(keys) => {
+                // They are held already.
+                let held = settings.to_builder().identity_cache(IdentityCache::no_cache());
+                Client::from_conf(held.credentials_provider(keys.clone()).build())
             }
         };
+        let signer = keys.map(|keys| Signer::new(keys, at.region.clone(), at.service, config));
         Ok(Service {
-            client: Client::from_conf(settings),
+            client,
             endpoint: transport.endpoint(&origin),
             https: at.origin.starts_with("https:"),
             origin: at.origin,
@@ -100,8 +105,8 @@ impl Service {
     }
 }
 
-/// What the tools of AWS would use here, with our settings over it.
-async fn chain(config: &Config, transport: &Arc<Transport>) -> SdkConfig {
+/// What the tools of AWS would use here, with our settings over it. `given`: the program gives out the credentials.
+async fn chain(config: &Config, transport: &Arc<Transport>, given: bool) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(Connector::new(transport))
         .retry_config(RetryConfig::disabled())
@@ -113,7 +118,7 @@ async fn chain(config: &Config, transport: &Arc<Transport>) -> SdkConfig {
     if let Some(region) = config.region_of(Scheme::S3) {
         loader = loader.region(Region::new(region.to_owned()));
     }
-    if config.auth == Auth::None {
+    if given || config.auth == Auth::None {
         loader = loader.no_credentials();
     }
     if let Ok(name) = AppName::new("storescope") {
@@ -158,24 +163,7 @@ fn settings(config: &Config, sdk: &SdkConfig, endpoint: Option<&BaseUrl>) -> aws
     if path_style {
         builder = builder.force_path_style(true);
     }
-    if let (Some(id), Some(secret)) = (&config.access_key_id, &config.secret_access_key) {
-        builder = builder.credentials_provider(given(config, id, secret.reveal()));
-    }
     builder.build()
-}
-
-fn provider(config: &Config, sdk: &SdkConfig) -> Option<SharedCredentialsProvider> {
-    match (&config.access_key_id, &config.secret_access_key) {
-        (Some(id), Some(secret)) => {
-            Some(SharedCredentialsProvider::new(given(config, id, secret.reveal())))
-        }
-        _ => sdk.credentials_provider(),
-    }
-}
-
-fn given(config: &Config, id: &str, secret: &str) -> Credentials {
-    let token = config.session_token.as_ref().map(|token| token.reveal().to_owned());
-    Credentials::new(id, secret, token, None, "storescope settings")
 }
 
 /// Where a bucket's requests go.

@@ -2,44 +2,34 @@
 //! SigV4 for the requests that do not go by the SDK. A signature covers date, target, host and `x-amz-*`, not a Range:
 //! one serves many reads of an object, as on OCI.
 
-use crate::auth::{AuthRetry, Clock, ReadKind, SignatureCache, SignedRead};
+use super::keys::{self, Keys};
+use crate::auth::{
+    AccessKey, AuthRetry, Clock, ReadKind, SignatureCache, SignedRead, secret_header,
+};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Phase, now_ns};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::identity::Identity;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
 
 /// How far S3 lets a request's date be from its clock.
 const ALLOWED: Duration = Duration::from_mins(15);
 
-/// Credentials are renewed so long before they expire.
-const RENEW_BEFORE: Duration = Duration::from_mins(1);
-
 #[derive(Debug)]
 pub(super) struct Signer {
-    provider: SharedCredentialsProvider,
+    keys: Keys,
     region: String,
     service: String,
     clock: Clock,
-    reads: SignatureCache<Known>,
-    identity: Mutex<Option<Arc<Known>>>,
-    renewing: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug)]
-struct Known {
-    identity: Identity,
-    expires: Option<SystemTime>,
+    reads: SignatureCache<AccessKey>,
 }
 
 /// What is to be signed.
@@ -53,26 +43,19 @@ pub(super) struct ToSign<'a> {
 }
 
 impl Signer {
-    pub(super) fn new(
-        provider: SharedCredentialsProvider,
-        region: String,
-        service: String,
-        config: &Config,
-    ) -> Signer {
-        Signer {
-            provider,
-            region,
-            service,
-            clock: Clock::new(config),
-            reads: SignatureCache::new(config),
-            identity: Mutex::default(),
-            renewing: tokio::sync::Mutex::default(),
-        }
+    pub(super) fn new(keys: Keys, region: String, service: String, config: &Config) -> Signer {
+        let (clock, reads) = (Clock::new(config), SignatureCache::new(config));
+        Signer { keys, region, service, clock, reads }
+    }
+
+    /// Waits until there is something to sign with: what the SDK says of its lack is less.
+    pub(super) async fn ready(&self) -> Result<(), Failure> {
+        self.keys.held_or_asked().await.map(drop)
     }
 
     /// The target and signature that served a read of this object before, while they are good.
     pub(super) fn reuse(&self, kind: ReadKind, key: &str, into: &mut HeaderMap) -> Option<Uri> {
-        let read = self.reads.get(kind, key, &self.current()?, now_ns())?;
+        let read = self.reads.get(kind, key, &self.keys.renewing.held()?, now_ns())?;
         for (name, value) in &read.headers {
             into.insert(name.clone(), value.clone());
         }
@@ -92,23 +75,21 @@ impl Signer {
         timer: &mut AttemptTimer,
     ) -> Result<Signed, Failure> {
         let mends = self.reads.mends();
-        let identity = match self.current() {
-            Some(identity) => identity,
-            None => self.renew().await?,
-        };
+        let identity = self.keys.held_or_asked().await?;
         timer.lap(Phase::Prepare);
         let headers = self.compute(&to_sign, &identity)?;
         timer.lap(Phase::Sign);
         Ok(Signed { headers, identity, mends })
     }
 
-    fn compute(&self, to_sign: &ToSign<'_>, known: &Known) -> Result<HeaderMap, Failure> {
+    fn compute(&self, to_sign: &ToSign<'_>, key: &AccessKey) -> Result<HeaderMap, Failure> {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let identity = keys::credentials(key).into();
         let params = v4::SigningParams::builder()
-            .identity(&known.identity)
+            .identity(&identity)
             .region(&self.region)
             .name(&self.service)
             .time(self.clock.now())
@@ -131,39 +112,19 @@ impl Signer {
         headers
             .into_iter()
             .map(|header| {
-                let mut value = HeaderValue::from_str(header.value()).map_err(unsigned)?;
-                value.set_sensitive(header.sensitive());
-                Ok((HeaderName::from_static(header.name()), value))
+                let name = HeaderName::from_static(header.name());
+                // aws-sigv4 takes the session token for a secret, and not the signature.
+                let value = if header.sensitive() || name == AUTHORIZATION {
+                    secret_header(Zeroizing::new(header.value().to_owned()))?
+                } else {
+                    HeaderValue::from_str(header.value()).map_err(unsigned)?
+                };
+                Ok((name, value))
             })
             .collect()
     }
 
-    /// The credentials that are known, unless they are about to expire.
-    fn current(&self) -> Option<Arc<Known>> {
-        let known = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let good = known.expires.is_none_or(|expires| SystemTime::now() + RENEW_BEFORE < expires);
-        good.then_some(known)
-    }
-
-    /// Asks the provider, one caller for all.
-    async fn renew(&self) -> Result<Arc<Known>, Failure> {
-        let _renewing = self.renewing.lock().await;
-        if let Some(known) = self.current() {
-            return Ok(known);
-        }
-        let credentials: Credentials =
-            self.provider.provide_credentials().await.map_err(|e| {
-                Failure::new(ErrorKind::Config)
-                    .message("there are no credentials for S3")
-                    .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile of the AWS tools, or auth=none")
-                    .source(e)
-            })?;
-        let known = Arc::new(Known { expires: credentials.expiry(), identity: credentials.into() });
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
-        Ok(known)
-    }
-
-    /// Looks at a refusal of who asks: is our clock off, or have the credentials expired?
+    /// Looks at a refusal of who asks: is our clock off, or has the key expired?
     pub(super) fn after_unauthorized(&self, failure: &Failure) -> AuthRetry {
         if let Some(retry) = failure.server_date.and_then(|server| self.clock.correct(server)) {
             if let AuthRetry::Retry = retry {
@@ -171,16 +132,19 @@ impl Signer {
             }
             return retry;
         }
-        if failure.code.as_deref().is_some_and(|code| code.contains("Token")) {
-            // Only those that may be other ones by now.
-            let known = self.identity.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let of_token = failure.code.as_deref().is_some_and(|code| code.contains("Token"));
+        if self.keys.may_differ(of_token) && self.keys.renewing.refused() {
             self.reads.mended();
-            if known.is_some_and(|known| known.expires.is_some()) {
-                return AuthRetry::Retry;
-            }
-            return AuthRetry::GiveUp("the session token has expired: get a new one".to_owned());
+            return AuthRetry::Retry;
         }
-        AuthRetry::GiveUp("check the access key, its secret, and the region".to_owned())
+        AuthRetry::GiveUp(
+            match (self.keys.of_program, of_token) {
+                (true, _) => "the request was signed with the credentials that the store was given",
+                (false, true) => "the session token has expired: get a new one",
+                (false, false) => "check the access key, its secret, and the region",
+            }
+            .to_owned(),
+        )
     }
 
     /// Whether the server's clock is too far from the one we sign by.
@@ -193,7 +157,7 @@ impl Signer {
 #[derive(Debug)]
 pub(super) struct Signed {
     pub(super) headers: HeaderMap,
-    identity: Arc<Known>,
+    identity: Arc<AccessKey>,
     mends: u64,
 }
 

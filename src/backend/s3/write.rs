@@ -8,6 +8,7 @@ use crate::backend::http::{self, WriteConditions, metadata, text};
 use crate::backend::{Attempt, PutRequest, RequestFuture, exists, unsent};
 use crate::error::{ErrorKind, Failure};
 use crate::types::{About, ObjectMeta};
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::types::{ChecksumAlgorithm, Delete, ObjectIdentifier};
 use hyper::header::{self, HeaderMap};
 
@@ -82,14 +83,22 @@ pub(super) fn delete_many<'a>(
                     .send()
             })
             .await?;
-        let failures = deleted.errors.unwrap_or_default().into_iter().map(|error| {
-            let failure = refusal::not_deleted(error.code, error.message);
-            (error.key.unwrap_or_default(), failure)
-        });
-        http::one_each(keys, failures.collect()).ok_or_else(|| {
-            Failure::new(ErrorKind::Protocol)
-                .message("the answer to DeleteObjects tells of an object that was not named")
-        })
+        removed(keys, deleted)
+    })
+}
+
+/// A result for each key; the answer names those that failed.
+pub(super) fn removed(
+    keys: &[String],
+    deleted: DeleteObjectsOutput,
+) -> Result<Vec<Result<(), Failure>>, Failure> {
+    let failures = deleted.errors.unwrap_or_default().into_iter().map(|error| {
+        let failure = refusal::not_deleted(error.code, error.message);
+        (error.key.unwrap_or_default(), failure)
+    });
+    http::one_each(keys, failures.collect()).ok_or_else(|| {
+        Failure::new(ErrorKind::Protocol)
+            .message("the answer to DeleteObjects tells of an object that was not named")
     })
 }
 

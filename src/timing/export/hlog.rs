@@ -2,12 +2,12 @@
 //! HdrHistogram interval logs, V2, through the `hdrhistogram` crate's own writer and reader.
 
 use crate::timing::snapshot::Distribution;
-use crate::timing::{Key, Snapshot};
+use crate::timing::{Key, Snapshot, encoded};
+use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{
     IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
     LogIteratorError, Tag,
 };
-use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -41,6 +41,9 @@ pub enum HlogError {
 /// Begins the comment that tells a key's exact sum, smallest and largest value: the buckets have them within 0.78 %.
 /// Readers of others skip comments.
 const EXACT: &str = "#[Exact: ";
+
+/// The end of the year 9999, since 1970: dates are written up to there.
+const LATEST: Duration = Duration::from_secs(253_402_300_799);
 
 /// Stock readers divide the maximum by this: nanoseconds to milliseconds.
 const MAX_VALUE_DIVISOR: f64 = 1e6;
@@ -121,11 +124,10 @@ struct Log {
 
 impl Log {
     fn read(&mut self, text: &str) -> Result<(), HlogError> {
-        let mut deserializer = Deserializer::new();
         for entry in IntervalLogIterator::new(text.as_bytes()) {
             match entry {
                 Ok(LogEntry::Interval(interval)) => {
-                    let (key, one) = decode_interval(&interval, &mut deserializer)?;
+                    let (key, one) = decode_interval(&interval)?;
                     *self.intervals.entry(key).or_default() += 1;
                     match &mut self.snapshot {
                         None => self.snapshot = Some(one),
@@ -174,10 +176,7 @@ fn exact_values(text: &str) -> BTreeMap<Key, Exact> {
     all
 }
 
-fn decode_interval(
-    interval: &IntervalLogHistogram<'_>,
-    deserializer: &mut Deserializer,
-) -> Result<(Key, Snapshot), HlogError> {
+fn decode_interval(interval: &IntervalLogHistogram<'_>) -> Result<(Key, Snapshot), HlogError> {
     let tag = interval.tag().map(|tag| tag.as_str().to_owned()).unwrap_or_default();
     let Some(key) = Key::from_tag(&tag) else { return Err(HlogError::UnknownTag { tag }) };
     let failed = |reason: String| HlogError::Histogram { tag: tag.clone(), reason };
@@ -186,10 +185,12 @@ fn decode_interval(
         interval.encoded_histogram(),
     )
     .map_err(|e| failed(e.to_string()))?;
-    let hdr: hdrhistogram::Histogram<u64> =
-        deserializer.deserialize(&mut bytes.as_slice()).map_err(|e| failed(e.to_string()))?;
-    let mut snapshot =
-        Snapshot::new(UNIX_EPOCH + interval.start_timestamp(), interval.duration(), 0);
+    let hdr = encoded::histogram(&bytes).map_err(failed)?;
+    let (start, duration) = (interval.start_timestamp(), interval.duration());
+    if start.checked_add(duration).is_none_or(|end| end > LATEST) {
+        return Err(failed("its interval ends after the year 9999".to_owned()));
+    }
+    let mut snapshot = Snapshot::new(UNIX_EPOCH + start, duration, 0);
     snapshot.insert(key, Distribution::from_hdr(key.phase, &hdr));
     Ok((key, snapshot))
 }
@@ -251,6 +252,46 @@ mod tests {
             let torn = line.starts_with('T') && !ends.contains(&cut);
             assert_eq!(read.is_cut_short(), torn, "cut at {cut}: {line}");
         }
+    }
+
+    #[test]
+    fn a_time_that_no_date_can_tell_is_an_error() {
+        let (text, _) = log(1);
+        let line = text.lines().find(|line| line.starts_with("Tag=")).unwrap();
+        let mut columns: Vec<&str> = line.split(',').collect();
+        for (start, duration) in [
+            ("18446744073709551615.0", "1.0"),
+            ("1.0", "18446744073709551615.999999999"),
+            ("253402300799.5", "1.0"),
+        ] {
+            (columns[1], columns[2]) = (start, duration);
+            let error = Snapshot::from_hlog(&format!("{}\n", columns.join(","))).unwrap_err();
+            assert!(error.to_string().contains("after the year 9999"), "{error}");
+        }
+    }
+
+    #[test]
+    fn counts_of_hostile_logs_are_cut_to_what_can_be_written() {
+        let (text, _) = log(1);
+        let line = text.lines().find(|line| line.starts_with("Tag=")).unwrap();
+        let mut hdr = hdrhistogram::Histogram::<u64>::new_with_bounds(500, 1_000_000, 2).unwrap();
+        hdr.record_n(1_000, i64::MAX as u64).unwrap();
+        hdr.record_n(2_000, i64::MAX as u64).unwrap();
+        let mut bytes = Vec::new();
+        hdrhistogram::serialization::Serializer::serialize(
+            &mut V2DeflateSerializer::new(),
+            &hdr,
+            &mut bytes,
+        )
+        .unwrap();
+        let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &bytes);
+        let columns: Vec<&str> = line.split(',').take(4).collect();
+        let one = format!("{},{encoded}\n", columns.join(","));
+        let read = Snapshot::from_hlog(&one.repeat(3)).unwrap();
+        assert_eq!(counts(&read), [u64::MAX]);
+        let again = Snapshot::from_hlog(&read.to_hlog()).unwrap();
+        let buckets = again.iter().next().unwrap().1.buckets().map(|(_, _, count)| count);
+        assert!(buckets.eq([i64::MAX as u64; 2]));
     }
 
     #[test]
