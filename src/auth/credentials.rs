@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use storescope_sign::{KeyError, PrivateKey};
 use zeroize::Zeroizing;
 
-/// A source of identities for OCI stores, in place of those that the settings name:
-/// [`ClientBuilder::credentials`](crate::ClientBuilder::credentials),
-/// [`StoreOptions::credentials`](crate::StoreOptions::credentials).
+/// A source of identities, in place of those that the settings name: of one store, OCI or S3
+/// ([`StoreOptions::credentials`](crate::StoreOptions::credentials)), or of all OCI stores of a client
+/// ([`ClientBuilder::credentials`](crate::ClientBuilder::credentials)).
 ///
-/// It is asked before the first request, again ahead of the end of what it gave, and once after the store refused that
-/// (401). Calls that wait share one question; nobody waits while the last answer is good.
+/// It is asked before the first request, again ahead of the end of what it gave, and once after the store refused that.
+/// Calls that wait share one question; nobody waits while the last answer is good. Its error is the
+/// [`source`](std::error::Error::source) of the call's.
 ///
 /// ```
 /// use storescope::{Client, Config, Credential, CredentialFuture, Credentials};
@@ -51,16 +52,35 @@ pub type CredentialFuture<'a> = Pin<
 #[derive(Clone)]
 pub struct Credential {
     pub(super) signs: Signs,
-    pub(super) key: PrivateKey,
     pub(super) ends: Option<SystemTime>,
     pub(super) delegation: Option<Zeroizing<String>>,
 }
 
 #[derive(Clone)]
 pub(super) enum Signs {
-    ByKeyId(String),
-    ByToken(Zeroizing<String>),
+    KeyId(String, PrivateKey),
+    Token(Zeroizing<String>, PrivateKey),
+    AccessKey(AccessKey),
 }
+
+/// What requests to S3 are signed with.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "s3"), allow(dead_code))]
+pub(crate) struct AccessKey {
+    pub(crate) id: String,
+    pub(crate) secret: Zeroizing<String>,
+    pub(crate) token: Option<Zeroizing<String>>,
+    pub(crate) ends: Option<SystemTime>,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").field("ends", &self.ends).finish_non_exhaustive()
+    }
+}
+
+/// What a `keyId` of a session token begins with.
+const TOKEN: &str = "ST$";
 
 impl Credential {
     /// A user's API key: the key in PEM, and its passphrase, where it is encrypted.
@@ -71,21 +91,39 @@ impl Credential {
         pem: &str,
         pass_phrase: Option<&str>,
     ) -> Result<Credential> {
-        let signs = Signs::ByKeyId(format!("{tenancy}/{user}/{fingerprint}"));
-        Credential::new(signs, pem, pass_phrase)
+        Credential::by_key_id(&format!("{tenancy}/{user}/{fingerprint}"), pem, pass_phrase)
+    }
+
+    /// A key by its whole id, as OCI's `Authorization` has it: `TENANCY/USER/FINGERPRINT`, or `ST$` and a session token.
+    pub fn by_key_id(key_id: &str, pem: &str, pass_phrase: Option<&str>) -> Result<Credential> {
+        match key_id.strip_prefix(TOKEN) {
+            Some(token) => Credential::session(token, pem, pass_phrase),
+            None => {
+                let key = private_key(pem, pass_phrase)?;
+                Ok(Credential::new(Signs::KeyId(key_id.trim().to_owned(), key)))
+            }
+        }
     }
 
     /// A session token and its key. It ends when the token says so.
     pub fn session(token: &str, pem: &str, pass_phrase: Option<&str>) -> Result<Credential> {
-        let token = Zeroizing::new(token.trim().to_owned());
-        Credential::new(Signs::ByToken(token), pem, pass_phrase)
+        let token = token.trim();
+        let token = Zeroizing::new(token.strip_prefix(TOKEN).unwrap_or(token).to_owned());
+        Ok(Credential::new(Signs::Token(token, private_key(pem, pass_phrase)?)))
     }
 
-    fn new(signs: Signs, pem: &str, pass_phrase: Option<&str>) -> Result<Credential> {
-        let unusable =
-            |e: KeyError| Error::config(format!("the key of a credential cannot be used: {e}"));
-        let key = PrivateKey::from_pem(pem.as_bytes(), pass_phrase.map(str::as_bytes));
-        Ok(Credential { signs, key: key.map_err(unusable)?, ends: None, delegation: None })
+    /// An access key of S3, and the session token that belongs to it, where there is one.
+    pub fn access_key(id: &str, secret: &str, session_token: Option<&str>) -> Credential {
+        Credential::new(Signs::AccessKey(AccessKey {
+            id: id.trim().to_owned(),
+            secret: Zeroizing::new(secret.trim().to_owned()),
+            token: session_token.map(|token| Zeroizing::new(token.trim().to_owned())),
+            ends: None,
+        }))
+    }
+
+    fn new(signs: Signs) -> Credential {
+        Credential { signs, ends: None, delegation: None }
     }
 
     /// When it ends: it is renewed ahead of that.
@@ -95,17 +133,23 @@ impl Credential {
         self
     }
 
-    /// Requests are made on behalf of whom this token names (`opc-obo-token`).
+    /// Requests are made on behalf of whom this token names (`opc-obo-token`). OCI alone.
     #[must_use]
     pub fn on_behalf_of(mut self, token: &str) -> Credential {
         self.delegation = Some(Zeroizing::new(token.trim().to_owned()));
         self
     }
+}
 
-    /// Until it ends, where that was said.
-    pub(super) fn left(&self) -> Option<Duration> {
-        self.ends.map(|ends| ends.duration_since(SystemTime::now()).unwrap_or_default())
-    }
+/// Until a time, from now on.
+pub(crate) fn left(ends: Option<SystemTime>) -> Option<Duration> {
+    ends.map(|ends| ends.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+fn private_key(pem: &str, pass_phrase: Option<&str>) -> Result<PrivateKey> {
+    let unusable =
+        |e: KeyError| Error::config(format!("the key of a credential cannot be used: {e}"));
+    PrivateKey::from_pem(pem.as_bytes(), pass_phrase.map(str::as_bytes)).map_err(unusable)
 }
 
 impl fmt::Debug for Credential {

@@ -5,6 +5,7 @@ use super::clock::Clock;
 use super::principal::{Identity, Principal};
 use super::retry::AuthRetry;
 use super::reuse::{ReadKind, SignatureCache, SignedRead};
+use super::secrets::{header, secret_header};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::timing::{AttemptTimer, Phase};
@@ -15,6 +16,7 @@ use hyper::{Method, Uri};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use storescope_sign::{Request, Rule, authorization, sha256, signing_string};
+use zeroize::Zeroizing;
 
 #[derive(Debug)]
 pub(crate) struct Signer {
@@ -91,7 +93,7 @@ impl Signer {
         let date = self.date();
         let body = body.map(|body| (body.len(), STANDARD.encode(sha256(body))));
         let content_sha256 = body.as_ref().map(|(_, sha256)| header(sha256)).transpose()?;
-        let delegation = identity.delegation.as_ref().map(|token| sensitive(token)).transpose()?;
+        let delegation = identity.delegation.clone().map(secret_header).transpose()?;
         let authorization =
             self.compute(method, target, &date, body, Arc::clone(&identity)).await?;
         timer.lap(Phase::Sign);
@@ -184,33 +186,20 @@ impl Signer {
         };
         let text =
             signing_string(&Request { method: method.as_str(), target, header: &find }, names)
+                .map(Zeroizing::new)
                 .map_err(unsigned)?;
         // A signature is most of a millisecond of CPU.
         let signing = tokio::task::spawn_blocking(move || {
             let signature = identity.key.sign(text.as_bytes())?;
-            Ok::<_, storescope_sign::SignError>(authorization(&identity.key_id, names, &signature))
+            let value = authorization(&identity.key_id, names, &signature);
+            Ok::<_, storescope_sign::SignError>(Zeroizing::new(value))
         });
-        let value = signing.await.map_err(unsigned)?.map_err(unsigned)?;
-        sensitive(&value)
+        secret_header(signing.await.map_err(unsigned)?.map_err(unsigned)?)
     }
 
     fn date(&self) -> HeaderValue {
         HeaderValue::try_from(httpdate::fmt_http_date(self.clock.now())).expect("a date is ASCII")
     }
-}
-
-fn header(text: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(text).map_err(|_| {
-        Failure::new(ErrorKind::Config)
-            .message("the key id or token holds a character that no header can carry")
-    })
-}
-
-/// A header that is not to be shown.
-fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
-    let mut value = header(text)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Failure {

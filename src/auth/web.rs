@@ -7,6 +7,7 @@
 
 use super::clock::Clock;
 use super::retry::AuthRetry;
+use super::secrets::{header, secret_body, secret_header, without_signature};
 use crate::config::Config;
 use crate::error::{ErrorKind, Failure};
 use crate::payload::Payload;
@@ -28,6 +29,8 @@ use storescope_sign::{PrivateKey, Rule, authorization, sha256, signing_string};
 use zeroize::{Zeroize as _, Zeroizing};
 
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-content-sha256");
+/// Our name for a request, found again in the service's log.
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("opc-client-request-id");
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,6 +94,7 @@ impl From<Refusal> for Failure {
 /// A success.
 pub(super) struct Answer {
     what: String,
+    headers: HeaderMap,
     body: Zeroizing<Vec<u8>>,
     /// The server's clock.
     pub(super) date: Option<SystemTime>,
@@ -107,12 +111,17 @@ impl Web {
 
     /// Asks addresses of this machine or cluster, which no proxy reaches. `ca` are the certificates to trust there.
     pub(super) fn near(config: &Config, user_agent: &'static str, ca: Option<&Path>) -> Web {
+        Web::new(&Web::nearby(config, ca), user_agent)
+    }
+
+    /// The settings of such requests.
+    pub(super) fn nearby(config: &Config, ca: Option<&Path>) -> Config {
         let timeout = config.connect_timeout.min(NEAR);
-        let mut config = config.clone().http_proxy(None).https_proxy(None).connect_timeout(timeout);
-        if let Some(ca) = ca {
-            config = config.ca_bundle(ca.to_owned());
+        let config = config.clone().http_proxy(None).https_proxy(None).connect_timeout(timeout);
+        match ca {
+            Some(ca) => config.ca_bundle(ca.to_owned()),
+            None => config,
         }
-        Web::new(&config, user_agent)
     }
 
     /// One request. A 401 whose date is far from ours is signed once more, by the server's clock.
@@ -132,7 +141,8 @@ impl Web {
     }
 
     async fn within_patience(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
-        let sent = tokio::time::timeout(PATIENCE, self.send(ask)).await;
+        let id = format!("{:032X}", fastrand::u128(..));
+        let sent = tokio::time::timeout(PATIENCE, self.send(ask, &id)).await;
         let sent = sent.unwrap_or_else(|_| {
             let why = format!("no answer within {PATIENCE:?}");
             Err(Failure::new(ErrorKind::Timeout).message(why).into())
@@ -140,6 +150,7 @@ impl Web {
         sent.map_err(|mut refusal| {
             let failure = &mut refusal.failure;
             failure.message = format!("{} ({}): {}", ask.what, ask.url, failure.message);
+            failure.client_request_id = Some(id);
             // Of the request that waits for the identity.
             failure.unsent = true;
             failure.stale_connection = false;
@@ -147,11 +158,12 @@ impl Web {
         })
     }
 
-    async fn send(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
+    async fn send(&self, ask: &Ask<'_>, id: &str) -> Result<Answer, Refusal> {
         let base = BaseUrl::parse(&ask.url).map_err(Failure::from)?;
         let target = if base.path().is_empty() { "/" } else { base.path() };
         let mut headers = self.headers(ask, target, base.origin().authority()).await?;
-        let body = ask.body.as_ref().map_or(Bytes::new(), |(_, body)| body.to_vec().into());
+        headers.insert(CLIENT_REQUEST_ID, header(id)?);
+        let body = ask.body.as_ref().map_or(Bytes::new(), |(_, body)| secret_body(body.clone()));
         if ask.body.is_some() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
@@ -170,11 +182,9 @@ impl Web {
 
     async fn headers(&self, ask: &Ask<'_>, target: &str, host: &str) -> Result<HeaderMap, Failure> {
         let mut headers = HeaderMap::new();
-        headers.insert(HOST, value(host)?);
+        headers.insert(HOST, header(host)?);
         for (name, text) in &ask.headers {
-            let mut value = value(text)?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
+            headers.insert(name, secret_header(text.clone())?);
         }
         if let Some((kind, _)) = &ask.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -194,10 +204,10 @@ impl Web {
         target: &str,
         body: Option<&[u8]>,
     ) -> Result<(), Failure> {
-        headers.insert(DATE, value(&httpdate::fmt_http_date(self.clock.now()))?);
+        headers.insert(DATE, header(&httpdate::fmt_http_date(self.clock.now()))?);
         let length = body.unwrap_or_default().len().to_string();
         if let Some(body) = body {
-            headers.insert(CONTENT_SHA256, value(&STANDARD.encode(sha256(body)))?);
+            headers.insert(CONTENT_SHA256, header(&STANDARD.encode(sha256(body)))?);
         }
         let find = |name: &str| match name {
             "content-length" => Some(length.as_str()),
@@ -211,9 +221,8 @@ impl Web {
         let key = key.clone();
         let signature = tokio::task::spawn_blocking(move || key.sign(text.as_bytes()));
         let signature = signature.await.map_err(unsigned)?.map_err(unsigned)?;
-        let mut signed = value(&authorization(key_id, rule.signed_headers(), &signature))?;
-        signed.set_sensitive(true);
-        headers.insert(AUTHORIZATION, signed);
+        let signed = authorization(key_id, rule.signed_headers(), &signature);
+        headers.insert(AUTHORIZATION, secret_header(Zeroizing::new(signed))?);
         Ok(())
     }
 }
@@ -222,6 +231,10 @@ impl Answer {
     /// The answer as text.
     pub(super) fn text(&self) -> Result<&str, Failure> {
         std::str::from_utf8(&self.body).map_err(|_| self.strange("is no text"))
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -258,7 +271,7 @@ async fn read(what: &str, response: Response) -> Result<Answer, Refusal> {
     let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
     let body = private(response.body.collect(ANSWER).await?);
     if status == StatusCode::OK {
-        return Ok(Answer { what: what.to_owned(), body, date });
+        return Ok(Answer { what: what.to_owned(), headers, body, date });
     }
     Err(Refusal { status: Some(status), failure: refused(status, &headers, &body, date) })
 }
@@ -287,7 +300,7 @@ fn refused(
     let said: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let told = |names: [&str; 2]| {
         let told = names.into_iter().find_map(|name| said.get(name)?.as_str());
-        told.map(|told| told.chars().take(TOLD).collect::<String>())
+        told.map(|told| without_signature(told.chars().take(TOLD).collect()))
     };
     let mut message = format!("answered {}", status.as_u16());
     if let Some(code) = told(["code", "error"]) {
@@ -301,13 +314,6 @@ fn refused(
     let id = headers.get("opc-request-id").and_then(|id| id.to_str().ok());
     failure.request_id = id.map(str::to_owned);
     failure
-}
-
-fn value(text: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(text).map_err(|_| {
-        Failure::new(ErrorKind::Config)
-            .message("a token or id holds a character that no header can carry")
-    })
 }
 
 fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Failure {

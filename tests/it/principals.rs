@@ -293,8 +293,8 @@ fn a_resource_is_what_the_environment_says() {
     for (name, variables) in &identity(&emulator).environment {
         let auth = match name.as_str() {
             "instance" => "instance_principal",
-            // Oracle's SDKs have the port of a workload fixed, the emulator's is any; of resources the client knows no 3.0.
-            "workload" | "resource_3.0" => continue,
+            // Oracle's SDKs have the port of a workload fixed, the emulator's is any.
+            "workload" => continue,
             _ => "resource_principal",
         };
         for auth in [auth, "auto"] {
@@ -316,7 +316,7 @@ fn a_resource_is_what_the_environment_says() {
     }
     assert!(names.len() >= 6, "{names:?}");
     let version = |version: &str| names.contains(&format!("resource_{version}"));
-    assert!(["1.1", "2.1", "2.1.1", "2.2"].into_iter().all(version), "{names:?}");
+    assert!(["1.1", "2.1", "2.1.1", "2.2", "3.0"].into_iter().all(version), "{names:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! Principals that are tried one after the other, where nothing says who signs. The first that works is kept.
 
 use super::renewing::{Fetched, Fetching, Regional, Source};
-use crate::error::{Error, ErrorKind, Failure, Result, causes};
+use crate::error::{ErrorKind, Failure, Result};
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -51,14 +51,21 @@ impl Chain {
                         failure.message = format!("{name}: {}", failure.message);
                         return Err(failure);
                     }
-                    Err(failure) => causes(&Error::from(failure)),
+                    Err(failure) => match &failure.hint {
+                        Some(hint) => format!("{} ({hint})", failure.reasons()),
+                        None => failure.reasons(),
+                    },
                 },
             };
             tried = format!("{tried}; {name}: {why}");
         }
         Err(Failure::new(ErrorKind::Config)
-            .message(format!("nothing says who signs (auth=auto): {tried}"))
-            .hint("run `oci setup config`, or set auth (docs/CONFIG.md)"))
+            .message(format!(
+                "nothing says who signs (auth=auto); tried in this order: settings and profile: {tried}"
+            ))
+            .hint(
+                "run `oci setup config` for an API key or `oci session authenticate` for a session, or name a principal by auth (docs/AUTH.md)",
+            ))
     }
 }
 

@@ -14,27 +14,46 @@ pub(super) type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// The variables of a principal.
 #[derive(Clone)]
-pub(super) struct Variables(pub(super) Arc<Lookup>);
+pub(super) struct Variables {
+    lookup: Arc<Lookup>,
+    /// What stands behind each name.
+    suffix: &'static str,
+}
 
 impl Variables {
+    pub(super) fn new(lookup: Arc<Lookup>) -> Variables {
+        Variables { lookup, suffix: "" }
+    }
+
     pub(super) fn of_process() -> Variables {
-        Variables(Arc::new(|name| std::env::var(name).ok()))
+        Variables::new(Arc::new(|name| std::env::var(name).ok()))
+    }
+
+    /// The same for variables whose names end so.
+    pub(super) fn suffixed(&self, suffix: &'static str) -> Variables {
+        Variables { lookup: Arc::clone(&self.lookup), suffix }
+    }
+
+    /// A variable's whole name.
+    pub(super) fn name(&self, name: &str) -> String {
+        format!("{name}{}", self.suffix)
     }
 
     /// The value of a variable; an empty one is none.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
+        (self.lookup)(&self.name(name)).filter(|value| !value.is_empty())
     }
 
     /// The value of a variable that must be set.
     pub(super) fn require(&self, name: &str) -> Result<String> {
-        self.get(name)
-            .ok_or_else(|| Error::config(format!("environment variable {name} is not set")))
+        let lacks =
+            || Error::config(format!("environment variable {} is not set", self.name(name)));
+        self.get(name).ok_or_else(lacks)
     }
 
     /// What a variable that must be set gives.
-    pub(super) fn given(&self, name: &'static str) -> Result<Given> {
-        Ok(Given::new(name, self.require(name)?))
+    pub(super) fn given(&self, name: &str) -> Result<Given> {
+        Ok(Given::new(self.name(name), self.require(name)?))
     }
 }
 
@@ -46,7 +65,7 @@ impl std::fmt::Debug for Variables {
 
 /// A value, or the file that has it.
 pub(super) struct Given {
-    name: &'static str,
+    name: String,
     what: What,
 }
 
@@ -56,13 +75,13 @@ enum What {
 }
 
 impl Given {
-    pub(super) fn new(name: &'static str, value: String) -> Given {
+    pub(super) fn new(name: impl Into<String>, value: String) -> Given {
         let what = if Path::new(&value).is_absolute() {
             What::File(value.into())
         } else {
             What::Value(Zeroizing::new(value))
         };
-        Given { name, what }
+        Given { name: name.into(), what }
     }
 
     /// The value as it is now, without the white space around it.
@@ -91,7 +110,7 @@ impl Given {
     /// Where the value comes from, for messages.
     pub(super) fn place(&self) -> String {
         match &self.what {
-            What::Value(_) => self.name.to_owned(),
+            What::Value(_) => self.name.clone(),
             What::File(file) => format!("{} ({})", file.display(), self.name),
         }
     }

@@ -8,28 +8,33 @@
 //!    │    └─ Source: session.rs   a session token in a file, renewed by the identity service
 //!    │               instance.rs  an instance's certificate (metadata.rs) for a token
 //!    │               resource.rs  what the platform gives to a resource (given.rs)
+//!    │               nested.rs    the resource that others are inside of
 //!    │               workload.rs  a pod's service account for a token
 //!    │               exchange.rs  somebody else's token at an identity domain
-//!    │               provided.rs  the program's own `Credentials`
+//!    │               provided.rs  the program's own `Credentials`; for S3, too, where access keys are held so
 //!    │               chain.rs     the first of several that works
 //!    └─ Delegated (delegation.rs)       any of them, on behalf of whom a token names (token_file.rs)
 //!
-//!  token.rs: what a token says of itself
+//!  token.rs: what a token says of itself      sync.rs: what renewals run on
 //! ```
 
 mod api_key;
 mod chain;
 mod delegation;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod given;
 mod instance;
 mod key;
 mod metadata;
+mod nested;
 mod principals;
 mod provided;
 mod renewing;
 mod resource;
 mod session;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -39,6 +44,8 @@ mod workload;
 use crate::config::Region;
 use crate::error::{Failure, Result};
 pub(crate) use principals::Principals;
+#[cfg(feature = "s3")]
+pub(crate) use renewing::{Fetching, Renewing, Source};
 use std::fmt;
 use std::sync::Arc;
 use storescope_sign::PrivateKey;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The principals of a client: which one the settings name, shared by the stores that have the same.
 
-use super::Principal;
 use super::api_key::ApiKey;
 use super::chain::{Chain, Link};
 use super::delegation::Delegated;
@@ -9,12 +8,16 @@ use super::exchange::TokenExchange;
 use super::given::Variables;
 use super::instance::Instance;
 use super::key::Key;
-use super::metadata::{ENDPOINT, Metadata};
-use super::provided::Provided;
+use super::metadata::{ENDPOINTS, Metadata};
+use super::nested::{self, Nested};
+use super::provided::Provisions;
 use super::renewing::{Renewing, Source};
 use super::resource::{self, Exchanged, HandedOver};
 use super::session::SessionToken;
 use super::workload::Workload;
+use super::{Identity, Principal};
+#[cfg(feature = "s3")]
+use crate::auth::credentials::AccessKey;
 use crate::auth::credentials::Credentials;
 use crate::auth::web::Web;
 use crate::config::Source as ConfigSource;
@@ -35,6 +38,9 @@ pub(crate) struct Principals {
     user_agent: &'static str,
     variables: Variables,
     given: Option<Arc<dyn Credentials>>,
+    provided: Provisions<Identity>,
+    #[cfg(feature = "s3")]
+    keys: Provisions<AccessKey>,
     web: OnceLock<Arc<Web>>,
     /// By what they were made of.
     shared: Mutex<HashMap<[u8; 32], Renewing>>,
@@ -51,6 +57,9 @@ impl Principals {
             user_agent,
             variables: Variables::of_process(),
             given,
+            provided: Provisions::new(),
+            #[cfg(feature = "s3")]
+            keys: Provisions::new(),
             web: OnceLock::new(),
             shared: Mutex::default(),
         }
@@ -71,9 +80,7 @@ impl Principals {
         given: Option<&Arc<dyn Credentials>>,
     ) -> Result<Box<dyn Principal>> {
         if let Some(given) = given.or(self.given.as_ref()) {
-            let address = format!("{:p}", Arc::as_ptr(given));
-            let provided = || Ok(Renewing::new(Box::new(Provided(Arc::clone(given)))));
-            return Ok(Box::new(self.share(&["provided", &address], provided)?));
+            return Ok(Box::new(self.provided.of(given)));
         }
         let regions = Regions::of_process();
         let store = Store { principals: self, config, profile, regions };
@@ -87,6 +94,12 @@ impl Principals {
     /// Whether a store's identities are given out by the program, so that neither settings nor profile name them.
     pub(crate) fn gives(&self, given: Option<&Arc<dyn Credentials>>) -> bool {
         given.or(self.given.as_ref()).is_some()
+    }
+
+    /// The access keys that a store's own `given` gives out. What the client was given is for OCI stores.
+    #[cfg(feature = "s3")]
+    pub(crate) fn access_keys(&self, given: &Arc<dyn Credentials>) -> Renewing<AccessKey> {
+        self.keys.of(given)
     }
 
     fn web(&self) -> &Arc<Web> {
@@ -195,13 +208,23 @@ impl Store<'_> {
     /// What the platform says that this resource is.
     fn resource(&self) -> Result<Box<dyn Source>> {
         let Principals { variables, .. } = self.principals;
+        if variables.get(resource::VERSION).as_deref() != Some("3.0") {
+            return self.resource_of(variables);
+        }
+        let (regions, web) = (&self.regions, self.principals.web());
+        let leaf = Renewing::new(self.resource_of(&variables.suffixed(nested::LEAF))?);
+        Ok(Box::new(Nested::new(variables, regions, web, leaf)?))
+    }
+
+    /// A resource that is inside no other.
+    fn resource_of(&self, variables: &Variables) -> Result<Box<dyn Source>> {
         let (regions, web) = (&self.regions, self.principals.web());
         let version = variables.require(resource::VERSION)?;
         Ok(match version.as_str() {
             "2.2" => Box::new(HandedOver::new(variables, regions)?),
             "1.1" => {
                 // It must not take the lock of those that are shared again.
-                let instance = Renewing::new(Box::new(self.instance_source()));
+                let instance: Renewing = Renewing::new(Box::new(self.instance_source()));
                 let metadata = self.metadata();
                 Box::new(Exchanged::of_instance(variables, regions, web, &metadata, instance)?)
             }
@@ -210,8 +233,8 @@ impl Store<'_> {
                 Box::new(Exchanged::of_resource(variables, regions, web, &metadata, &version)?)
             }
             _ => {
-                let known = "1.1, 2.1, 2.1.1, 2.1.2 and 2.2";
-                let name = resource::VERSION;
+                let known = "1.1, 2.1, 2.1.1, 2.1.2, 2.2 and 3.0";
+                let name = variables.name(resource::VERSION);
                 return Err(Error::config(format!(
                     "{name}={version:?}: resource principals of {known} are known"
                 )));
@@ -252,8 +275,11 @@ impl Store<'_> {
 
     fn metadata(&self) -> Metadata {
         let Principals { transport, user_agent, .. } = self.principals;
-        let endpoint = self.config.metadata_endpoint.as_deref().unwrap_or(ENDPOINT);
-        Metadata::new(Web::near(transport, user_agent, None), endpoint, self.regions.clone())
+        let web = Web::near(transport, user_agent, None);
+        match self.config.metadata_endpoint.as_deref() {
+            Some(named) => Metadata::new(web, &[named], self.regions.clone()),
+            None => Metadata::new(web, &ENDPOINTS, self.regions.clone()),
+        }
     }
 
     /// The identity service, where the settings name it: also as the CLI does, with the path of one call.
@@ -281,7 +307,12 @@ impl Store<'_> {
             path(&config.subject_token_file),
             self.profile.absence(),
         ];
-        of.extend(resource::VARIABLES.map(|name| text(&self.principals.variables.get(name))));
+        let variables = &self.principals.variables;
+        let leaf = variables.suffixed(nested::LEAF);
+        of.extend(nested::VARIABLES.map(|name| text(&variables.get(name))));
+        for variables in [variables, &leaf] {
+            of.extend(resource::VARIABLES.map(|name| text(&variables.get(name))));
+        }
         let of = zeroize::Zeroizing::new(of);
         let of: Vec<&str> = of.iter().map(String::as_str).chain([secret]).collect();
         self.principals.share(&of, make)

@@ -12,17 +12,15 @@
 //! that its waiters have left goes on. An identity that was refused (401) is fetched anew once; if the new one is
 //! refused within [`PAUSE`], that is told.
 
+use super::sync::{
+    AbortHandle, Arc, Handle, Id, Instant, Mutex, MutexGuard, PoisonError, Weak, sleep_until, watch,
+};
 use super::{Identified, Identity, Placed, Principal, Standing};
 use crate::config::Region;
 use crate::error::{ErrorKind, Failure};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::runtime::{Handle, Id};
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 /// An identity is renewed so long before its end, or half its time before, whichever is less.
 const AHEAD: Duration = Duration::from_mins(5);
@@ -39,13 +37,18 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How often a source may look whether there is another identity.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What may be held and renewed: OCI's [`Identity`], an access key of S3.
+pub(crate) trait Kept: fmt::Debug + Send + Sync + 'static {}
+
+impl<I: fmt::Debug + Send + Sync + 'static> Kept for I {}
+
 /// Where identities come from.
-pub(super) trait Source: fmt::Debug + Send + Sync {
+pub(crate) trait Source<I = Identity>: fmt::Debug + Send + Sync {
     /// Fetches a new identity.
-    fn fetch(&self) -> Fetching<'_>;
+    fn fetch(&self) -> Fetching<'_, I>;
 
     /// Looks, without waiting, whether there is another identity: asked at most once a second, and after a 401.
-    fn look(&self) -> Option<Fetched> {
+    fn look(&self) -> Option<Fetched<I>> {
         None
     }
 
@@ -63,36 +66,41 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
     fn advice(&self) -> String;
 }
 
-pub(super) type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, Failure>> + Send + 'a>>;
-pub(super) type Regional<'a> =
+pub(crate) type Fetching<'a, I = Identity> =
+    Pin<Box<dyn Future<Output = Result<Fetched<I>, Failure>> + Send + 'a>>;
+pub(crate) type Regional<'a> =
     Pin<Box<dyn Future<Output = Result<Option<Region>, Failure>> + Send + 'a>>;
 
 /// A new identity.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) identity: Arc<Identity>,
+pub(crate) struct Fetched<I = Identity> {
+    pub(crate) identity: Arc<I>,
     /// Until it ends, where that is known.
-    pub(super) left: Option<Duration>,
+    pub(crate) left: Option<Duration>,
     /// Whether it is renewed at half its time.
-    pub(super) half: bool,
+    pub(crate) half: bool,
     /// The tenancy that it belongs to, where it says so.
-    pub(super) tenancy: Option<String>,
+    pub(crate) tenancy: Option<String>,
 }
 
 /// A principal whose identities end. Cheap to clone; clones are the same principal.
-#[derive(Clone, Debug)]
-pub(super) struct Renewing(Arc<Shared>);
+#[derive(Debug)]
+pub(crate) struct Renewing<I = Identity>(Arc<Shared<I>>);
+
+/// The same, not kept alive.
+#[derive(Debug)]
+pub(super) struct WeakRenewing<I>(Weak<Shared<I>>);
 
 #[derive(Debug)]
-struct Shared {
-    source: Box<dyn Source>,
-    state: Mutex<State>,
+struct Shared<I> {
+    source: Box<dyn Source<I>>,
+    state: Mutex<State<I>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    held: Option<Held>,
-    flight: Option<Flight>,
+#[derive(Debug)]
+struct State<I> {
+    held: Option<Held<I>>,
+    flight: Option<Flight<I>>,
     /// Fetches begun so far.
     begun: u64,
     /// Fetches that failed since one succeeded.
@@ -104,8 +112,8 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Held {
-    identity: Arc<Identity>,
+struct Held<I> {
+    identity: Arc<I>,
     tenancy: Option<String>,
     since: Instant,
     ends: Option<Instant>,
@@ -117,27 +125,83 @@ struct Held {
 
 /// A fetch under way. Nobody on another runtime waits for it: a runtime may be driven no more.
 #[derive(Debug)]
-struct Flight {
+struct Flight<I> {
     runtime: Id,
     since: Instant,
-    landing: watch::Receiver<Option<Landed>>,
+    landing: watch::Receiver<Option<Landed<I>>>,
 }
 
-type Landed = Result<Arc<Identity>, Failure>;
+type Landed<I> = Result<Arc<I>, Failure>;
 
-impl Renewing {
-    pub(super) fn new(source: Box<dyn Source>) -> Renewing {
-        Renewing(Arc::new(Shared { source, state: Mutex::default() }))
+impl<I> Clone for Renewing<I> {
+    fn clone(&self) -> Renewing<I> {
+        Renewing(Arc::clone(&self.0))
+    }
+}
+
+impl<I> WeakRenewing<I> {
+    pub(super) fn upgrade(&self) -> Option<Renewing<I>> {
+        self.0.upgrade().map(Renewing)
+    }
+}
+
+impl<I: Kept> Renewing<I> {
+    pub(crate) fn new(source: Box<dyn Source<I>>) -> Renewing<I> {
+        Renewing(Arc::new(Shared { source, state: Mutex::new(State::new()) }))
     }
 
     /// One whose first identity is at hand.
-    pub(super) fn holding(source: Box<dyn Source>, first: Fetched) -> Renewing {
+    pub(crate) fn holding(source: Box<dyn Source<I>>, first: Fetched<I>) -> Renewing<I> {
         let renewing = Renewing::new(source);
         renewing.0.state().hold(first, Instant::now());
         renewing
     }
 
-    async fn obtain(&self) -> Landed {
+    pub(super) fn downgrade(&self) -> WeakRenewing<I> {
+        WeakRenewing(Arc::downgrade(&self.0))
+    }
+
+    /// The identity that is held, while it is good. Nothing is waited for: a renewal that is due is begun.
+    pub(crate) fn held(&self) -> Option<Arc<I>> {
+        let now = Instant::now();
+        let mut state = self.0.state();
+        if state.may_look(now)
+            && let Some(fetched) = self.0.source.look()
+        {
+            state.hold(fetched, now);
+        }
+        let identity = Arc::clone(&state.good(now)?.identity);
+        if state.is_due(now)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            self.0.launch(&mut state, &runtime);
+        }
+        self.0.keep(&mut state);
+        Some(identity)
+    }
+
+    /// The store refused the identity: looks again. Whether there is, or will be, another.
+    pub(crate) fn refused(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.0.state();
+        if let Some(fetched) = self.0.source.look() {
+            state.hold(fetched, now);
+            return true;
+        }
+        if !self.0.source.mends() {
+            return false;
+        }
+        let Some(held) = &mut state.held else { return true };
+        let is_new = held.mends && now.saturating_duration_since(held.since) < PAUSE;
+        if is_new && !held.refused {
+            return false;
+        }
+        held.refused = true;
+        true
+    }
+
+    /// The identity, fetched where none is held.
+    pub(crate) async fn obtain(&self) -> Landed<I> {
         let runtime = Handle::current();
         // A fetch ends without a result only with its runtime, or by a panic.
         for _ in 0..2 {
@@ -163,17 +227,17 @@ impl Renewing {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl<I: Kept> Shared<I> {
+    fn state(&self) -> MutexGuard<'_, State<I>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a fetch.
     fn launch(
-        self: &Arc<Shared>,
-        state: &mut State,
+        self: &Arc<Shared<I>>,
+        state: &mut State<I>,
         runtime: &Handle,
-    ) -> watch::Receiver<Option<Landed>> {
+    ) -> watch::Receiver<Option<Landed<I>>> {
         state.begun += 1;
         let number = state.begun;
         let (sender, landing) = watch::channel(None);
@@ -188,7 +252,7 @@ impl Shared {
         landing
     }
 
-    fn land(self: &Arc<Shared>, number: u64, fetched: Result<Fetched, Failure>) -> Landed {
+    fn land(self: &Arc<Shared<I>>, number: u64, fetched: Result<Fetched<I>, Failure>) -> Landed<I> {
         let now = Instant::now();
         let mut state = self.state();
         if state.begun == number {
@@ -206,7 +270,7 @@ impl Shared {
     }
 
     /// Sees to it that a task renews what is due later.
-    fn keep(self: &Arc<Shared>, state: &mut State) {
+    fn keep(self: &Arc<Shared<I>>, state: &mut State<I>) {
         let is_kept = state.keeper.as_ref().is_some_and(|keeper| !keeper.is_finished());
         if state.next.is_none() || is_kept {
             return;
@@ -218,7 +282,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl<I> Drop for Shared<I> {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(keeper) = &state.keeper {
@@ -228,10 +292,10 @@ impl Drop for Shared {
 }
 
 /// Fetches whenever that is due, until nothing is, or nobody has the principal any more.
-async fn renew_each(shared: Weak<Shared>) {
-    let due = |shared: &Weak<Shared>| shared.upgrade().and_then(|shared| shared.state().next);
+async fn renew_each<I: Kept>(shared: Weak<Shared<I>>) {
+    let due = |shared: &Weak<Shared<I>>| shared.upgrade().and_then(|shared| shared.state().next);
     while let Some(next) = due(&shared) {
-        tokio::time::sleep_until(next).await;
+        sleep_until(next).await;
         let landing = {
             let Some(shared) = shared.upgrade() else { return };
             let mut state = shared.state();
@@ -250,7 +314,7 @@ async fn renew_each(shared: Weak<Shared>) {
     }
 }
 
-impl Flight {
+impl<I> Flight<I> {
     fn is_alive(&self) -> bool {
         // Its sender is dropped when it has sent, or when its task is no more.
         self.landing.has_changed().is_ok()
@@ -262,9 +326,21 @@ impl Flight {
     }
 }
 
-impl State {
+impl<I> State<I> {
+    fn new() -> State<I> {
+        State {
+            held: None,
+            flight: None,
+            begun: 0,
+            failures: 0,
+            next: None,
+            keeper: None,
+            looked: None,
+        }
+    }
+
     /// What is held, while it is good.
-    fn good(&self, now: Instant) -> Option<&Held> {
+    fn good(&self, now: Instant) -> Option<&Held<I>> {
         self.held.as_ref().filter(|held| !held.refused && held.ends.is_none_or(|ends| now < ends))
     }
 
@@ -273,7 +349,7 @@ impl State {
             && !self.flight.as_ref().is_some_and(|flight| flight.is_awaited(now))
     }
 
-    fn hold(&mut self, fetched: Fetched, now: Instant) -> Arc<Identity> {
+    fn hold(&mut self, fetched: Fetched<I>, now: Instant) -> Arc<I> {
         let Fetched { identity, left, half, tenancy } = fetched;
         let left = left.map(|left| left.clamp(LEAST, MOST));
         let ahead = |left: Duration| if half { left / 2 } else { AHEAD.min(left / 2) };
@@ -312,21 +388,7 @@ impl State {
 
 impl Principal for Renewing {
     fn current(&self) -> Option<Arc<Identity>> {
-        let now = Instant::now();
-        let mut state = self.0.state();
-        if state.may_look(now)
-            && let Some(fetched) = self.0.source.look()
-        {
-            state.hold(fetched, now);
-        }
-        let identity = Arc::clone(&state.good(now)?.identity);
-        if state.is_due(now)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            self.0.launch(&mut state, &runtime);
-        }
-        self.0.keep(&mut state);
-        Some(identity)
+        self.held()
     }
 
     fn identity(&self) -> Identified<'_> {
@@ -334,22 +396,7 @@ impl Principal for Renewing {
     }
 
     fn refresh(&self) -> bool {
-        let now = Instant::now();
-        let mut state = self.0.state();
-        if let Some(fetched) = self.0.source.look() {
-            state.hold(fetched, now);
-            return true;
-        }
-        if !self.0.source.mends() {
-            return false;
-        }
-        let Some(held) = &mut state.held else { return true };
-        let is_new = held.mends && now.saturating_duration_since(held.since) < PAUSE;
-        if is_new && !held.refused {
-            return false;
-        }
-        held.refused = true;
-        true
+        self.refused()
     }
 
     fn advice(&self) -> String {

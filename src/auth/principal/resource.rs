@@ -3,7 +3,8 @@
 //!
 //! Version 2.2 hands over a session token and its key. The others name two services: one tells who the resource is, by
 //! two tokens, and the identity service exchanges these for a session token of a key made for it. They are asked as the
-//! instance (1.1), or with a key of the resource (2.1, 2.1.1, 2.1.2).
+//! instance (1.1), or with a key of the resource (2.1, 2.1.1, 2.1.2). A resource of any of these may be inside another
+//! (3.0: nested.rs).
 
 use super::given::{Given, GivenKey, Variables};
 use super::instance::TokenAnswer;
@@ -61,7 +62,7 @@ const SEGMENT: &AsciiSet =
 /// How long the platform may take between its token's file and its key's.
 const BETWEEN: Duration = Duration::from_millis(500);
 
-const ADVICE: &str = "a dynamic group and a policy must allow what it asks";
+pub(super) const ADVICE: &str = "a dynamic group and a policy must allow what it asks";
 
 /// The region that the platform names.
 pub(super) fn region(variables: &Variables, regions: &Regions) -> Option<Region> {
@@ -70,7 +71,8 @@ pub(super) fn region(variables: &Variables, regions: &Regions) -> Option<Region>
 
 /// The key that the platform hands over.
 fn key(variables: &Variables) -> Result<GivenKey> {
-    let passphrase = variables.get(PASSPHRASE).map(|value| Given::new(PASSPHRASE, value));
+    let passphrase = variables.get(PASSPHRASE);
+    let passphrase = passphrase.map(|value| Given::new(variables.name(PASSPHRASE), value));
     Ok(GivenKey::new(variables.given(PRIVATE_PEM)?, passphrase))
 }
 
@@ -147,7 +149,7 @@ enum Asks {
 /// The answer about a resource, which is sent on as it is.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Told {
+pub(super) struct Told {
     #[serde(deserialize_with = "token::secret")]
     resource_principal_token: Token,
     #[serde(deserialize_with = "token::secret")]
@@ -231,23 +233,7 @@ impl Exchanged {
     async fn exchange(&self) -> Result<Fetched, Failure> {
         let (key_id, key) = self.signed_by().await?;
         let told = self.tell(&key_id, &key).await?;
-        let session = token::session_key().await?;
-        let body = serde_json::to_vec(&Wanted {
-            resource_principal_token: &told.resource_principal_token,
-            service_principal_session_token: &told.service_principal_session_token,
-            session_public_key: STANDARD.encode(session.public_key().spki_der()),
-        });
-        let answer = self.web.ask(Ask {
-            what: "the identity service",
-            method: Method::POST,
-            url: format!("{}/v1/resourcePrincipalSessionToken", self.rpst_endpoint),
-            headers: Vec::new(),
-            body: Some(("application/json", Zeroizing::new(body.unwrap_or_default()))),
-            signed: Some(Signing { key_id: &key_id, key: &key, rule: Rule::Body }),
-        });
-        let answer = answer.await?;
-        let TokenAnswer { token } = answer.json()?;
-        token::identity(&token, session, answer.date)
+        told.exchange(&self.web, &self.rpst_endpoint, (&key_id, &key)).await
     }
 
     /// The key that both requests are signed with, and its id.
@@ -274,18 +260,59 @@ impl Exchanged {
             let name = HeaderName::from_static("security-context");
             headers.push((name, Zeroizing::new(context.clone())));
         }
-        let answer: Answer = self
-            .web
-            .ask(Ask {
-                what: "the resource's service",
-                method: Method::GET,
-                url: format!("{}{}", self.rpt_endpoint, self.path.replace("{id}", &id)),
-                headers,
-                body: None,
-                signed: Some(Signing { key_id, key, rule: Rule::Generic }),
-            })
-            .await?;
-        answer.json()
+        let url = format!("{}{}", self.rpt_endpoint, self.path.replace("{id}", &id));
+        tell(&self.web, url, headers, (key_id, key)).await?.json()
+    }
+}
+
+/// Asks a resource's service for its two tokens.
+pub(super) async fn tell(
+    web: &Web,
+    url: String,
+    headers: Vec<(HeaderName, Zeroizing<String>)>,
+    (key_id, key): (&str, &PrivateKey),
+) -> Result<Answer, Failure> {
+    let answer = web.ask(Ask {
+        what: "the resource's service",
+        method: Method::GET,
+        url,
+        headers,
+        body: None,
+        signed: Some(Signing { key_id, key, rule: Rule::Generic }),
+    });
+    Ok(answer.await?)
+}
+
+impl Told {
+    /// Exchanges the two for a session token of a key made for it; whoever was told them signs.
+    pub(super) async fn exchange(
+        &self,
+        web: &Web,
+        endpoint: &str,
+        (key_id, key): (&str, &PrivateKey),
+    ) -> Result<Fetched, Failure> {
+        let session = token::session_key().await?;
+        // Large enough: one that grows would leave its former place behind uncleared.
+        let tokens =
+            self.resource_principal_token.len() + self.service_principal_session_token.len();
+        let mut body = Zeroizing::new(Vec::with_capacity(tokens + 2048));
+        let wanted = Wanted {
+            resource_principal_token: &self.resource_principal_token,
+            service_principal_session_token: &self.service_principal_session_token,
+            session_public_key: STANDARD.encode(session.public_key().spki_der()),
+        };
+        serde_json::to_writer(&mut *body, &wanted).expect("writing to memory");
+        let answer = web.ask(Ask {
+            what: "the identity service",
+            method: Method::POST,
+            url: format!("{endpoint}/v1/resourcePrincipalSessionToken"),
+            headers: Vec::new(),
+            body: Some(("application/json", body)),
+            signed: Some(Signing { key_id, key, rule: Rule::Body }),
+        });
+        let answer = answer.await?;
+        let TokenAnswer { token } = answer.json()?;
+        token::identity(&token, session, answer.date)
     }
 }
 

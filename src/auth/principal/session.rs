@@ -12,6 +12,7 @@ use crate::auth::web::{Ask, Signing, Web};
 use crate::config::Profile;
 use crate::error::{Failure, Result};
 use hyper::{Method, StatusCode};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -33,6 +34,13 @@ pub(super) struct SessionToken {
 struct State {
     identity: Arc<Identity>,
     file: TokenFile,
+}
+
+/// A request for the next token.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refresh<'a> {
+    current_token: &'a str,
 }
 
 impl SessionToken {
@@ -81,14 +89,17 @@ impl SessionToken {
         if token::expiry(token).is_some_and(|ends| ends <= SystemTime::now()) {
             return Ok(unchanged(identity));
         }
-        let body = Zeroizing::new(serde_json::json!({ "currentToken": token }).to_string());
+        // Written into what is large enough: one that grows would leave its former place behind uncleared.
+        let mut body = Zeroizing::new(Vec::with_capacity(token.len() + 64));
+        serde_json::to_writer(&mut *body, &Refresh { current_token: token })
+            .expect("writing to memory");
         let signed = Signing { key_id: &identity.key_id, key: &identity.key, rule: Rule::Body };
         let answer = self.web.ask(Ask {
             what: "the identity service",
             method: Method::POST,
             url: format!("{endpoint}/v1/authentication/refresh"),
             headers: Vec::new(),
-            body: Some(("application/json", Zeroizing::new(body.as_bytes().to_vec()))),
+            body: Some(("application/json", body)),
             signed: Some(signed),
         });
         let answer = match answer.await {

@@ -3,6 +3,7 @@
 
 use super::fake::{Answer, Asked, Fake, gives_token, ok, refused, token};
 use crate::auth::principal::given::Variables;
+use crate::auth::principal::metadata::Metadata;
 use crate::auth::principal::{Identity, Principal, Principals};
 use crate::config::{Auth, Config, Profile};
 use crate::error::{ErrorKind, Failure, Result};
@@ -64,7 +65,7 @@ pub(super) fn config(auth: Auth, fake: &Fake) -> Config {
 fn variables(given: &[(&str, String)]) -> Variables {
     let given: Vec<_> =
         given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Variables(Arc::new(move |name| {
+    Variables::new(Arc::new(move |name| {
         given.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }))
 }
@@ -392,4 +393,119 @@ async fn a_token_of_another_provider_is_exchanged_at_a_domain() {
     assert!(made.key_id.starts_with("ST$head."));
     let shown = format!("{principal:?} {}", principal.advice());
     assert!(!shown.contains("pa55w0rd") && !shown.contains("a.b+c.d"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_key_of_a_resource_may_be_encrypted() {
+    let vectors = std::fs::read("fixtures/oci-signing.json").unwrap();
+    let vectors: serde_json::Value = serde_json::from_slice(&vectors).unwrap();
+    let key = |name: &str| vectors["keys"]["main"][name].as_str().unwrap().to_owned();
+    let plain = PrivateKey::from_pem(key("private_pkcs1_pem").as_bytes(), None).unwrap();
+    let rpst = token(1200, &STANDARD.encode(plain.public_key().spki_der()));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("passphrase");
+    std::fs::write(&file, "correct-horse\n").unwrap();
+    let fake = Fake::new(services);
+    let config = config(Auth::ResourcePrincipal, &fake);
+    for (pem, passphrase) in [
+        ("private_pkcs8_encrypted_pem", "correct-horse".to_owned()),
+        ("private_pkcs1_encrypted_pem", file.to_string_lossy().into_owned()),
+        ("private_pkcs8_encrypted_pem", "wrong".to_owned()),
+    ] {
+        let given = [
+            ("OCI_RESOURCE_PRINCIPAL_VERSION", "2.2".to_owned()),
+            ("OCI_RESOURCE_PRINCIPAL_RPST", rpst.clone()),
+            ("OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM", key(pem)),
+            ("OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM_PASSPHRASE", passphrase.clone()),
+        ];
+        let made = load(&config, &given).unwrap().identity().await;
+        if passphrase == "wrong" {
+            let told = made.unwrap_err().message.clone();
+            assert!(told.contains("OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM gives a key"), "{told}");
+        } else {
+            assert_eq!(*made.unwrap().key.public_key(), *plain.public_key());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_resource_inside_others_signs_as_the_outermost() {
+    let key = PrivateKey::generate(2048).unwrap();
+    let leaf = token(1200, &STANDARD.encode(key.public_key().spki_der()));
+    let parents: Arc<std::sync::OnceLock<String>> = Arc::default();
+    let base = Arc::clone(&parents);
+    let fake = Fake::new(move |asked: &Asked| {
+        let next = match asked.target.as_str() {
+            "/parent" => Some("/around"),
+            "/endless" => Some("/endless"),
+            "/around" => None,
+            _ => return services(asked),
+        };
+        let link =
+            next.map(|next| format!("opc-parent-rpt-url: {}{next}\r\n", base.get().unwrap()));
+        let told =
+            r#"{"resourcePrincipalToken":"RPTBLOB","servicePrincipalSessionToken":"SPSTBLOB"}"#;
+        (200, link.unwrap_or_default(), told.to_owned())
+    });
+    parents.set(fake.url.clone()).unwrap();
+    let given = |parent: &str| {
+        vec![
+            ("OCI_RESOURCE_PRINCIPAL_VERSION", "3.0".to_owned()),
+            ("OCI_RESOURCE_PRINCIPAL_VERSION_FOR_LEAF_RESOURCE", "2.2".to_owned()),
+            ("OCI_RESOURCE_PRINCIPAL_RPST_FOR_LEAF_RESOURCE", leaf.clone()),
+            (
+                "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM_FOR_LEAF_RESOURCE",
+                key.to_pkcs8_pem().to_string(),
+            ),
+            ("OCI_RESOURCE_PRINCIPAL_REGION_FOR_LEAF_RESOURCE", "fra".to_owned()),
+            ("OCI_RESOURCE_PRINCIPAL_RPT_URL_FOR_PARENT_RESOURCE", format!("{}{parent}", fake.url)),
+            ("OCI_RESOURCE_PRINCIPAL_RPST_ENDPOINT_FOR_PARENT_RESOURCE", format!("{}/", fake.url)),
+        ]
+    };
+    let config = config(Auth::ResourcePrincipal, &fake);
+    let principal = load(&config, &given("/parent")).unwrap();
+    let made = identity(&*principal).await;
+    let asked = fake.asked();
+    let [first, middle, second, outer] = asked.as_slice() else { panic!("{asked:?}") };
+    let leaf_id = format!("ST${leaf}");
+    first.is_signed(&leaf_id, key.public_key(), Rule::Generic);
+    middle.is_signed(&leaf_id, key.public_key(), Rule::Body);
+    let parent = public(&middle.text("sessionPublicKey"));
+    let signed = second.header("authorization").unwrap().split("keyId=\"").nth(1).unwrap();
+    second.is_signed(signed.split('"').next().unwrap(), &parent, Rule::Generic);
+    assert_eq!((first.target.as_str(), second.target.as_str()), ("/parent", "/around"));
+    assert_eq!(public(&outer.text("sessionPublicKey")), *made.key.public_key());
+    assert_eq!(principal.standing().await.unwrap().region.unwrap().name, "eu-frankfurt-1");
+    let lacking = load(&config, &given("/x")[..5]).unwrap_err().to_string();
+    assert!(lacking.contains("RPST_ENDPOINT_FOR_PARENT_RESOURCE is not set"), "{lacking}");
+    let lacking = load(&config, &given("/x")[..2]).unwrap_err().to_string();
+    assert!(lacking.contains("RPST_FOR_LEAF_RESOURCE is not set"), "{lacking}");
+    let endless = load(&config, &given("/endless")).unwrap().identity().await.unwrap_err();
+    assert!(endless.message.contains("more than 10"), "{}", endless.message);
+}
+
+#[tokio::test]
+async fn where_there_is_no_way_to_the_first_address_of_metadata_the_second_is_asked() {
+    let fake = Fake::new(services);
+    let (nowhere, second) = ("http://127.0.0.1:1/opc/v2", format!("{}/opc/v2", fake.url));
+    let metadata = |endpoints: &[&str]| {
+        let web = crate::auth::web::Web::near(&Config::default(), "test", None);
+        Metadata::new(web, endpoints, crate::config::Regions::of_process())
+    };
+    let found = metadata(&[nowhere, &second]);
+    assert_eq!(found.region().await.unwrap().name, "us-ashburn-1");
+    assert_eq!(found.get("/instance/id").await.unwrap().text().unwrap(), "ocid1.instance.oc1..i");
+    let asked = fake.asked();
+    let id = |asked: &Asked| asked.header("opc-client-request-id").map(str::to_owned);
+    assert!(asked.iter().all(|asked| id(asked).is_some_and(|id| id.len() == 32)));
+    assert_ne!(id(&asked[0]), id(&asked[1]));
+    let other = "http://127.0.0.1:2/opc/v2";
+    let told = metadata(&[nowhere, other]).get("/instance/id").await.unwrap_err();
+    assert!(told.message.contains(nowhere) && told.message.contains(other), "{}", told.message);
+    // One that answers, whatever it says, is the one.
+    let refusing = Fake::new(|_: &Asked| refused(401));
+    let first = format!("{}/opc/v2", refusing.url);
+    let refused = metadata(&[&first, &second]).get("/instance/id").await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Unauthenticated);
+    assert_eq!(fake.asked().len(), asked.len());
 }
