@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod ini;
 mod listen;
 mod profile;
@@ -169,7 +171,7 @@ settings! {
     store security_token_file: Option<PathBuf> = None, ["OCI_CLI_SECURITY_TOKEN_FILE"], "The file of a session token (`oci session authenticate`), read again when it changes.";
     store delegation_token_file: Option<PathBuf> = None, ["OCI_DELEGATION_TOKEN_FILE", "OCI_CLI_DELEGATION_TOKEN_FILE"], "The file of a delegation token (`opc-obo-token`): requests are made on behalf of whom it names. Read again when it changes.";
     store auth_endpoint: Option<String> = None, ["OCI_SDK_AUTH_CLIENT_REGION_URL", "OCI_CLI_FEDERATION_ENDPOINT"], "The URL of the identity service, for instances and sessions. Without it, `https://auth.REGION.DOMAIN`.";
-    store metadata_endpoint: Option<String> = None, ["OCI_METADATA_BASE_URL"], "The URL of the instance's metadata service. Without it, `http://169.254.169.254/opc/v2`.";
+    store metadata_endpoint: Option<String> = None, ["OCI_METADATA_BASE_URL"], "The URL of the instance's metadata service. Without it, `http://169.254.169.254/opc/v2`, and `http://[fd00:c1::a9fe:a9fe]/opc/v2` where there is no way to that.";
     store workload_endpoint: Option<String> = None, [], "The URL of an OKE cluster's token service. Without it, `https://$KUBERNETES_SERVICE_HOST:12250`. Trusted is the certificate of `OCI_KUBERNETES_SERVICE_ACCOUNT_CERT_PATH`, else of the pod's service account.";
     store service_account_token_file: Option<PathBuf> = None, [], "The file of a pod's service account token. Without it, `/var/run/secrets/kubernetes.io/serviceaccount/token`. Read again for each new session.";
     store identity_domain: Option<String> = None, [], "The URL of the identity domain that exchanges a token (`token_exchange`), such as `https://idcs-….identity.oraclecloud.com`.";
@@ -193,6 +195,7 @@ settings! {
     client_secret http_proxy: Option<Secret> = None, ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with http: `http://host:port` (CONNECT) or `socks5://host:port`, with `user:password@` where it asks for them. 127.0.0.1, ::1, localhost and 169.254.169.254 are never proxied.";
     client_secret https_proxy: Option<Secret> = None, ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], "The proxy of endpoints with https.";
     client no_proxy: Option<String> = None, ["no_proxy", "NO_PROXY"], "Hosts (`store.example`, which means the names below it, too, as `.store.example` and `*.store.example` do), addresses and networks (`10.0.0.0/8`) that are not proxied, each with `:port` for that port alone, with commas or spaces between. `*` means all.";
+    client plain_http: bool = false, [], "Permit requests without TLS (`http://`) to public addresses, with a warning for each server. Others on the way can read them, credentials that they carry included, and send them again. Addresses of this machine and of private networks (RFC 1918, 3927, 4193, 6598) need no permission; certificates of https are always verified.";
     client connect_timeout: Duration = Duration::from_secs(5), [], "Time for name resolution, connection and TLS handshake together.";
     client first_byte_timeout: Duration = Duration::from_secs(30), [], "Time from the request sent to the first byte of its answer.";
     client stall_timeout: Duration = Duration::from_secs(30), [], "Maximum time without progress while a body is received and the caller waits for it, or while a body is sent.";

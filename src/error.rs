@@ -5,10 +5,11 @@ mod kind;
 
 pub use kind::ErrorKind;
 
+use crate::escape::Escaping;
 use crate::timing::{Operation, Outcome};
 use std::any::Any;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -137,8 +138,10 @@ impl From<Failure> for Error {
     }
 }
 
+/// Names, and what a server says, are escaped ([`escaped`](crate::escaped)): the message is one line that a terminal can show.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Escaping(f);
         let Inner { failure, operation, object, attempts, elapsed } = &*self.0;
         match (operation, object) {
             (Some(operation), Some(object)) => write!(f, "{operation} {object}: ")?,
@@ -263,6 +266,14 @@ impl Failure {
     pub(crate) fn source(mut self, source: impl StdError + Send + Sync + 'static) -> Failure {
         self.source = Some(Arc::new(source));
         self
+    }
+
+    /// What went wrong, and what lies beneath; without what to do.
+    pub(crate) fn reasons(&self) -> String {
+        match &self.source {
+            Some(source) => format!("{}: {}", self.message, causes(source.as_ref())),
+            None => self.message.clone(),
+        }
     }
 
     /// Whether the store said no because of what is there.

@@ -312,7 +312,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     }
     let number: f64 =
         number.parse().map_err(|_| format!("{text:?} is no size: expected a number first"))?;
-    Ok((number * scale as f64) as u64)
+    let size = number * scale as f64;
+    if size < u64::MAX as f64 { Ok(size as u64) } else { Err(format!("{text:?} is out of range")) }
 }
 
 fn split_unit(text: &str) -> (&str, &str) {

@@ -5,6 +5,7 @@ use super::Origin;
 use super::dial::Dialer;
 use super::failure::unconnected;
 use super::io::{Stream, Timed};
+use super::plain::PlainHttp;
 use super::proxy::{self, Proxies};
 use super::request_body::RequestBody;
 use super::tls::Tls;
@@ -24,6 +25,7 @@ const BUFFER: usize = 128 << 10;
 pub(super) struct Connector {
     dialer: Arc<Dialer>,
     proxies: Proxies,
+    plain: PlainHttp,
     tls: Tls,
     timeout: Duration,
 }
@@ -33,6 +35,7 @@ impl Connector {
         Connector {
             dialer: Arc::new(Dialer::new(config.dns_ttl)),
             proxies: Proxies::new(config),
+            plain: PlainHttp::new(config),
             tls: Tls::new(config),
             timeout: config.connect_timeout,
         }
@@ -77,10 +80,14 @@ impl Connector {
 
     async fn open(&self, origin: &Origin, timer: &mut AttemptTimer) -> Result<Stream, Failure> {
         let tcp = match self.proxies.of(origin)? {
-            Some(proxy) => proxy::tunnel(&proxy, origin, &self.dialer).await?,
+            Some(proxy) => {
+                self.plain.check_proxied(origin)?;
+                proxy::tunnel(&proxy, origin, &self.dialer).await?
+            }
             None => {
                 let addresses = self.dialer.addresses(&origin.host, origin.port).await?;
                 timer.lap(Phase::Dns);
+                self.plain.check(origin, &addresses)?;
                 let dialled = self.dialer.dial(&origin.host, &addresses).await;
                 dialled.map_err(|e| unconnected(origin, e))?
             }

@@ -12,7 +12,7 @@
 //!    └─ at the last byte the connection goes back to the pool and the timer is recorded
 //!
 //!  origin.rs        the server and the path below it      request_body.rs  the body that is sent, at the client's limit
-//!  failure.rs       what goes wrong below HTTP, as a `Failure`
+//!  failure.rs       what goes wrong below HTTP, as a `Failure`          plain.rs  who may be asked without TLS
 //! ```
 //!
 //! Why a pool of our own: hyper-util's races a new connection against the wait for a pooled one, so that new and reused
@@ -27,6 +27,7 @@ mod dns;
 mod failure;
 mod io;
 mod origin;
+mod plain;
 mod pool;
 mod proxy;
 mod request_body;
