@@ -8,13 +8,13 @@
 
 use super::buffer::{RangeBuffer, Room, slice_or_copy};
 use super::plan::{Request, Segment};
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::error::{Error, Result};
 use crate::limiter::{Evict, Permit};
 use crate::timing::{Recorders, now_ns};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use tokio::task::AbortHandle;
 

@@ -8,12 +8,12 @@
 //!  join      the parts are made one again       [-------------------------------------]   no copy
 //! ```
 
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, ErrorKind, Failure, Result};
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the bytes of one piece are copied to.
 #[derive(Debug)]

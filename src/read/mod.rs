@@ -17,7 +17,7 @@
 //! ```
 //!
 //! A file imports from those to its right only: mod · ranges · stream · gather · call_clock, assembly · handle · block ·
-//! buffer, plan, predict · options.
+//! buffer, plan, predict · options, sync.
 //!
 //! It owns what is read before it is asked for, and what was read and may be asked for again. It promises:
 //! * the bytes of one version of the object: the first answer's ETag and size are those of all; else `is_changed()`;
@@ -35,6 +35,8 @@ mod assembly;
 mod block;
 mod buffer;
 mod call_clock;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gather;
 mod handle;
 mod options;
@@ -44,6 +46,7 @@ mod ranges;
 #[cfg(test)]
 mod simulated;
 mod stream;
+mod sync;
 
 pub(crate) use handle::Object;
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use storescope_model::{Model, Rate, Stream};
 use tokio::time::Instant;
 
+mod giving_up;
 mod trouble;
 
 const SEEDS: u64 = 20;

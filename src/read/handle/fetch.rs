@@ -102,22 +102,44 @@ impl Fetcher<'_> {
         Ok(Answer { body, range, size, first })
     }
 
-    /// A read that was refused: the object has changed since, or is empty, or it is an error.
+    /// A read that was refused: the object has changed since, or is empty, or ends before, or it is an error.
     async fn refused(&self, mut call: Box<Call>, block: &Block, failure: Failure) -> Result<()> {
         let start = block.range().start;
         if self.identity.contradicts(failure.kind, start) {
-            let why = "it was replaced or deleted since it was opened";
-            let failure =
-                Failure::new(ErrorKind::Changed).message(why).source(Error::from(failure));
-            return Err(self.identity.told_changed(call.fail(failure)));
+            return Err(self.changed(
+                call,
+                failure,
+                "it was replaced or deleted since it was opened",
+            ));
         }
-        if failure.kind == ErrorKind::InvalidRange && start == 0 {
-            // Every object but an empty one has a first byte.
-            let error = call.fail(failure);
-            self.identity.look(block.recorders()).await?;
-            return if self.identity.size()? == Some(0) { Ok(()) } else { Err(error) };
+        if failure.kind != ErrorKind::InvalidRange {
+            return Err(call.fail(failure));
         }
-        Err(call.fail(failure))
+        // Callers take it for the end of the object: a HEAD tells whether it ends there.
+        let looked = self.identity.look(block.recorders()).await;
+        match looked.and_then(|()| self.identity.size()) {
+            Ok(Some(0)) if start == 0 => {
+                drop(call.fail(failure));
+                Ok(())
+            }
+            Ok(Some(size)) if start < size => {
+                let why = format!(
+                    "the store refused a range from byte {start} on, and tells {size} bytes"
+                );
+                Err(self.changed(call, failure, &why))
+            }
+            Ok(_) => Err(call.fail(failure)),
+            Err(error) => {
+                drop(call.fail(failure));
+                Err(error)
+            }
+        }
+    }
+
+    /// A failure that says that the object is another one now.
+    fn changed(&self, mut call: Box<Call>, failure: Failure, why: &str) -> Error {
+        let failure = Failure::new(ErrorKind::Changed).message(why).source(Error::from(failure));
+        self.identity.told_changed(call.fail(failure))
     }
 }
 

@@ -87,6 +87,40 @@ async fn an_empty_object_is_empty() {
     assert_eq!(past.kind(), ErrorKind::InvalidRange);
 }
 
+/// A refusal of bytes that are there is not the object's end: no read comes short of it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_range_inside_the_object_is_not_its_end() {
+    const SIZE: u64 = 64 * MIB;
+    for (from, known) in [(0, false), (1, false), (1, true), (32 * MIB, false), (32 * MIB, true)] {
+        let world = World::new(1);
+        world.sim.object("k", SIZE);
+        // A HEAD asks for no byte.
+        world.sim.faults(move |_, range| {
+            (range.start >= from && !range.is_empty()).then_some(Fault::Status(416))
+        });
+        let fresh = || {
+            let options = ReadOptions::new();
+            world.store.reader("k", if known { options.size(SIZE) } else { options })
+        };
+        let is_changed =
+            |error: crate::Error| assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
+        is_changed(fresh().read_at(from..from + 10).await.unwrap_err());
+        is_changed(fresh().read_at(0..SIZE).await.unwrap_err());
+        is_changed(fresh().read_into(from, &mut [0; 10]).await.unwrap_err());
+        is_changed(
+            fresh()
+                .read_ranges(&[0..10, from + 16 * MIB..from + 16 * MIB + 10])
+                .all()
+                .await
+                .unwrap_err(),
+        );
+        let past = fresh().read_at(SIZE..SIZE + 1).await.unwrap_err();
+        assert_eq!(past.kind(), ErrorKind::InvalidRange, "{past}");
+        settled().await;
+        assert_eq!(held(&world), 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_missing_object_is_not_found() {
     let world = World::new(1);
