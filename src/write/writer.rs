@@ -14,6 +14,8 @@ use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 /// Pieces below this are gathered into blocks; larger ones are kept as they are, without a copy.
 const GATHER_BELOW: usize = 64 << 10;
@@ -187,6 +189,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Begins the upload, by a task of its own: where its writer is gone meanwhile, what was begun is aborted.
     async fn begin(&self) -> Result<Parts> {
         let mut call = self.target.begin(Operation::Upload, &self.key, self.time_left())?;
         let mark = mark(&self.options.mode);
@@ -198,15 +201,18 @@ impl Writer {
             checksum: self.checksum == ChecksumMode::Crc32c,
             about,
         };
-        let begun = begin(&mut call, &request).await;
-        let begun = call.end(begun)?;
-        Ok(Parts {
-            pending: Pending::new(&self.target, begun),
-            mark,
-            sent: Vec::new(),
-            last: 0,
-            stored: 0,
-        })
+        let (target, held) = (self.target.clone(), self.target.context().hold());
+        let (told, pending) = oneshot::channel();
+        Handle::current().spawn(async move {
+            let begun = begin(&mut call, &request).await;
+            let pending = call.end(begun).map(|begun| Pending::new(&target, begun));
+            // One that nobody takes is dropped here, which aborts it.
+            drop(told.send(pending));
+            drop(held);
+        });
+        let ended = || Error::misuse("the runtime of the write ended");
+        let pending = pending.await.map_err(|_| ended())??;
+        Ok(Parts { pending, mark, sent: Vec::new(), last: 0, stored: 0 })
     }
 
     /// Waits for one of the parts under way.

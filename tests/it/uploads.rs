@@ -20,6 +20,7 @@ on_both! {
     uploads_of_several_writers_are_left_alone,
     a_begin_without_any_answer_says_what_may_be_left,
     a_failed_write_leaves_no_upload_of_a_lost_begin,
+    a_write_that_is_dropped_while_it_begins_leaves_no_upload,
     a_commit_whose_answer_was_lost_has_succeeded,
     a_commit_that_never_arrived_is_made_again,
     a_conditional_commit_whose_answer_was_lost_has_succeeded,
@@ -97,6 +98,22 @@ async fn a_failed_write_leaves_no_upload_of_a_lost_begin(on: Side) {
     let (method, target) = on.part();
     on.emulator.fault(status(403).method(method).contains(target));
     on.write("k", &pattern(2 * PART), PutOptions::new()).await.unwrap_err();
+    on.nothing_is_left().await;
+}
+
+async fn a_write_that_is_dropped_while_it_begins_leaves_no_upload(on: Side) {
+    let (method, target) = on.begin();
+    let late = Fault::new(Action::Delay { ms: 200 }).method(method).contains(target);
+    let late = on.emulator.admin().fault(late);
+    let is_asked = || on.emulator.admin().fault_counts(late).is_some_and(|(_, done)| done > 0);
+    let bytes = pattern(2 * PART);
+    let mut writing = Box::pin(on.write("k", &bytes, PutOptions::new()));
+    tokio::select! {
+        ended = &mut writing => panic!("{ended:?}"),
+        () = until("its begin is there", is_asked) => {}
+    }
+    drop(writing);
+    until("what was begun is aborted", || on.count("DELETE", "uploadId=") == 1).await;
     on.nothing_is_left().await;
 }
 
