@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use zeroize::Zeroizing;
 
 /// A process's client: connections, retry budget, metrics. Cheap to clone; clones are the same client.
 ///
@@ -79,7 +80,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Who signs the requests of OCI stores, in place of what the settings name (`auth`).
+    /// Who signs the requests of OCI stores, in place of what the settings name (`auth`). A store of S3 is given its own
+    /// by [`StoreOptions::credentials`].
     #[must_use]
     pub fn credentials(mut self, credentials: impl Credentials) -> ClientBuilder {
         self.credentials = Some(Arc::new(credentials));
@@ -259,16 +261,17 @@ impl Client {
         options: &StoreOptions,
     ) -> Result<(Arc<dyn Backend>, Config)> {
         let config = options.apply(self.0.config())?;
+        let given = options.credentials.clone();
+        let (transport, principals) = (self.0.transport(), self.0.principals());
         match url.scheme() {
             Scheme::Oci => {
-                let given = options.credentials.clone();
-                let (transport, principals) = (self.0.transport(), self.0.principals());
                 let oci = Oci::new(url, config.clone(), transport, principals, given);
                 Ok((Arc::new(oci), config))
             }
             #[cfg(feature = "s3")]
             Scheme::S3 => {
-                let s3 = crate::backend::s3::S3::new(url, config.clone(), self.0.transport());
+                let own = config.clone();
+                let s3 = crate::backend::s3::S3::new(url, own, transport, principals, given);
                 Ok((Arc::new(s3), config))
             }
             #[cfg(feature = "object-store")]
@@ -296,7 +299,7 @@ impl Client {
 #[non_exhaustive]
 pub struct StoreOptions {
     config: Option<Config>,
-    settings: Vec<(String, String)>,
+    settings: Vec<(String, Zeroizing<String>)>,
     scopes: Vec<Scope>,
     credentials: Option<Arc<dyn Credentials>>,
 }
@@ -319,7 +322,7 @@ impl StoreOptions {
     /// client, is told by [`Client::store`].
     #[must_use]
     pub fn set(mut self, name: &str, text: impl Into<String>) -> StoreOptions {
-        self.settings.push((name.replace('-', "_"), text.into()));
+        self.settings.push((name.replace('-', "_"), Zeroizing::new(text.into())));
         self
     }
 
@@ -330,10 +333,16 @@ impl StoreOptions {
         self
     }
 
-    /// Who signs the store's requests, on OCI, in place of what the client was given and the settings name.
+    /// Who signs the store's requests, in place of what the client was given and the settings name.
     #[must_use]
-    pub fn credentials(mut self, credentials: impl Credentials) -> StoreOptions {
-        self.credentials = Some(Arc::new(credentials));
+    pub fn credentials(self, credentials: impl Credentials) -> StoreOptions {
+        self.shared_credentials(Arc::new(credentials))
+    }
+
+    /// The same for several stores: those of one client share what it gives.
+    #[must_use]
+    pub fn shared_credentials(mut self, credentials: Arc<dyn Credentials>) -> StoreOptions {
+        self.credentials = Some(credentials);
         self
     }
 

@@ -56,6 +56,11 @@ mod client;
 pub mod config;
 mod context;
 mod error;
+mod escape;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod io;
 mod limiter;
 mod listing;
 mod ops;
@@ -76,10 +81,13 @@ mod url;
 mod write;
 
 pub use attempt::ObjectBody;
+#[doc(hidden)]
+pub use auth::bench as auth_bench;
 pub use auth::{Credential, CredentialFuture, Credentials};
 pub use client::{Client, ClientBuilder, Face, StoreOptions};
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
+pub use escape::escaped;
 pub use ops::{GetResult, UploadedPart};
 pub use options::{
     ChecksumMode, CopyOptions, DeleteOptions, GetOptions, ListOptions, PutOptions, RenameOptions,

@@ -50,6 +50,8 @@ pub(crate) enum Fault {
     StallBody(Duration),
     /// Answers so.
     Status(u16),
+    /// Answers 503 and asks the client to wait so long.
+    RetryAfter(Duration),
     /// Breaks after so many bytes of the body.
     BreakAfter(u64),
     /// The object is replaced before the request is looked at.
@@ -316,6 +318,11 @@ impl SimBackend {
         let tag = |object: Object| format!("v{}", object.version);
         let answered = match (&taken.fault, object) {
             (Some(Fault::Status(code)), _) => Err(status(*code)),
+            (Some(Fault::RetryAfter(wait)), _) => {
+                let mut busy = status(503);
+                busy.retry_after = Some(*wait);
+                Err(busy)
+            }
             (_, None) => Err(status(404)),
             (_, Some(object)) if request.if_match.as_ref().is_some_and(|e| *e != tag(object)) => {
                 Err(status(412))

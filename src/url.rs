@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use zeroize::Zeroizing;
 
 /// What is encoded: every byte but `A-Z a-z 0-9 - . _ ~`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -41,7 +43,17 @@ pub struct StoreUrl {
 struct At {
     origin: String,
     /// The token of a pre-authenticated request, as it stands in the URL.
-    token: Option<String>,
+    token: Option<Token>,
+}
+
+/// A token that is cleared from memory when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+struct Token(Zeroizing<String>);
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
+    }
 }
 
 /// Which protocol a store speaks.
@@ -108,7 +120,7 @@ impl StoreUrl {
 
     /// The token of a pre-authenticated request, percent-encoded. A secret.
     pub(crate) fn token(&self) -> Option<&str> {
-        self.at.as_ref()?.token.as_deref()
+        self.at.as_ref()?.token.as_ref().map(|Token(text)| text.as_str())
     }
 
     fn web(text: &str) -> Result<StoreUrl> {
@@ -120,6 +132,9 @@ impl StoreUrl {
         };
         let after = text.find("://").map_or(0, |at| at + 3);
         let host = text[after..].find('/').ok_or_else(|| shown("has no path"))? + after;
+        if host == after {
+            return Err(shown("names no host"));
+        }
         if text[after..host].contains('@') {
             return Err(shown("holds user information"));
         }
@@ -130,7 +145,7 @@ impl StoreUrl {
         let mut token = None;
         if let Some(behind) = rest.strip_prefix("/p/") {
             let end = behind.find('/').ok_or_else(|| shown("ends after its token"))?;
-            token = Some(behind[..end].to_owned());
+            token = Some(Token(Zeroizing::new(behind[..end].to_owned())));
             rest = &behind[end..];
         }
         let rest = rest.strip_prefix("/n/").ok_or_else(|| shown("names no namespace"))?;
@@ -197,7 +212,7 @@ impl FromStr for StoreUrl {
 
     fn from_str(text: &str) -> Result<StoreUrl> {
         let shown = redacted(text);
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| no_scheme(text, &shown))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| no_scheme(&shown))?;
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "oci" => Scheme::Oci,
             "s3" => Scheme::S3,
@@ -250,13 +265,12 @@ impl FromStr for StoreUrl {
     }
 }
 
-/// What to say of a text without `://`.
-fn no_scheme(text: &str, shown: &str) -> Error {
-    Error::invalid(match scheme_of(text) {
+/// What to say of a text without `://`, by what may be shown of it.
+fn no_scheme(shown: &str) -> Error {
+    Error::invalid(match scheme_of(shown) {
         Some((scheme, rest)) => {
             let slashes = if scheme == "file" { ":///" } else { "://" };
-            let meant =
-                redacted(&[scheme.as_str(), slashes, rest.trim_start_matches('/')].concat());
+            let meant = [scheme.as_str(), slashes, rest.trim_start_matches('/')].concat();
             format!("{shown:?} is no URL: write {meant:?}, or ./ in front of a file's name")
         }
         None => {
@@ -312,7 +326,10 @@ pub(crate) fn redacted(text: &str) -> String {
         return shown + path;
     }
     let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
-    match path.find("/p/").map(|at| path.split_at(at + 3)) {
+    // Without a host, the mark of a token stands where the host would.
+    let is_hostless = !slashes.is_empty() && authority == "p" && path.starts_with('/');
+    let token = if is_hostless { Some(1) } else { path.find("/p/").map(|at| at + 3) };
+    match token.map(|at| path.split_at(at)) {
         Some((before, token)) => {
             let rest = token.find('/').map_or("", |end| &token[end..]);
             shown.extend([before, HIDDEN, rest]);
@@ -326,8 +343,9 @@ pub(crate) fn redacted(text: &str) -> String {
 }
 
 fn has_password(authority: &str, store: bool) -> bool {
-    // The colons of an IPv6 literal stand in brackets.
-    let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+    // The colons of an IPv6 literal stand in brackets, which it begins with.
+    let literal = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let behind = literal.map_or(authority, |(_, behind)| behind);
     behind
         .split_once(':')
         .is_some_and(|(_, port)| store || !port.bytes().all(|byte| byte.is_ascii_digit()))

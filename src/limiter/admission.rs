@@ -13,13 +13,12 @@
 //! in a while; requests that end well raise it again, one by one. Readahead goes no wider than the path takes
 //! (`width.rs`).
 
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, oneshot, timeout};
 use super::width::Width;
 use crate::timing::{Gauges, now_ns};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// Readahead holds at most this share of the budget, so that demands find room.
 const AHEAD_SHARE: (u64, u64) = (15, 16);
@@ -100,7 +99,7 @@ impl Turn {
     /// The permit, when it is there; `None` if the process ends.
     pub(crate) async fn admitted(mut self) -> Option<Permit> {
         loop {
-            match tokio::time::timeout(Duration::from_nanos(STALE_NS), &mut self.permit).await {
+            match timeout(Duration::from_nanos(STALE_NS), &mut self.permit).await {
                 Ok(permit) => return permit.ok(),
                 Err(_) => self.admission.reclaim_stale(now_ns().saturating_sub(STALE_NS)),
             }

@@ -6,9 +6,12 @@
 //!               └ width.rs   how many requests read ahead: as many as the path takes                  pure
 //!  transport ─▶ rate.rs      the least that a body must bring (stall), the most that all may (bytes a second)
 //! ```
+//!
+//! `sync.rs` has what admission is shared by.
 
 mod admission;
 mod rate;
+mod sync;
 mod width;
 
 pub(crate) use admission::{Admission, Evict, Idle, Permit, Ticket, Turn};

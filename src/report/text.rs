@@ -38,13 +38,22 @@ fn three(value: f64) -> String {
     }
 }
 
+/// Text within an element or an attribute. What would turn the direction of the text is escaped as in messages.
 pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let text = crate::escape::escaped(text);
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_is_text_and_nothing_else() {
+        let told = escaped("<b a='1' c=\"2\">&\u{1b}\u{202e}");
+        assert_eq!(told, r"&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;\033\342\200\256");
+    }
 
     #[test]
     fn three_digits() {
