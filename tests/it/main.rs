@@ -3,7 +3,9 @@
 //! beside this folder.
 
 mod absence;
+mod adapters;
 mod answers;
+mod aws_principals;
 mod below;
 mod cancel;
 mod capture;
@@ -11,14 +13,17 @@ mod common;
 mod contract;
 mod errors;
 mod etags;
+mod faults;
 mod listing;
 mod metadata;
 mod phases;
+mod plain_http;
 mod principals;
 mod reads;
 mod renames_and_removals;
 mod resume;
 mod retry;
+mod secrets;
 mod settle;
 mod signing;
 mod spans;

@@ -46,14 +46,14 @@ async fn tls_is_verified_against_the_bundle_and_timed_once() {
 }
 
 /// An authority, and certificates from it.
-struct Authority {
+pub(crate) struct Authority {
     params: rcgen::CertificateParams,
     key: rcgen::KeyPair,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -63,7 +63,7 @@ impl Authority {
     }
 
     /// A TLS server with a certificate from this authority.
-    fn serve(&self, names: &[&str], until_year: i32) -> SocketAddr {
+    pub(crate) fn serve(&self, names: &[&str], until_year: i32) -> SocketAddr {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = rcgen::CertificateParams::new(names).unwrap();
         params.not_after = rcgen::date_time_ymd(until_year, 1, 1);
