@@ -5,8 +5,8 @@ use crate::exit::{Ended, Exit};
 use crate::run::{Parse, Task};
 use crate::settings::Settings;
 use crate::{
-    bench, buckets, compare, cp, du, fit, merge, objects, report, rm, run, serve, sync, trace,
-    uploads,
+    bench, buckets, compare, cp, downloads, du, fit, merge, objects, report, rm, run, serve, soak,
+    sync, trace, uploads,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -95,6 +95,11 @@ enum Command {
     Rb(buckets::Rb),
     /// List, or abort, uploads by parts that were begun and never ended.
     Uploads(uploads::Uploads),
+    /// List, or remove, files of downloads that were begun and never ended.
+    Downloads(downloads::Downloads),
+    /// Mixed calls of an emulator that injects faults, each byte and the state of each object checked.
+    #[command(hide = true)]
+    Soak(soak::Soak),
     /// Run a local OCI Object Storage: signatures checked, latency by a model, faults on demand.
     Serve(serve::Serve),
     /// Write completions for a shell to standard output.
@@ -150,6 +155,8 @@ impl Cli {
             Command::Mb(mb) => mb.run(settings),
             Command::Rb(rb) => rb.run(settings),
             Command::Uploads(uploads) => uploads.run(settings),
+            Command::Downloads(downloads) => downloads.run(),
+            Command::Soak(soak) => soak.run(settings),
             Command::Serve(serve) => serve.run(),
             Command::Completions { shell } => {
                 let mut text = Vec::new();

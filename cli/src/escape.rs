@@ -67,6 +67,13 @@ fn is_unsafe(c: char) -> bool {
             | '\u{feff}')
 }
 
+fn event(text: &str) -> String {
+    match text.strip_suffix('\n') {
+        Some(event) => format!("{}\n", line(event)),
+        None => line(text).into_owned(),
+    }
+}
+
 fn escaped(text: &str, escapes: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&escapes) {
         return Cow::Borrowed(text);
@@ -102,13 +109,14 @@ fn push_bytes(shown: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Standard error for the log, whose lines hold names.
+/// Standard error for the log, whose lines hold names. An event is written at once, with one end of line: another in it is
+/// that of a name, and would begin a line that looks like an event of its own.
 #[derive(Debug)]
 pub(crate) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(lines(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        io::stderr().write_all(event(&String::from_utf8_lossy(bytes)).as_bytes())?;
         Ok(bytes.len())
     }
 
@@ -134,6 +142,7 @@ mod tests {
         assert_eq!(name("caf\u{e9} \u{1f980}/%41"), "caf\u{e9} \u{1f980}/%41");
         assert_eq!(line("a\\b\nc"), "a\\b\\nc");
         assert_eq!(lines("a\nb\u{1b}"), "a\nb\\033");
+        assert_eq!(event("WARN key=a\nWARN b\n"), "WARN key=a\\nWARN b\n");
         assert_eq!(path(OsStr::from_bytes(b"a\xffb\x1b")), "a\\377b\\033");
     }
 

@@ -8,22 +8,25 @@
 //! ```text
 //!  command                                                 the command line
 //!  run                                                     a file of commands
-//!  bench · buckets · compare · cp · du · fit · merge · objects · report · rm · serve · sync · trace · uploads
+//!  bench · buckets · compare · cp · downloads · du · fit · merge · objects · report · rm · serve · soak · sync · trace · uploads
 //!  copy                                                    what cp, mv and sync do
 //!  names · removal · session                               what names mean · removing many · runtime, client and signals
-//!  filter · settings · tally
+//!  child · filter · settings · tally
 //!  model · place
 //!  exit
 //!  progress
-//!  escape · fetch · figures · listing · wildcard
+//!  content · escape · fetch · figures · listing · wildcard
 //! ```
 
 mod bench;
 mod buckets;
+mod child;
 mod command;
 mod compare;
+mod content;
 mod copy;
 mod cp;
+mod downloads;
 mod du;
 mod escape;
 mod exit;
@@ -45,6 +48,7 @@ mod run;
 mod serve;
 mod session;
 mod settings;
+mod soak;
 mod sync;
 mod tally;
 mod trace;

@@ -3,7 +3,7 @@
 
 use crate::escape;
 use crate::exit::{Ended, Exit};
-use crate::figures::rfc3339;
+use crate::figures::{parse_age, rfc3339};
 use crate::place::{root, url_of};
 use crate::session;
 use crate::settings::Settings;
@@ -12,7 +12,6 @@ use futures_util::TryStreamExt;
 use serde_json::json;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
-use storescope::config::parse_duration;
 use storescope::{Client, Store, StoreUrl, Upload};
 
 /// List uploads by parts that were begun and never ended: what a process that was killed leaves. Their parts are stored,
@@ -96,30 +95,5 @@ impl Uploads {
         let aborted = if self.abort { "aborted  " } else { "" };
         let (id, key) = (escape::name(&upload.id), escape::name(&upload.key));
         writeln!(out, "{aborted}{:20}  {id}  {key}", begun.unwrap_or_default())
-    }
-}
-
-/// As durations are elsewhere, and days.
-fn parse_age(text: &str) -> Result<Duration, String> {
-    let Some(days) = text.strip_suffix('d') else {
-        return parse_duration(text).map_err(|why| why.replace("or h", "h or d"));
-    };
-    let days: f64 = days.parse().map_err(|_| format!("{text:?} is no age: such as 1d or 12h"))?;
-    Duration::try_from_secs_f64(days * 86_400.0).map_err(|_| format!("{text:?} is out of range"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages() {
-        assert_eq!(parse_age("1d"), Ok(Duration::from_hours(24)));
-        assert_eq!(parse_age("0.5d"), Ok(Duration::from_hours(12)));
-        assert_eq!(parse_age("12h"), Ok(Duration::from_hours(12)));
-        assert_eq!(parse_age("0s"), Ok(Duration::ZERO));
-        for bad in ["d", "1", "-1d", "1w"] {
-            assert!(parse_age(bad).is_err(), "{bad}");
-        }
     }
 }

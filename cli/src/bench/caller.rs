@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Makes calls: a task at a time, by many workers.
 
-use super::data::Content;
 use super::pattern::Walks;
 use super::recorder::{Failed, Moved};
 use super::stock::Folder;
 use super::task::{Op, Task};
+use crate::content::Content;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use std::collections::HashMap;

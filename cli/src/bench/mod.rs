@@ -6,7 +6,7 @@
 //!  sweep      cells, one after another         target   the store              stock  objects that calls work on
 //!  drive      a phase: warm-up or measuring    phase    how it is seen from outside
 //!  workers    closed loop · open loop          feed · pacer · arrivals         when calls begin
-//!  caller     makes a call                     data · pattern                  what it writes · reads by patterns
+//!  caller     makes a call                     pattern                         reads by patterns
 //!  recorder   what calls came to               late · log                      how long behind · requests.jsonl
 //!  sources    which call is next               mix · grid                      weights · values that are swept
 //!  task       one call                         config_file · replay · replaying    stages of a file · a trace
@@ -20,9 +20,7 @@
 
 mod arrivals;
 mod caller;
-mod child;
 mod config_file;
-mod data;
 mod drive;
 mod feed;
 mod grid;
@@ -49,11 +47,11 @@ mod target;
 mod task;
 mod workers;
 
+use crate::child::Server;
 use crate::exit::{Ended, Exit};
 use crate::progress::note;
 use crate::session::Signals;
 use crate::settings::Settings;
-use child::Server;
 use clap::{Args, ValueEnum};
 use config_file::ConfigOptions;
 use grid::Values;

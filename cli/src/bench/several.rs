@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A bench by several processes: what they came to, as one run.
 
-use super::child::Server;
 use super::phase::{Stage, Stop};
 use super::processes::{Gathered, Lead};
 use super::rules::Precise;
 use super::{Bench, live, outcome, save};
+use crate::child::Server;
 use crate::exit::{Ended, Exit};
 use crate::progress::note;
 use crate::session::Signals;

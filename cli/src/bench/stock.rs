@@ -2,8 +2,8 @@
 //! The objects that calls work on: those that are there, those that are made beforehand, and those that the calls make. What
 //! was made is removed at the end.
 
-use super::data::Content;
 use super::task::Op;
+use crate::content::Content;
 use crate::exit::{Ended, Exit};
 use crate::progress;
 use futures_util::{StreamExt, TryStreamExt, stream};

@@ -84,6 +84,8 @@ impl<'a> LocalFile<'a> {
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder);
         let (file, temporary) = made.map_err(|e| Exit::cannot("write", path, &e))?.into_parts();
+        // Tells `downloads` that it is under way. On a file system without locks nothing tells it.
+        let _ = file.try_lock();
         local.ambiguous |= arrivals.enter(folder_of(path), &temporary)? || !is_ascii(path);
         (local.file, local.temporary) = (Some(file), Some(temporary));
         Ok(local)

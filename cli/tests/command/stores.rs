@@ -272,6 +272,7 @@ fn help_and_completions_name_every_command() {
         "mb",
         "rb",
         "uploads",
+        "downloads",
         "serve",
         "completions",
     ] {

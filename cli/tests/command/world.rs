@@ -76,6 +76,11 @@ impl World {
         World { api, emulator, folder: tempfile::tempdir().unwrap() }
     }
 
+    /// Whether a fault was done to any request.
+    pub(crate) fn is_fired(&self, fault: u64) -> bool {
+        self.emulator.admin().fault_counts(fault).is_some_and(|(_, fired)| fired > 0)
+    }
+
     /// The URL of an object of `bucket`.
     pub(crate) fn url(&self, key: &str) -> String {
         self.url_in("bucket", key)

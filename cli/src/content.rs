@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bytes of objects that the bench writes: a function of seed, name and offset, so that any range can be checked
+//! The bytes of objects that bench and soak write: a function of seed, name and offset, so that any range can be checked
 //! without keeping what was written.
 
 use bytes::Bytes;
@@ -8,20 +8,20 @@ const WORD: usize = size_of::<u64>();
 
 /// The bytes of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Content {
+pub(crate) struct Content {
     key: u64,
 }
 
 /// A byte that is not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) offset: u64,
-    pub(super) expected: u8,
-    pub(super) found: u8,
+pub(crate) struct Wrong {
+    pub(crate) offset: u64,
+    pub(crate) expected: u8,
+    pub(crate) found: u8,
 }
 
 impl Content {
-    pub(super) fn new(seed: u64, name: &str) -> Content {
+    pub(crate) fn new(seed: u64, name: &str) -> Content {
         // FNV-1a: names of equal length that differ in one character differ in every word.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -30,7 +30,7 @@ impl Content {
     }
 
     /// So many bytes from `offset` on.
-    pub(super) fn bytes(self, offset: u64, length: usize) -> Bytes {
+    pub(crate) fn bytes(self, offset: u64, length: usize) -> Bytes {
         let mut bytes = vec![0; length];
         let (front, words, tail) = split(offset, length);
         self.fill_part(&mut bytes[..front], offset);
@@ -45,7 +45,7 @@ impl Content {
     }
 
     /// The first byte that is not the object's; `bytes` stand at `offset` in it.
-    pub(super) fn first_wrong(self, offset: u64, bytes: &[u8]) -> Option<Wrong> {
+    pub(crate) fn first_wrong(self, offset: u64, bytes: &[u8]) -> Option<Wrong> {
         let (front, words, _) = split(offset, bytes.len());
         let (head, rest) = bytes.split_at(front);
         let (whole, tail) = rest.split_at(words * WORD);

@@ -21,7 +21,7 @@ impl Server {
         let program = std::env::current_exe()?;
         let mut process = Command::new(program)
             .args(["serve", "--until-stdin-ends", "--model", model, "--seed", &seed.to_string()])
-            // Ctrl-C on the terminal is the bench's: calls under way need their server.
+            // Ctrl-C on the terminal is its parent's: calls under way need their server.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -36,6 +36,11 @@ impl Server {
 
     pub(crate) fn ready(&self) -> &Ready {
         &self.ready
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 }
 
