@@ -31,6 +31,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod profiles;
 mod quantity;
 mod sampler;
@@ -44,6 +47,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use quantity::{ParseQuantityError, Rate};
 pub use sampler::{Draw, Sampler};
 pub use stall::Stall;
+
+/// The least bandwidth of a model, and of its draws, in bytes a second.
+const LEAST_RATE: f64 = 1.0;
 
 /// What a store costs in time: per request, per stream, per connection, per machine.
 ///
@@ -140,18 +146,18 @@ impl Model {
             }
         }
         match &self.stream {
-            Some(Stream::Constant(rate)) => positive("stream", rate.bytes_per_second())?,
+            Some(Stream::Constant(rate)) => bandwidth("stream", *rate)?,
             Some(Stream::Spread(spread)) => {
-                positive("stream.median", spread.median.bytes_per_second())?;
+                bandwidth("stream.median", spread.median)?;
                 sigma("stream.sigma", spread.sigma)?;
                 if let Some(cap) = spread.cap {
-                    positive("stream.cap", cap.bytes_per_second())?;
+                    bandwidth("stream.cap", cap)?;
                 }
             }
             None => {}
         }
         if let Some(nic) = self.nic {
-            positive("nic", nic.bytes_per_second())?;
+            bandwidth("nic", nic)?;
         }
         if let Some(rate) = self.requests_per_second {
             positive("requests_per_second", rate)?;
@@ -278,6 +284,15 @@ fn positive(field: &'static str, value: f64) -> Result<(), ModelError> {
         return Ok(());
     }
     Err(ModelError::Field { field, why: format!("{value} is not above 0") })
+}
+
+/// At least [`LEAST_RATE`]: the time that an object takes at less is more than a `Duration` holds.
+fn bandwidth(field: &'static str, rate: Rate) -> Result<(), ModelError> {
+    let rate = rate.bytes_per_second();
+    if rate.is_finite() && rate >= LEAST_RATE {
+        return Ok(());
+    }
+    Err(ModelError::Field { field, why: format!("{rate} B/s is less than {LEAST_RATE} B/s") })
 }
 
 fn sigma(field: &'static str, value: f64) -> Result<(), ModelError> {

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, Pareto};
 
-use crate::{FirstByte, Model, Rate, Stream};
+use crate::{FirstByte, LEAST_RATE, Model, Rate, Stream};
 
 /// What one request is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,7 +122,7 @@ impl StreamDraw {
     fn draw(&self, random: &mut ChaCha8Rng) -> f64 {
         match self {
             StreamDraw::Constant(rate) => *rate,
-            StreamDraw::Spread { rate, cap } => rate.sample(random).min(*cap),
+            StreamDraw::Spread { rate, cap } => rate.sample(random).min(*cap).max(LEAST_RATE),
         }
     }
 }

@@ -179,3 +179,19 @@ fn bad_toml_names_the_field() {
         assert!(error.contains(field), "{toml}: {error}");
     }
 }
+
+#[test]
+fn a_bandwidth_at_which_nothing_ends_is_refused_and_never_drawn() {
+    for text in [
+        "stream = \"0.5B/s\"",
+        "nic = \"0.0001B/s\"",
+        "stream = { median = \"0B/s\", sigma = 1 }",
+        "stream = { median = \"1MB/s\", sigma = 1, cap = \"0.1B/s\" }",
+    ] {
+        let error = Model::from_toml(text).unwrap_err().to_string();
+        assert!(error.contains("is less than 1 B/s"), "{text}: {error}");
+    }
+    let wide = Model::from_toml("stream = { median = \"1B/s\", sigma = 10.0 }").unwrap();
+    let mut sampler = Sampler::new(&wide, 1);
+    assert!((0..1_000).all(|_| sampler.draw().bytes_per_second.unwrap() >= 1.0));
+}

@@ -21,6 +21,9 @@ mod csv_writer;
 mod entry;
 mod error;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod line;
 mod names;
 mod reader;

@@ -24,6 +24,9 @@ use std::sync::Arc;
 /// The version of the format of captures that this crate writes. It reads this one and those before.
 pub const SCHEMA: u32 = 1;
 
+/// Bytes of the names in a line of several ranges at most. Stores take 1,024 for an object.
+const LONGEST_NAMES: usize = 16 << 10;
+
 /// A line to be written: a call or an attempt that has ended.
 #[derive(Clone, Debug)]
 pub enum Line {
@@ -317,6 +320,13 @@ impl ReadLine {
         };
         if self.ranges.is_empty() {
             return Ok(vec![first]);
+        }
+        // Each range has an entry of its own, with the names of all.
+        let names =
+            [Some(&first.detail), Some(&first.key), first.bucket.as_ref(), first.to.as_ref()];
+        let names: usize = names.into_iter().flatten().map(String::len).sum();
+        if names > LONGEST_NAMES {
+            return Err(format!("its names have {names} bytes, more than {LONGEST_NAMES}"));
         }
         let each = self.ranges.iter().enumerate().map(|(nth, (offset, length))| Entry {
             offset: Some(*offset),

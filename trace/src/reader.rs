@@ -8,6 +8,7 @@ use crate::line::Tally;
 use crate::source::Source;
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,7 +104,16 @@ impl TraceReader {
 
     /// Opens a trace of any format, told by its content.
     pub fn open_with(path: &Path, options: &Options) -> Result<TraceReader, TraceError> {
-        let text = Source::open(path).map_err(|e| TraceError::io(path, "cannot be read", e))?;
+        TraceReader::of(Source::open(path), path, options)
+    }
+
+    /// Reads a trace that is called `path`.
+    pub(crate) fn of(
+        text: io::Result<BufReader<Source>>,
+        path: &Path,
+        options: &Options,
+    ) -> Result<TraceReader, TraceError> {
+        let text = text.map_err(|e| TraceError::io(path, "cannot be read", e))?;
         let (format, parser) = format::open(text)
             .map_err(|Wrong { line, why }| TraceError::new(path, Some(line), why))?;
         Ok(TraceReader {

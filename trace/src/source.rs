@@ -40,11 +40,15 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn open(path: &Path) -> io::Result<BufReader<Source>> {
-        let mut file = BufReader::with_capacity(1 << 18, File::open(path)?);
-        let inner: Box<dyn Read + Send> = if file.fill_buf()?.starts_with(&ZSTD) {
-            Box::new(zstd::Decoder::with_buffer(file)?)
+        Source::of(BufReader::with_capacity(1 << 18, File::open(path)?))
+    }
+
+    /// The text of what is read, compressed or not.
+    pub(crate) fn of(mut from: impl BufRead + Send + 'static) -> io::Result<BufReader<Source>> {
+        let inner: Box<dyn Read + Send> = if from.fill_buf()?.starts_with(&ZSTD) {
+            Box::new(zstd::Decoder::with_buffer(from)?)
         } else {
-            Box::new(file)
+            Box::new(from)
         };
         Ok(BufReader::with_capacity(1 << 18, Source { inner, ending: Ending::default() }))
     }

@@ -174,3 +174,21 @@ fn a_folder_that_is_not_there() {
     assert!(error.to_string().contains("cannot be written"), "{error}");
     assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
 }
+
+/// Each range of a line is an entry of its own: with the names of all, a line of megabytes would take gigabytes.
+#[test]
+fn a_line_that_would_take_too_much_memory_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t");
+    let read = |ranges: &[(u64, Option<u64>)]| {
+        let _ = std::fs::remove_file(&path);
+        let mut writer = Writer::create(&path, 1 << 20, Names::Plain).unwrap();
+        writer.write(&call(1, &"k".repeat(17 << 10), ranges)).unwrap();
+        writer.end().unwrap();
+        TraceReader::open(&path).unwrap().collect::<Result<Vec<_>, _>>()
+    };
+    assert_eq!(read(&[(0, None)]).unwrap().len(), 1);
+    let error = read(&[(0, None), (9, None)]).unwrap_err();
+    assert!(error.to_string().contains("its names have 17"), "{error}");
+    assert_eq!(error.line(), Some(2));
+}

@@ -36,12 +36,27 @@ impl fmt::Display for Escaped<'_> {
 
 fn is_escaped(letter: char) -> bool {
     let is_space = matches!(letter, '\n' | '\t' | '\r');
-    matches!(letter, '&' | '<' | '>' | '"' | '\'') || (letter.is_control() && !is_space)
+    matches!(letter, '&' | '<' | '>' | '"' | '\'')
+        || (letter.is_control() && !is_space)
+        || turns_the_direction(letter)
+}
+
+/// Overrides, embeddings, isolates and marks of direction: a name that holds one would be read as another.
+fn turns_the_direction(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_turns_the_direction_of_what_follows() {
+        assert_eq!(
+            Escaped("a\u{202e}gpj\u{2066}\u{200f}").to_string(),
+            "a\u{fffd}gpj\u{fffd}\u{fffd}"
+        );
+    }
 
     #[test]
     fn nothing_ends_an_element_or_an_attribute() {

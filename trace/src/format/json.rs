@@ -6,7 +6,10 @@ use crate::entry::{Attempt, Entry, Level, Op};
 use crate::line::{Header, ReadLine, SCHEMA, TallyLine};
 use crate::source::{Ending, Source};
 use serde::Deserialize;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+
+/// Bytes of a line at most: a damaged file may have one without an end.
+const LONGEST: u64 = 64 << 20;
 
 /// Lines with their numbers. A last line that is not whole is left out.
 struct Lines {
@@ -21,7 +24,7 @@ impl Lines {
     /// The next line; `None` at the end.
     fn next(&mut self) -> Result<Option<(u64, &[u8])>, Wrong> {
         self.line.clear();
-        let read = self.text.read_until(b'\n', &mut self.line);
+        let read = self.text.by_ref().take(LONGEST).read_until(b'\n', &mut self.line);
         self.number += 1;
         let number = self.number;
         match read {
@@ -30,6 +33,10 @@ impl Lines {
                 Err(Wrong { line: number, why })
             }
             Ok(_) if self.line.ends_with(b"\n") => Ok(Some((number, &self.line))),
+            Ok(read) if read as u64 == LONGEST => {
+                let why = format!("the line has more than {LONGEST} bytes");
+                Err(Wrong { line: number, why })
+            }
             Ok(_) => {
                 // What writes these ends each line.
                 if !self.line.is_empty() || self.ending.is_cut() {

@@ -11,6 +11,9 @@ pub(super) fn unit_of(column: &str) -> f64 {
     }
 }
 
+/// The largest time that is taken, in nanoseconds: of any two, the difference can be told.
+const MOST: u128 = 1 << 100;
+
 /// A time in nanoseconds.
 pub(super) fn parse(text: &str, unit: f64) -> Result<i128, String> {
     let text = text.trim();
@@ -21,6 +24,7 @@ pub(super) fn parse(text: &str, unit: f64) -> Result<i128, String> {
     // Whole nanoseconds since 1970 are more than a float holds.
     if unit < 2.0
         && let Ok(whole) = number.parse::<i128>()
+        && whole.unsigned_abs() <= MOST
     {
         return Ok(whole);
     }
@@ -47,6 +51,8 @@ mod tests {
             ("at_ns", "1764547200123456789", Ok(1_764_547_200_123_456_789)),
             ("time", "soon", Err(())),
             ("time", "nan", Err(())),
+            ("at_ns", "170141183460469231731687303715884105727", Err(())),
+            ("at_ns", "-170141183460469231731687303715884105728", Err(())),
             ("time", "", Err(())),
         ] {
             assert_eq!(parse(text, unit_of(column)).map_err(|_| ()), expected, "{column} {text}");

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#![no_main]
+
+storescope_fuzz::target!(storescope::fuzzing::hlog);
