@@ -3,7 +3,7 @@
 
 use crate::blocking::wait_for;
 use crate::error::raised;
-use crate::options;
+use crate::options::{self, Given};
 use crate::process::Process;
 use crate::scope;
 use crate::task;
@@ -60,10 +60,12 @@ fn service(
     url: &str,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<(storescope::Client, StoreUrl, StoreOptions)> {
-    let (of_client, of_store) = options::split(options)?;
+    let Given { of_client, of_store, credentials } = options::split(options)?;
     let url = url.parse().map_err(|error| raised(py, &error))?;
-    let (client, config) = Process::current(py)?.client(py, &of_client)?;
-    let mut of_store = of_store.of_store().config(config);
+    let process = Process::current(py)?;
+    let (client, config) = process.client(py, &of_client)?;
+    let callable = credentials.as_ref().map(|callable| callable.bind(py));
+    let mut of_store = process.with_credentials(of_store.of_store().config(config), callable)?;
     if let Some(scope) = scope::current(py)? {
         of_store = of_store.scope(&scope);
     }

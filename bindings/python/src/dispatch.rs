@@ -118,6 +118,11 @@ impl DeferredDrop {
         self.object.as_ref().map(|object| object.clone_ref(py))
     }
 
+    /// Whether it is that very object.
+    pub(crate) fn is(&self, other: &Bound<'_, PyAny>) -> bool {
+        self.object.as_ref().is_some_and(|object| object.as_ptr() == other.as_ptr())
+    }
+
     pub(crate) fn take(mut self) -> Option<Py<PyAny>> {
         self.object.take()
     }

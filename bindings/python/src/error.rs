@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Errors of the crate as Python's own (`storescope._errors`).
 
+use crate::credentials::Raised;
 use crate::ending::Inside;
 use crate::environment;
 use pyo3::exceptions::PyOSError;
@@ -28,7 +29,11 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     about.set_item("attempts", error.attempts())?;
     about.set_item("elapsed", error.elapsed().as_secs_f64())?;
     let kind = format!("{:?}", error.kind());
-    made(py, &kind, &error.to_string(), about, causes(error).collect())
+    let made = made(py, &kind, &error.to_string(), about, causes(error).collect())?;
+    if let Some(cause) = Raised::beneath(py, error) {
+        made.set_cause(py, Some(cause));
+    }
+    Ok(made)
 }
 
 /// An error of the wheel's own: the reader or writer was closed, the read was cancelled.
@@ -51,5 +56,5 @@ fn made(
 
 /// What was asked of something that is closed.
 pub(crate) fn closed(what: &str) -> PyErr {
-    PyOSError::new_err(format!("{what} is closed"))
+    PyOSError::new_err(format!("{} is closed", storescope::escaped(what)))
 }

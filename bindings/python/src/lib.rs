@@ -22,6 +22,7 @@ mod buckets;
 mod buffer;
 mod call_options;
 mod calls;
+mod credentials;
 mod dispatch;
 mod ending;
 mod environment;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Options by the names of docs/CONFIG.md: those of a store, and those that make another client.
 
+use crate::credentials::{OPTION, callable};
 use crate::ending::Inside;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -8,11 +9,26 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use storescope::config::{SETTINGS, Setting};
 use storescope_bindings::options::{Options, setting};
 
-/// Keyword arguments as options of a client and options of a store. `None` is an option that was not given.
-pub(crate) fn split(given: Option<&Bound<'_, PyDict>>) -> PyResult<(Options, Options)> {
+/// What keyword arguments say.
+pub(crate) struct Given {
+    pub(crate) of_client: Options,
+    pub(crate) of_store: Options,
+    /// The callable that gives out credentials.
+    pub(crate) credentials: Option<Py<PyAny>>,
+}
+
+/// Keyword arguments by what they belong to. `None` is an option that was not given.
+pub(crate) fn split(given: Option<&Bound<'_, PyDict>>) -> PyResult<Given> {
     let mut options = Vec::new();
+    let mut credentials = None;
     for (name, value) in given.into_iter().flatten() {
         let name: String = name.extract()?;
+        if name == OPTION {
+            if !value.is_none() {
+                credentials = Some(callable(&value)?);
+            }
+            continue;
+        }
         let setting = setting(&name).ok_or_else(|| {
             PyTypeError::new_err(format!(
                 "there is no option {name:?}; storescope.settings() lists them"
@@ -22,7 +38,8 @@ pub(crate) fn split(given: Option<&Bound<'_, PyDict>>) -> PyResult<(Options, Opt
             options.push((name, text(setting, &value)?));
         }
     }
-    Ok(Options::split(options))
+    let (of_client, of_store) = Options::split(options);
+    Ok(Given { of_client, of_store, credentials })
 }
 
 /// The text of a value; numbers of a time are seconds.

@@ -4,6 +4,7 @@
 //! A child made by fork begins anew: what its parent had is forgotten, neither used nor dropped (`fork.rs`), since
 //! threads that are not there may hold its locks. Where the interpreter ends, what is under way ends first (`ending.rs`).
 
+use crate::credentials::Providers;
 use crate::dispatch::Dispatcher;
 use crate::ending::{self, refuse};
 use crate::environment::Fingerprint;
@@ -17,7 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
-use storescope::{Client, Config, Face, Writer};
+use storescope::{Client, Config, Face, StoreOptions, Writer};
 use storescope_bindings::clients::Clients;
 use storescope_bindings::handover::Server;
 use storescope_bindings::lock::locked;
@@ -43,6 +44,7 @@ pub(crate) struct Process {
     handle: Handle,
     clients: Clients<(Config, Fingerprint)>,
     dispatcher: OnceLock<Dispatcher>,
+    providers: Providers,
     /// Writers that may be open still.
     writers: Mutex<Vec<Weak<OpenWriter>>>,
     /// Hands over what tasks of Spark record, where that is wanted.
@@ -80,6 +82,7 @@ impl Process {
             clients: Clients::new(),
             writers: Mutex::default(),
             dispatcher: OnceLock::new(),
+            providers: Providers::default(),
             handover: OnceLock::new(),
         })
     }
@@ -100,6 +103,17 @@ impl Process {
             let builder = Client::builder().config(own.clone()).runtime(self.handle.clone());
             builder.face(Face::Python).build()
         })
+    }
+
+    /// Options of a store, whose credentials a callable gives out, if there is one.
+    pub(crate) fn with_credentials(
+        &self,
+        options: StoreOptions,
+        callable: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<StoreOptions> {
+        let Some(callable) = callable else { return Ok(options) };
+        let dispatcher = self.dispatcher(callable.py())?;
+        Ok(options.shared_credentials(self.providers.of(callable, dispatcher)))
     }
 
     /// Aborts a writer at the interpreter's end, if it is open then, and logs that.

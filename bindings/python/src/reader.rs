@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use storescope::{Error, ReadOptions, ReadPolicy};
+use storescope::{Error, ReadOptions, ReadPolicy, escaped};
 use storescope_bindings::lock::locked;
 use tokio::task::AbortHandle;
 
@@ -294,7 +294,7 @@ impl Reader {
 
     fn __repr__(&self) -> String {
         let closed = if self.closed() { " (closed)" } else { "" };
-        format!("<storescope.Reader {}{closed}>", self.url)
+        format!("<storescope.Reader {}{closed}>", escaped(&self.url))
     }
 }
 
@@ -363,7 +363,11 @@ impl Drop for Parts {
                 let error = match failed {
                     Some(error) => raised(py, &error),
                     None if is_closed => closed(&url),
-                    None => plain(py, "Cancelled", &format!("get {url}: the read was cancelled")),
+                    None => plain(
+                        py,
+                        "Cancelled",
+                        &format!("get {}: the read was cancelled", escaped(&url)),
+                    ),
                 };
                 Ok(error.into_value(py).into_any())
             });

@@ -4,7 +4,7 @@
 use crate::environment::{self, Fingerprint};
 use crate::error::raised;
 use crate::fork::ProcessOwned;
-use crate::options;
+use crate::options::{self, Given};
 use crate::process::Process;
 use crate::scope::{self, Scope};
 use crate::task;
@@ -27,6 +27,8 @@ pub(crate) struct Store {
     pub(crate) given: Option<Py<PyDict>>,
     client_options: Options,
     options: Options,
+    /// The callable that gives out credentials.
+    credentials: Option<Py<PyAny>>,
     scope: Option<timing::Scope>,
     opened: Mutex<Option<ProcessOwned<Opened>>>,
 }
@@ -48,13 +50,14 @@ impl Store {
         scope: Option<&Bound<'_, Scope>>,
         options: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Store> {
-        let (client_options, store_options) = options::split(options.as_ref())?;
+        let Given { of_client, of_store, credentials } = options::split(options.as_ref())?;
         let url: StoreUrl = url.parse().map_err(|error| raised(py, &error))?;
         let store = Store {
             url,
             given: options.map(Bound::unbind),
-            client_options,
-            options: store_options,
+            client_options: of_client,
+            options: of_store,
+            credentials,
             scope: scope.map(|scope| scope.get().0.clone()),
             opened: Mutex::new(None),
         };
@@ -93,13 +96,17 @@ impl Store {
         {
             return Ok(known.store.clone());
         }
-        let (client, config) = Process::current(py)?.client(py, &self.client_options)?;
+        let process = Process::current(py)?;
+        let (client, config) = process.client(py, &self.client_options)?;
         let all = self.options.over(config.clone()).map_err(|error| raised(py, &error))?;
         let environment = Fingerprint::of_store(&all);
         let store = match known {
             Some(known) if known.environment == environment => known.store,
             _ => {
-                let store = client.store(&self.url, self.options.of_store().config(config));
+                let callable = self.credentials.as_ref().map(|callable| callable.bind(py));
+                let options = self.options.of_store().config(config);
+                let options = process.with_credentials(options, callable)?;
+                let store = client.store(&self.url, options);
                 store.map_err(|error| raised(py, &error))?
             }
         };
@@ -115,7 +122,9 @@ impl Store {
     }
 
     pub(crate) fn is_same(&self, other: &Store) -> bool {
+        let callable = |store: &Store| store.credentials.as_ref().map(Py::as_ptr);
         self.url == other.url
+            && callable(self) == callable(other)
             && self.client_options == other.client_options
             && self.options == other.options
     }

@@ -440,7 +440,7 @@ impl Store {
     }
 
     fn __repr__(&self) -> String {
-        format!("<storescope.Store {}>", self.url)
+        format!("<storescope.Store {}>", storescope::escaped(&self.url.to_string()))
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {

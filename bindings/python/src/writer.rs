@@ -33,6 +33,11 @@ impl Drop for Writer {
 }
 
 impl Writer {
+    /// The URL of the object, for people.
+    fn shown(&self) -> std::borrow::Cow<'_, str> {
+        storescope::escaped(&self.open.url)
+    }
+
     pub(crate) fn new(py: Python<'_>, writer: storescope::Writer, url: String) -> PyResult<Writer> {
         let handled = handled(py)?;
         let open = Arc::new(OpenWriter::new(writer, url));
@@ -47,11 +52,14 @@ impl Writer {
         match std::mem::replace(&mut *state, then) {
             State::Open(writer) => writer.take().ok_or_else(|| {
                 *state = State::Closed;
-                PyValueError::new_err(format!("{}: the write was begun before a fork", self.url()))
+                PyValueError::new_err(format!(
+                    "{}: the write was begun before a fork",
+                    self.shown()
+                ))
             }),
             State::Busy => {
                 *state = State::Busy;
-                Err(PyValueError::new_err(format!("{}: another thread writes", self.url())))
+                Err(PyValueError::new_err(format!("{}: another thread writes", self.shown())))
             }
             State::Closed => {
                 *state = State::Closed;
@@ -82,7 +90,7 @@ impl Writer {
                 plain(
                     py,
                     "Other",
-                    &format!("{} was not written: its write was given up before", self.url()),
+                    &format!("{} was not written: its write was given up before", self.shown()),
                 )
             },
             |error| raised(py, error),
@@ -168,7 +176,8 @@ impl Writer {
         }
         self.abort(py)?;
         let exception = exception.into_bound(py);
-        let note = format!("{} was not written: it was closed while this was handled", self.url());
+        let note =
+            format!("{} was not written: it was closed while this was handled", self.shown());
         let _inside = Inside::enter(py)?;
         exception.call_method1("add_note", (note,))?;
         Err(PyErr::from_value(exception))
@@ -247,7 +256,7 @@ impl Writer {
     }
 
     fn __repr__(&self) -> String {
-        format!("<storescope.Writer {} at {}>", self.url(), self.tell())
+        format!("<storescope.Writer {} at {}>", self.shown(), self.tell())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -38,7 +38,9 @@ pub fn kind_name(kind: ErrorKind) -> &'static str {
 
 /// The causes of an error, the nearest first, without the error itself.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = String> + 'a {
-    iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string)
+    // A cause may be an error of others, which does not escape the names in it.
+    iter::successors(error.source(), |&cause| cause.source())
+        .map(|cause| storescope::escaped(&cause.to_string()).into_owned())
 }
 
 /// An error and its causes on one line, `error: cause: cause`. A cause whose text is already there is left out.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  Python ─▶ bindings/python ─┐                  ┌─▶ options   split by level: client, store
+//!                             │                  ├─▶ credentials  what a provider of the host's gives out
 //!                             ├─▶ this crate ────┼─▶ clients   one for each set of client settings
 //!  Java ───▶ bindings/jni ────┘                  ├─▶ runtime   one for each process
 //!                                                ├─▶ errors    names of kinds, causes
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod credentials;
 pub mod errors;
 pub mod handover;
 pub mod lock;

@@ -4,6 +4,7 @@
 //! A record is made on the thread that logs, often one of the runtime, which must neither wait nor call the host. It goes
 //! to a queue of the binding's ([`RecordQueue`]), whose own thread hands it over.
 
+use std::borrow::Cow;
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Once};
@@ -153,10 +154,15 @@ struct Line {
 
 impl Line {
     fn into_text(self) -> String {
-        match (self.message.is_empty(), self.fields.is_empty()) {
+        let text = match (self.message.is_empty(), self.fields.is_empty()) {
             (false, false) => format!("{}: {}", self.message, self.fields),
             (true, _) => self.fields,
             (false, true) => self.message,
+        };
+        // A log is read in a terminal, and what stands in it may be an object's name.
+        match storescope::escaped(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(shown) => shown,
         }
     }
 }

@@ -2,12 +2,23 @@
 //! Options by the names of docs/CONFIG.md: those of a client, and those of a store.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use storescope::config::{SETTINGS, Setting};
 use storescope::{Config, StoreOptions};
+use zeroize::Zeroizing;
 
-/// Names and their texts, in the order of names. `Debug` shows the names alone: a text may be a secret.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Options(Vec<(String, String)>);
+/// Names and their texts, in the order of names. A text may be a secret: `Debug` shows the names alone, and the texts are
+/// cleared from memory when they are dropped.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Options(Vec<(String, Zeroizing<String>)>);
+
+impl Hash for Options {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for (name, text) in &self.0 {
+            (name, text.as_str()).hash(state);
+        }
+    }
+}
 
 /// The setting of this name, spelled as in docs/CONFIG.md.
 pub fn setting(name: &str) -> Option<&'static Setting> {
@@ -20,6 +31,7 @@ impl Options {
     pub fn split(given: impl IntoIterator<Item = (String, String)>) -> (Options, Options) {
         let (mut client, mut store): (Vec<_>, Vec<_>) = given
             .into_iter()
+            .map(|(name, text)| (name, Zeroizing::new(text)))
             .partition(|(name, _)| setting(name).is_some_and(|setting| !setting.per_store));
         // Stable: of two with the same name the last counts.
         client.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -37,7 +49,9 @@ impl Options {
 
     /// These as options of a store.
     pub fn of_store(&self) -> StoreOptions {
-        self.0.iter().fold(StoreOptions::new(), |options, (name, text)| options.set(name, text))
+        self.0
+            .iter()
+            .fold(StoreOptions::new(), |options, (name, text)| options.set(name, text.as_str()))
     }
 }
 

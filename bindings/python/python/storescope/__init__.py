@@ -89,6 +89,14 @@ def open_store(url: str, *, scope: Scope | None = None, **options: Any) -> Store
         `"8MiB"`. What is not given is taken from the environment, as it is when the store is opened; after a failure that
         settings may mend, as it is then.
 
+        `credentials`: a callable without arguments that gives out what requests are signed with, in place of what the
+        settings name. It returns a mapping, or an object with attributes: for S3 `access_key_id`, `secret_access_key`,
+        `session_token`; for OCI `key` (PEM), `pass_phrase`, and `key_id`, or `token` (of a session), or `tenancy`, `user`
+        and `fingerprint`, and `delegation_token`; for both `expires` (an aware datetime, seconds since 1970, or ISO 8601).
+        What AWS's security token service answers is taken as it is. It is called on a thread of its own: before the first
+        request, again ahead of the end, and once where the store refuses; one call at a time for all stores of a client
+        that have the same callable. What it raises is the `__cause__` of the caller's exception. It pickles with the store.
+
     Raises
     ------
     TypeError

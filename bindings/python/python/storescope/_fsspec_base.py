@@ -13,6 +13,7 @@ from fsspec.asyn import get_loop  # type: ignore[import-untyped]
 from fsspec.registry import _registry  # type: ignore[import-untyped]
 from fsspec.utils import stringify_path  # type: ignore[import-untyped]
 
+from ._fsspec_calls import mirror
 from ._fsspec_names import directory_of
 from ._fsspec_options import OF_FSSPEC, SECRETS, common_option
 from ._fsspec_typed import AsyncFileSystem
@@ -40,6 +41,8 @@ class FileSystemBase(AsyncFileSystem):
     _extra_tokenize_attributes = ("surroundings",)
     sep = "/"
     root_marker = ""
+    # fsspec would, with twins of its own.
+    mirror_sync_methods = False
 
     def __init__(self, *, asynchronous: bool = False, loop: Any = None, batch_size: int | None = None, **options: Any):
         own = {name: options.pop(name) for name in OF_FSSPEC.intersection(options)}
@@ -49,6 +52,7 @@ class FileSystemBase(AsyncFileSystem):
         self._stores: dict[str, Store] = {}
         # The last objects that were made here without a byte.
         self._made_empty: deque[str] = deque(maxlen=1000)
+        mirror(self)
 
     @staticmethod
     def _translate(name: str, value: Any) -> dict[str, Any] | None:

@@ -9,10 +9,9 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync_wrapper  # type: ignore[import-untyped]
-
 from ._errors import BucketNotFoundError
 from ._fsspec_base import FileSystemBase
+from ._fsspec_calls import sync_wrapper
 from ._fsspec_keywords import take_no_other
 from ._fsspec_names import directory_info, directory_of, file_info, omit_missing, prefix_below
 from ._storescope import ObjectMeta, list_buckets

@@ -8,9 +8,10 @@ from collections import defaultdict
 from glob import has_magic
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import _run_coros_in_chunks, sync_wrapper  # type: ignore[import-untyped]
+from fsspec.asyn import _run_coros_in_chunks  # type: ignore[import-untyped]
 from fsspec.utils import other_paths, stringify_path  # type: ignore[import-untyped]
 
+from ._fsspec_calls import sync_wrapper
 from ._fsspec_keywords import take_no_other
 from ._fsspec_names import as_list, last_name, prefix_below
 from ._fsspec_write import FileSystemWrites

@@ -8,7 +8,9 @@ from typing import Any
 from ._storescope import settings
 
 SETTINGS = frozenset(row["name"] for row in settings())
-SECRETS = frozenset(row["name"] for row in settings() if row["secret"])
+# The callable that gives out credentials is no setting.
+CREDENTIALS = "credentials"
+SECRETS = frozenset((*(row["name"] for row in settings() if row["secret"]), CREDENTIALS))
 
 # fsspec's own options of any filesystem.
 OF_FSSPEC = frozenset(
@@ -29,7 +31,7 @@ def common_option(name: str, value: Any) -> dict[str, Any] | None:
     """One of any filesystem, by our names; `None` where it means nothing here."""
     if name == "timeout":
         return {"first_byte_timeout": value, "stall_timeout": value}
-    return {name: value} if name in SETTINGS else None
+    return {name: value} if name in SETTINGS or name == CREDENTIALS else None
 
 
 def picked(name: str, value: dict[str, Any], known: dict[str, str]) -> dict[str, Any]:

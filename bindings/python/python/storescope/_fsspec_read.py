@@ -69,7 +69,8 @@ class FileSystemReads(FileSystemLookup):
         try:
             return bytes(await store.get_range_async(key, start, end))
         except InvalidError as error:
-            if error.kind != "invalid_range":
+            # Past the end there is nothing; but that the object ends there is asked for.
+            if error.kind != "invalid_range" or (await store.head_async(key)).size > start:
                 raise
             return b""
 

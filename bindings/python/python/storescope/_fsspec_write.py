@@ -7,10 +7,10 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync_wrapper  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
 from fsspec.utils import stringify_path  # type: ignore[import-untyped]
 
+from ._fsspec_calls import sync_wrapper
 from ._fsspec_files import PIECE
 from ._fsspec_keywords import about_object, take_no_other
 from ._fsspec_names import prefix_below

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import io
 import os
 import secrets
@@ -48,6 +49,9 @@ def arriving(path: Any) -> Iterator[Any]:
     _partials.add(known)
     try:
         with file:
+            # Tells the CLI's `downloads` that it is under way. Not every file system has locks.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if there is not None:
                 _become(file.fileno(), there)
             yield file

@@ -42,7 +42,7 @@ __all__ = [
     "__version__",
 ]
 
-_Option: TypeAlias = str | int | float | bool | PathLike[str] | None
+_Option: TypeAlias = str | int | float | bool | PathLike[str] | Callable[[], object] | None
 _Span: TypeAlias = tuple[SupportsIndex, SupportsIndex]
 
 class _Readable(Protocol):

@@ -19,9 +19,9 @@ import asyncio
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec.asyn import sync_wrapper  # type: ignore[import-untyped]
 from fsspec.registry import register_implementation  # type: ignore[import-untyped]
 
+from ._fsspec_calls import sync_wrapper
 from ._fsspec_files import StoreFile, StoreUpdateFile, StoreWriteFile
 from ._fsspec_map import StoreMap
 from ._fsspec_names import prefix_below
