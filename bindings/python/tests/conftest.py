@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import uuid
 
 import pytest
@@ -66,3 +68,17 @@ def seen(server):
     """The requests since the test began."""
     before = len(server.record())
     return lambda: server.record()[before:]
+
+
+@pytest.fixture
+def uploads(server, bucket):
+    """The names of the uploads that were begun and not ended, by another client; it aborts them."""
+
+    def names() -> list[str]:
+        oci, name = server.oci, bucket.split("/")[2].partition("@")[0]
+        command = [serving.binary(), "uploads", "--endpoint", oci["endpoint"], "--config-file", oci["config_file"], "--json"]
+        command += ["--abort", "--older-than", "0s", f"oci://{name}@{oci['namespace']}/"]
+        told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+        return [json.loads(line)["name"] for line in told.stdout.splitlines()]
+
+    return names

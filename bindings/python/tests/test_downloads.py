@@ -18,6 +18,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+import serving
 from fsspec.callbacks import Callback
 
 import storescope
@@ -223,6 +224,31 @@ def test_a_download_that_is_interrupted(service, options, root, folder, fs):
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=60)
     assert child.returncode == -signal.SIGINT and err.rstrip().endswith("KeyboardInterrupt"), err
+    assert holds(folder) == {"broken": OLD}
+
+
+def told(folder, *options):
+    """What the command line tells of the unfinished downloads of a folder."""
+    command = [serving.binary(), "downloads", str(folder), "--json", *options]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def test_a_download_that_is_killed(service, options, root, folder, fs):
+    """The file is as it was; what is left is listed, and removed by the command line, but not while it is under way."""
+    (folder / "broken").write_bytes(OLD)
+    about = {"protocol": f"storescope+{service}", "options": options}
+    about |= {"path": f"{root}/broken", "local": str(folder / "broken")}
+    sweep = ("--remove", "--older-than", "0s")
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED, json.dumps(about)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "reading\n"
+        assert [partial["under_way"] for partial in told(folder)] == [True]
+        assert told(folder, *sweep) == []
+        child.kill()
+        child.wait(60)
+    assert (folder / "broken").read_bytes() == OLD and len(holds(folder)) == 2
+    assert [partial["under_way"] for partial in told(folder)] == [False]
+    assert [partial["removed"] for partial in told(folder, *sweep)] == [True]
     assert holds(folder) == {"broken": OLD}
 
 

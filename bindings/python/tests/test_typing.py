@@ -60,8 +60,9 @@ def test_all_that_is_public_is_typed(tmp_path):
 
 # A module imports from those above it here, whether when it is loaded, in a function or for its types.
 FLOORS = [
-    {"_calls", "_errors", "_inherited", "_local", "_storescope"},
+    {"_calls", "_credentials", "_errors", "_inherited", "_local", "_storescope"},
     {"_file", "_fsspec_names", "_fsspec_ocifs", "_fsspec_options", "_fsspec_typed", "_pickle", "_profile", "_spark"},
+    {"_fsspec_calls"},
     {"_fsspec_base", "_fsspec_map", "_uproot_clusters", "tfrecord"},
     {"_fsspec_files", "_uproot_hooks", "_uproot_plan"},
     {"_fsspec_keywords"},
