@@ -23,6 +23,9 @@ use storescope_bindings::lock::locked;
 /// How long a Java thread waits here at most: it looks after other things then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a batch has to tell at most before it does: a Java thread wakes for many at once.
+const MOST_UNTOLD: usize = 64;
+
 /// The process's own.
 static QUEUE: Queue = Queue { events: Mutex::new(VecDeque::new()), arrived: Condvar::new() };
 
@@ -63,8 +66,12 @@ unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
-/// The ranges of one call. Those that have not ended when it is dropped are told to have been given up.
-pub(crate) struct Batch(Option<Arc<Inner>>);
+/// The ranges of one call, and what happened to them since it was last told. Those that have not ended when it is dropped
+/// are told to have been given up.
+pub(crate) struct Batch {
+    inner: Arc<Inner>,
+    untold: Vec<Event>,
+}
 
 struct Inner {
     first: i64,
@@ -95,16 +102,12 @@ impl Batch {
             raised: Mutex::default(),
         };
         let states = targets.iter().map(|_| state()).collect();
-        Batch(Some(Arc::new(Inner { first, targets, states })))
-    }
-
-    fn inner(&self) -> &Arc<Inner> {
-        self.0.as_ref().expect("taken only on drop")
+        Batch { inner: Arc::new(Inner { first, targets, states }), untold: Vec::new() }
     }
 
     /// Bytes of a range have arrived, for this place of it.
-    pub(crate) fn bytes(&self, number: usize, place: usize, bytes: Bytes) {
-        match &self.inner().targets[number] {
+    pub(crate) fn bytes(&mut self, number: usize, place: usize, bytes: Bytes) {
+        match &self.inner.targets[number] {
             Target::Direct { memory, .. } => {
                 if place + bytes.len() > memory.length {
                     return self.end(
@@ -124,23 +127,38 @@ impl Batch {
                 }
             }
             Target::Heap { .. } => {
-                self.inner().states[number].left.fetch_add(1, SeqCst);
-                push(Event::Copy(Arc::clone(self.inner()), number, place, bytes));
+                self.inner.states[number].left.fetch_add(1, SeqCst);
+                self.note(Event::Copy(Arc::clone(&self.inner), number, place, bytes));
             }
         }
     }
 
-    pub(crate) fn end(&self, number: usize, ended: Result<()>) {
-        let state = &self.inner().states[number];
+    pub(crate) fn end(&mut self, number: usize, ended: Result<()>) {
+        let state = &self.inner.states[number];
         if !state.over.swap(true, SeqCst) {
             *locked(&state.raised) = ended.err();
-            push(Event::End(Arc::clone(self.inner()), number));
+            self.note(Event::End(Arc::clone(&self.inner), number));
         }
     }
 
-    pub(crate) fn fail(&self, raised: &Raised) {
-        for number in 0..self.inner().targets.len() {
+    pub(crate) fn fail(&mut self, raised: &Raised) {
+        for number in 0..self.inner.targets.len() {
             self.end(number, Err(raised.again()));
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        self.untold.push(event);
+        if self.untold.len() >= MOST_UNTOLD {
+            self.tell();
+        }
+    }
+
+    /// Hands what has happened to a Java thread.
+    pub(crate) fn tell(&mut self) {
+        if !self.untold.is_empty() {
+            locked(&QUEUE.events).extend(self.untold.drain(..));
+            QUEUE.arrived.notify_one();
         }
     }
 }
@@ -148,20 +166,15 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.fail(&Raised::Closed("the stream"));
-        if let Some(inner) = self.0.take() {
-            push(Event::Over(inner));
-        }
+        self.untold.push(Event::Over(Arc::clone(&self.inner)));
+        self.tell();
     }
-}
-
-fn push(event: Event) {
-    locked(&QUEUE.events).push_back(event);
-    QUEUE.arrived.notify_one();
 }
 
 /// Lets a Java thread that waits come back.
 pub(crate) fn nudge() {
-    push(Event::Nudge);
+    locked(&QUEUE.events).push_back(Event::Nudge);
+    QUEUE.arrived.notify_one();
 }
 
 /// Waits until something has ended, copies what goes to arrays, and fills in numbers and failures; how many.

@@ -33,7 +33,7 @@ pub(crate) fn look_up(env: &mut Env<'_>) -> jni::errors::Result<()> {
         failure_of: env.get_static_method_id(
             &failures,
             jni_str!("of"),
-            jni_sig!((JString, JString, JString) -> java.io.IOException),
+            jni_sig!((JString, JString, JString, jlong) -> java.io.IOException),
         )?,
         new_entries: env.get_method_id(
             &entries,
@@ -72,10 +72,15 @@ pub(crate) fn failure<'a>(
     let object = object.map(|object| JString::new(env, object)).transpose()?.unwrap_or_default();
     let message = JString::new(env, message)?;
     let known = known();
-    let arguments = [JValue::Object(&kind), JValue::Object(&object), JValue::Object(&message)];
+    let arguments = [
+        JValue::Object(&kind),
+        JValue::Object(&object),
+        JValue::Object(&message),
+        JValue::Long(raised.thrown()),
+    ];
     let arguments = arguments.map(|argument| argument.as_jni());
     #[allow(unsafe_code)]
-    // SAFETY: the method was looked up with these three arguments and this result.
+    // SAFETY: the method was looked up with these four arguments and this result.
     let failure = unsafe {
         env.call_static_method_unchecked(
             &known.failures,

@@ -13,6 +13,7 @@
 mod arguments;
 mod clients;
 mod completions;
+mod credentials;
 mod gathered;
 mod handles;
 mod java;
@@ -31,6 +32,7 @@ mod store;
 mod throw;
 mod writer;
 
+use crate::credentials::{Provider, Thrown};
 use crate::gathered::{Gathered, Key, Sums, Told};
 use crate::listing::OpenListing;
 use crate::natives::natives;
@@ -54,6 +56,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use storescope::{Client, PutMode, PutOptions, ReadPolicy, Upload};
+use storescope_bindings::credentials::Told as Credential;
 use storescope_bindings::handover;
 use storescope_instrument::report;
 
@@ -120,15 +123,53 @@ natives! {
         java::string_array(env, &settings::config_files())
     }
 
-    "openStore" fn open_store(env, url: JString<'a>, settings: JObjectArray<'a, JString<'a>>, scope: JString<'a>) -> jlong {
+    "openStore" fn open_store(env, url: JString<'a>, settings: JObjectArray<'a, JString<'a>>, scope: JString<'a>, credentials: jlong) -> jlong {
+        let given = match credentials {
+            0 => None,
+            desk => Some((desk, Provider(opened::desk(desk)?))),
+        };
         let settings = java::strings(env, &settings)?;
         let pairs = settings.chunks(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())));
-        let store = OpenStore::open(&java::string(env, &url)?, pairs.collect(), &java::string(env, &scope)?)?;
+        let store = OpenStore::open(&java::string(env, &url)?, pairs.collect(), &java::string(env, &scope)?, given)?;
         Ok(opened::add(Opened::Store(Arc::new(store))))
     }
 
     "closeStore" fn close_store(_env, store: jlong) -> () {
         opened::remove(store);
+        Ok(())
+    }
+
+    "openCredentials" fn open_credentials(_env) -> jlong {
+        Ok(opened::add(Opened::Credentials(Arc::default())))
+    }
+
+    "awaitCredentials" fn await_credentials(_env, desk: jlong) -> jboolean {
+        Ok(opened::desk(desk).is_ok_and(|desk| desk.await_question()))
+    }
+
+    "giveCredential" fn give_credential(env, desk: jlong, kind: JString<'a>, id: JString<'a>, secret: JString<'a>, more: JString<'a>, ends: jlong, on_behalf_of: JString<'a>) -> () {
+        let given = Credential {
+            kind: java::string(env, &kind)?,
+            id: java::string(env, &id)?,
+            secret: java::string(env, &secret)?,
+            more: java::optional(env, &more)?,
+            ends: u64::try_from(ends).ok().map(Duration::from_millis),
+            on_behalf_of: java::optional(env, &on_behalf_of)?,
+        };
+        opened::desk(desk)?.answer(Ok(given));
+        Ok(())
+    }
+
+    "failCredential" fn fail_credential(env, desk: jlong, number: jlong, text: JString<'a>) -> () {
+        let text = java::string(env, &text)?;
+        opened::desk(desk)?.answer(Err(Thrown { number, text }));
+        Ok(())
+    }
+
+    "closeCredentials" fn close_credentials(_env, desk: jlong) -> () {
+        if let Some(Opened::Credentials(desk)) = opened::remove(desk) {
+            desk.close();
+        }
         Ok(())
     }
 
@@ -214,6 +255,10 @@ natives! {
 
     "stores" fn stores(_env) -> jint {
         Ok(opened::stores() as jint)
+    }
+
+    "handles" fn handles(_env) -> jint {
+        Ok(opened::handles() as jint)
     }
 
     "renamesAtomically" fn renames_atomically(_env, store: jlong) -> jboolean {

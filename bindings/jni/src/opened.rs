@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What Java has open, by handle: stores, listings, writers, readers, scopes, what was gathered.
+//! What Java has open, by handle: stores, listings, writers, readers, scopes, what was gathered,
+//! credentials.
 
+use crate::credentials::Desk;
 use crate::gathered::Gathered;
 use crate::handles::Handles;
 use crate::listing::OpenListing;
@@ -19,6 +21,7 @@ pub(crate) enum Opened {
     Reader(Arc<OpenReader>),
     Scope(Arc<OpenScope>),
     Gathered(Arc<Gathered>),
+    Credentials(Arc<Desk>),
 }
 
 static OPENED: Handles<Opened> = Handles::new();
@@ -38,6 +41,11 @@ pub(crate) fn get(handle: i64) -> Option<Opened> {
 /// How many stores are open.
 pub(crate) fn stores() -> usize {
     OPENED.count(|opened| matches!(opened, Opened::Store(_)))
+}
+
+/// How many handles are open.
+pub(crate) fn handles() -> usize {
+    OPENED.count(|_| true)
 }
 
 pub(crate) fn store(handle: i64) -> Result<Arc<OpenStore>> {
@@ -72,6 +80,13 @@ pub(crate) fn scope(handle: i64) -> Result<Arc<OpenScope>> {
     match get(handle) {
         Some(Opened::Scope(scope)) => Ok(scope),
         _ => Err(Raised::Closed("the scope")),
+    }
+}
+
+pub(crate) fn desk(handle: i64) -> Result<Arc<Desk>> {
+    match get(handle) {
+        Some(Opened::Credentials(desk)) => Ok(desk),
+        _ => Err(Raised::Closed("the credentials")),
     }
 }
 

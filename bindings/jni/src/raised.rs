@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a native method fails: the kind and the message of the exception that Java gets (`throw.rs`).
 
+use crate::credentials::thrown_beneath;
+use std::borrow::Cow;
 use std::ops::Range;
-use storescope::{Error, ErrorKind};
+use storescope::{Error, ErrorKind, escaped};
 use storescope_bindings::errors::{kind_name, one_line};
 
 pub(crate) type Result<T> = std::result::Result<T, Raised>;
@@ -48,10 +50,20 @@ impl Raised {
         }
     }
 
-    /// The kind by which `Failures` picks the exception, the object's URL, and the message.
-    pub(crate) fn told(&self) -> (&'static str, Option<&str>, String) {
+    /// The number of what a Java class threw beneath; 0 where none did.
+    pub(crate) fn thrown(&self) -> i64 {
         match self {
-            Raised::Store(error) => (kind_name(error.kind()), error.object(), whole(error)),
+            Raised::Store(error) | Raised::Partly { error, .. } => thrown_beneath(error),
+            _ => 0,
+        }
+    }
+
+    /// The kind by which `Failures` picks the exception, the object's URL for people, and the message.
+    pub(crate) fn told(&self) -> (&'static str, Option<Cow<'_, str>>, String) {
+        match self {
+            Raised::Store(error) => {
+                (kind_name(error.kind()), error.object().map(escaped), whole(error))
+            }
             Raised::Closed(what) => ("closed", None, format!("{what} is closed")),
             Raised::Interrupted => {
                 ("interrupted", None, "interrupted while waiting for the store".to_owned())
@@ -62,10 +74,12 @@ impl Raised {
                     ErrorKind::NotFound | ErrorKind::AlreadyExists => "partly",
                     other => kind_name(other),
                 },
-                error.object(),
+                error.object().map(escaped),
                 format!(
-                    "{}; {count} objects of {from} were renamed to {to} before, the others have their old names",
-                    whole(error)
+                    "{}; {count} objects of {} were renamed to {} before, the others have their old names",
+                    whole(error),
+                    escaped(from),
+                    escaped(to)
                 ),
             ),
             Raised::Short(end, range) => (
@@ -87,7 +101,7 @@ impl Raised {
 /// The error, its causes and what to do, on one line.
 fn whole(error: &Error) -> String {
     let text = one_line(error);
-    match error.hint().filter(|hint| !text.contains(hint)) {
+    match error.hint().map(escaped).filter(|hint| !text.contains(hint.as_ref())) {
         Some(hint) => format!("{text} ({hint})"),
         None => text,
     }

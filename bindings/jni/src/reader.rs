@@ -7,12 +7,13 @@ use crate::raised::{Raised, Result};
 use crate::reader_cache::{ReaderCache, SMALL};
 use crate::runtime::{self, wait, wait_for};
 use crate::store::OpenStore;
+use futures_util::FutureExt as _;
 use jni::Env;
 use jni::objects::JByteArray;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use storescope::timing::Scope;
-use storescope::{Error, ErrorKind, ObjectMeta, Piece, ReadOptions, ReadPolicy, Reader};
+use storescope::{Error, ErrorKind, ObjectMeta, Piece, Pieces, ReadOptions, ReadPolicy, Reader};
 use storescope_bindings::lock::locked;
 use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
@@ -126,14 +127,14 @@ impl OpenReader {
         first: i64,
     ) {
         let this = Arc::clone(self);
-        let batch = Batch::new(first, targets);
+        let mut batch = Batch::new(first, targets);
         let task = runtime::handle().spawn(async move {
             let reader = match this.begin().await {
                 Ok(reader) => reader,
                 Err(error) => return batch.fail(&Raised::Store(error)),
             };
             let mut pieces = reader.pieces(&ranges);
-            while let Some(piece) = pieces.next().await {
+            while let Some(piece) = next(&mut pieces, &mut batch).await {
                 match piece {
                     Piece::Bytes(number, at, bytes) => {
                         batch.bytes(number, (at - ranges[number].start) as usize, bytes);
@@ -214,6 +215,15 @@ impl OpenReader {
             );
         }
     }
+}
+
+/// What comes next. A Java thread is told of what came before once there is nothing more to tell it.
+async fn next(pieces: &mut Pieces, batch: &mut Batch) -> Option<Piece> {
+    if let Some(piece) = pieces.next().now_or_never() {
+        return piece;
+    }
+    batch.tell();
+    pieces.next().await
 }
 
 fn fresh(

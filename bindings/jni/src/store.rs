@@ -2,6 +2,7 @@
 //! One bucket, as a Java file system has it, and what is done to whole trees of it.
 
 use crate::clients;
+use crate::credentials::Provider;
 use crate::raised::{Raised, Result};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,16 +26,23 @@ pub(crate) struct OpenStore {
 }
 
 impl OpenStore {
+    /// `given`: who signs, in place of what the settings name, by the number of its desk.
     pub(crate) fn open(
         url: &str,
         settings: Vec<(String, String)>,
         scope: &str,
+        given: Option<(i64, Provider)>,
     ) -> Result<OpenStore> {
         let parsed: StoreUrl = url.parse()?;
-        let identity = settings
-            .iter()
-            .fold(url.to_owned(), |text, (name, value)| format!("{text}\n{name}={value}"));
+        let (number, given) = given.unzip();
+        let identity = settings.iter().fold(format!("{url}\n{number:?}"), |text, (name, value)| {
+            format!("{text}\n{name}={value}")
+        });
         let (client, options) = clients::client(settings)?;
+        let options = match given {
+            Some(given) => options.credentials(given),
+            None => options,
+        };
         let scope = client.metrics().scope().child(scope);
         let store = client.store(&parsed, options.scope(&scope))?;
         Ok(OpenStore { store, scope, identity: identity.into() })

@@ -19,6 +19,20 @@ final class Failures {
   /**
    * Called from native code.
    *
+   * @param thrown the number of what {@link Credentials} threw, which is the cause; 0 for nothing
+   */
+  static IOException of(String kind, String object, String message, long thrown) {
+    IOException made = of(kind, object, message);
+    Throwable cause = GivenCredentials.thrown(thrown);
+    if (cause != null && made.getCause() == null) {
+      made.initCause(cause);
+    }
+    return made;
+  }
+
+  /**
+   * The exception for a kind of error.
+   *
    * @param kind the core's name of the kind of error, in snake case
    * @param object the object's URL; may be null
    * @param message all that the core knows: operation, status, code, request id, attempts, what to do

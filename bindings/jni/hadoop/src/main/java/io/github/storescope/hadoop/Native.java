@@ -140,6 +140,30 @@ final class Native {
   /** The OCI configuration files that are looked for where nothing names one; {@code ~/} stands for the home folder. */
   static native String[] configFiles();
 
+  // Credentials that a Java object gives out.
+
+  /** Where one store asks for them, and a thread answers. */
+  static native long openCredentials();
+
+  /** Waits until some are asked for; false where they will not be any more. */
+  static native boolean awaitCredentials(long credentials);
+
+  /**
+   * Answers what {@link #awaitCredentials} waited for.
+   *
+   * @param kind {@code key_id}, {@code token} or {@code access_key}: what the id is
+   * @param more a passphrase or session token; may be null
+   * @param ends milliseconds since 1970; below zero for never
+   */
+  static native void giveCredential(
+      long credentials, String kind, String id, String secret, String more, long ends, String onBehalfOf);
+
+  /** Answers that there are none; {@link Failures#of} is given the number. */
+  static native void failCredential(long credentials, long number, String why);
+
+  /** Ends it. */
+  static native void closeCredentials(long credentials);
+
   // Stores: one bucket each.
 
   /**
@@ -148,14 +172,18 @@ final class Native {
    * @param url {@code oci://bucket@namespace/} or {@code s3://bucket/}
    * @param settings names and values of docs/CONFIG.md, in turn
    * @param scope the name of what is recorded
+   * @param credentials who gives out what requests are signed with, of {@link #openCredentials}; 0 for what the settings name
    */
-  static native long openStore(String url, String[] settings, String scope) throws IOException;
+  static native long openStore(String url, String[] settings, String scope, long credentials) throws IOException;
 
   /** Closes a store; what was opened of it goes on. */
   static native void closeStore(long store);
 
   /** How many stores this process has open. */
   static native int stores();
+
+  /** How many handles this process has open: of stores, readers, writers, listings and all others. */
+  static native int handles();
 
   /** Whether the service renames by itself, each object at once. */
   static native boolean renamesAtomically(long store) throws IOException;

@@ -2,6 +2,7 @@
 package io.github.storescope.hadoop;
 
 import java.io.IOException;
+import java.net.URI;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -117,6 +118,11 @@ final class OciConfiguration {
           "both " + key.key + " and its deprecated twin " + twin + " are set: use one or the other, but not both");
     }
     return old ? twin : values.text(key.key) != null ? key.key : null;
+  }
+
+  /** The credentials of the class that a key names; null where there is no such class. */
+  Credentials credentials(OciKey key) throws IOException {
+    return CredentialsClass.make(name(key), text(key), URI.create("oci://" + bucket + "@" + namespace), conf);
   }
 
   /** A secret, which a credential provider may hold; null where there is none. */

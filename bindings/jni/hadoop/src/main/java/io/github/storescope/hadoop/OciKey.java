@@ -28,7 +28,8 @@ enum OciKey {
       "fs.oci.client.custom.authenticator",
       Treatment.MAPPED,
       "",
-      "Oracle's class names for instances, resources and OKE workloads set `auth`; other classes are refused, see *Authentication*"),
+      "Oracle's class names for instances, resources and OKE workloads set `auth`; other classes give out credentials, see "
+          + "*Authentication*"),
   TENANCY("fs.oci.client.auth.tenantId", Treatment.HONOURED, "", "`tenancy`"),
   USER("fs.oci.client.auth.userId", Treatment.HONOURED, "", "`user`"),
   FINGERPRINT("fs.oci.client.auth.fingerprint", Treatment.HONOURED, "", "`fingerprint`"),

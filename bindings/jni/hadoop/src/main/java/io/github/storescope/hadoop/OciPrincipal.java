@@ -45,15 +45,13 @@ final class OciPrincipal {
    * @param own what our own keys say, which goes before these
    */
   void fill(SettingsBuilder settings, Map<String, String> own) throws IOException {
+    if (settings.credentials != null) {
+      return;
+    }
     String authenticator = keys.text(OciKey.AUTHENTICATOR);
     boolean chosen = own.containsKey("auth");
     if (authenticator != null && !chosen) {
-      String principal = PRINCIPALS.get(authenticator);
-      if (principal == null) {
-        throw unsupported(authenticator);
-      }
-      settings.set("auth", principal);
-      delegate(settings);
+      authenticate(settings, authenticator);
       return;
     }
     Map<OciKey, String> values = new LinkedHashMap<>();
@@ -83,6 +81,20 @@ final class OciPrincipal {
     delegate(settings);
   }
 
+  private void authenticate(SettingsBuilder settings, String authenticator) throws IOException {
+    String principal = PRINCIPALS.get(authenticator);
+    if (principal != null) {
+      settings.set("auth", principal);
+      delegate(settings);
+      return;
+    }
+    Credentials credentials = UNSUPPORTED.containsKey(authenticator) ? null : keys.credentials(OciKey.AUTHENTICATOR);
+    if (credentials == null) {
+      throw unsupported(authenticator);
+    }
+    settings.sign(credentials);
+  }
+
   /** Whether the principal that is named may know the region, so that no key need name it. */
   boolean mayKnowRegion(Map<String, String> own) {
     String chosen = own.get("auth");
@@ -110,9 +122,8 @@ final class OciPrincipal {
     }
     return new UnsupportedPrincipalException(
         authenticator,
-        OciKey.AUTHENTICATOR.key + "=" + authenticator + ": signatures are made outside of Java, where classes of Oracle's SDK "
-            + "cannot be loaded. Of authenticators these names are known: "
-            + String.join(", ", new TreeSet<>(PRINCIPALS.keySet())) + "; " + THERE_ARE);
+        OciKey.AUTHENTICATOR.key + "=" + authenticator + ": there is no such class on the classpath. Without one these names "
+            + "are known: " + String.join(", ", new TreeSet<>(PRINCIPALS.keySet())) + "; " + THERE_ARE);
   }
 
   /** Whether the four are there, and the key's file with them. */

@@ -2,6 +2,7 @@
 package io.github.storescope.hadoop;
 
 import java.io.IOException;
+import java.net.URI;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -61,7 +62,7 @@ final class S3Settings {
    */
   void fill(SettingsBuilder settings, Map<String, String> own) throws IOException {
     place(settings);
-    if (!own.containsKey("auth") && !own.containsKey("access_key_id")) {
+    if (settings.credentials == null && !own.containsKey("auth") && !own.containsKey("access_key_id")) {
       credentials(settings);
     }
     network(settings);
@@ -134,11 +135,8 @@ final class S3Settings {
         settings.set("secret_access_key", "");
         return;
       } else {
-        throw new UnsupportedPrincipalException(
-            provider,
-            key + " names " + provider + ", which cannot be loaded: signatures are made outside of Java. Known are the "
-                + "Simple, Temporary, Anonymous, EnvironmentVariable, Profile, WebIdentity, container, IAMInstance and default "
-                + "providers of S3A and AWS; all but the first three mean the whole chain of AWS's tools");
+        settings.sign(loaded(key, provider));
+        return;
       }
     }
     String lack = keys ? S3Key.SESSION_TOKEN.key() + " is not set" : half(id);
@@ -146,6 +144,19 @@ final class S3Settings {
       lack = "neither " + S3Key.ACCESS_KEY.key() + " nor " + S3Key.SECRET_KEY.key() + " is set";
     }
     throw new IOException(key + " names " + String.join(", ", empty) + ", and " + lack);
+  }
+
+  /** A class of the application's, or of AWS's SDK. */
+  private Credentials loaded(String key, String provider) throws IOException {
+    Credentials credentials = CredentialsClass.make(key, provider, URI.create("s3://" + bucket), conf);
+    if (credentials == null) {
+      throw new UnsupportedPrincipalException(
+          provider,
+          key + " names " + provider + ": there is no such class on the classpath. Without one are known the Simple, "
+              + "Temporary, Anonymous, EnvironmentVariable, Profile, WebIdentity, container, IAMInstance and default providers "
+              + "of S3A and AWS; all but the first three mean the whole chain of AWS's tools");
+    }
+    return credentials;
   }
 
   private static String half(String id) {

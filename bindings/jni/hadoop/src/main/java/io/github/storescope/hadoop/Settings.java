@@ -29,6 +29,7 @@ final class Settings {
   private final long statusCacheMillis;
   private final int statusTail;
   private final String profilePath;
+  private final Credentials credentials;
 
   Settings(SettingsBuilder built) {
     storeUrl = built.storeUrl;
@@ -48,6 +49,7 @@ final class Settings {
     statusCacheMillis = built.statusCacheMillis;
     statusTail = built.statusTail;
     profilePath = built.profilePath;
+    credentials = built.credentials;
   }
 
   /** The store's URL, without a region. */
@@ -136,6 +138,11 @@ final class Settings {
   /** How long one is kept. */
   long statusCacheMillis() {
     return statusCacheMillis;
+  }
+
+  /** Gives out what requests are signed with; null where the settings name that. */
+  Credentials credentials() {
+    return credentials;
   }
 
   /** The file for the histograms of the process at its end; null for none. */

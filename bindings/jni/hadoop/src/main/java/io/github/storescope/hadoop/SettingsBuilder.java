@@ -25,6 +25,7 @@ final class SettingsBuilder {
   long statusCacheMillis;
   int statusTail = 64 << 10;
   String profilePath;
+  Credentials credentials;
 
   SettingsBuilder(String storeUrl) {
     this.storeUrl = storeUrl;
@@ -37,6 +38,12 @@ final class SettingsBuilder {
   /** Sets a setting of docs/CONFIG.md. An empty text is its default, whatever the environment says. */
   void set(String name, String value) {
     natives.put(name, value);
+  }
+
+  /** Who gives out what requests are signed with, whatever the environment says of it. */
+  void sign(Credentials credentials) {
+    this.credentials = credentials;
+    set("auth", "auto");
   }
 
   /** Whether a setting has a value, which may be empty. */

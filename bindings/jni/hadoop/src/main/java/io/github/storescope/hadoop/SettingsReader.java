@@ -24,6 +24,9 @@ final class SettingsReader {
   /** The bytes of a columnar file's end that its status brings along; 0 for none. */
   static final String STATUS_TAIL = "storescope.status.tail";
 
+  /** A class that gives out what requests are signed with. */
+  static final String CREDENTIALS = "credentials.provider";
+
   private static final String PREFIX = "storescope.";
   private static final String BUCKET_PREFIX = "storescope.bucket.";
 
@@ -82,8 +85,9 @@ final class SettingsReader {
     OciConfiguration oci = new OciConfiguration(authority, conf, values);
     Map<String, String> own = own(conf, values, oci.bucket);
     SettingsBuilder settings = builder("oci://" + oci.bucket + "@" + oci.namespace + "/", values);
+    sign(settings, oci.bucket, conf, values);
     new OciSettings(oci, environment).fill(settings, own);
-    settings.natives.putAll(own);
+    put(settings, own);
     return settings;
   }
 
@@ -91,9 +95,32 @@ final class SettingsReader {
     String bucket = authority.substring(authority.indexOf('@') + 1);
     Map<String, String> own = own(conf, values, bucket);
     SettingsBuilder settings = builder("s3://" + bucket + "/", values);
+    sign(settings, bucket, conf, values);
     new S3Settings(bucket, conf, values).fill(settings, own);
-    settings.natives.putAll(own);
+    put(settings, own);
     return settings;
+  }
+
+  /** Our own settings over those of others; but a class that gives out credentials signs whatever they say. */
+  private static void put(SettingsBuilder settings, Map<String, String> own) {
+    settings.natives.putAll(own);
+    if (settings.credentials != null) {
+      settings.sign(settings.credentials);
+    }
+  }
+
+  /** By the class that our own key names, if there is one. */
+  private static void sign(SettingsBuilder settings, String bucket, Configuration conf, Values values) throws IOException {
+    String key = values.key(List.of(BUCKET_PREFIX + bucket + "." + CREDENTIALS, PREFIX + CREDENTIALS));
+    if (key == null) {
+      return;
+    }
+    String name = values.text(key);
+    Credentials credentials = CredentialsClass.make(key, name, URI.create(settings.storeUrl), conf);
+    if (credentials == null) {
+      throw new UnsupportedPrincipalException(name, key + "=" + name + ": there is no such class on the classpath");
+    }
+    settings.sign(credentials);
   }
 
   private static SettingsBuilder builder(String storeUrl, Values values) {

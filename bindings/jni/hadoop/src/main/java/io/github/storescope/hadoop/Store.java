@@ -74,14 +74,30 @@ final class Store implements AutoCloseable {
     List<String> name = new ArrayList<>(List.of(values));
     name.add(settings.storeUrl());
     name.add(scope);
+    // A store that asks an object has it for itself: what that was made of may differ.
+    long credentials = GivenCredentials.serve(settings.credentials());
+    if (credentials != 0) {
+      name.add("credentials " + credentials);
+    }
     synchronized (SHARED) {
       Shared shared = SHARED.get(name);
       if (shared == null) {
-        shared = new Shared(name, Native.openStore(settings.storeUrl(), values, scope));
+        shared = new Shared(name, open(settings.storeUrl(), values, scope, credentials));
         SHARED.put(name, shared);
       }
       shared.users++;
       return shared;
+    }
+  }
+
+  private static long open(String url, String[] values, String scope, long credentials) throws IOException {
+    try {
+      return Native.openStore(url, values, scope, credentials);
+    } catch (IOException | RuntimeException e) {
+      if (credentials != 0) {
+        Native.closeCredentials(credentials);
+      }
+      throw e;
     }
   }
 
