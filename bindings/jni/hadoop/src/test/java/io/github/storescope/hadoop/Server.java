@@ -164,6 +164,15 @@ final class Server {
     admin("POST", "/faults", rule);
   }
 
+  /** The same, to be lifted by the number that this answers. */
+  int strike(String rule) throws IOException {
+    return JSON.readTree(admin("POST", "/faults", rule)).path("ids").path(0).asInt();
+  }
+
+  void lift(int fault) throws IOException {
+    admin("DELETE", "/faults/" + fault, null);
+  }
+
   void clearFaults() throws IOException {
     admin("DELETE", "/faults", null);
   }
