@@ -24,6 +24,9 @@ final class Application implements AutoCloseable {
   /** Tasks whose figures have arrived, and the number that the next message must have, by executor. */
   private final Map<String, Long> arrived = new TreeMap<>();
   private final Map<String, Long> numbers = new TreeMap<>();
+  /** Task time and waiting, in nanoseconds: by stage attempt, and by executor. */
+  private final Map<Long, long[]> timeOfStage = new TreeMap<>();
+  private final Map<String, long[]> timeOfExecutor = new TreeMap<>();
   private long received;
   private long receivedBytes;
   private long lostMessages;
@@ -88,8 +91,25 @@ final class Application implements AutoCloseable {
       gathering.add(
           part.stage, part.attempt, delta.executor, new long[] {part.tasks, part.runNanos, part.waitedNanos}, part.hlog);
       arrived.merge(delta.executor, part.tasks, Long::sum);
+      if (part.stage >= 0) {
+        count(timeOfStage.computeIfAbsent((long) part.stage << 32 | part.attempt, key -> new long[2]), part);
+        count(timeOfExecutor.computeIfAbsent(delta.executor, key -> new long[2]), part);
+      }
     }
     notifyAll();
+  }
+
+  private static void count(long[] time, Delta.Part part) {
+    time[0] += part.runNanos;
+    time[1] += part.waitedNanos;
+  }
+
+  /** What has arrived and what Spark tells, as Prometheus' text. */
+  synchronized String metrics(String id) {
+    ApplicationMetrics metrics = new ApplicationMetrics(id, name);
+    metrics.stages(progress, timeOfStage);
+    metrics.executors(progress, timeOfExecutor);
+    return metrics.text();
   }
 
   /** How many messages have come. */

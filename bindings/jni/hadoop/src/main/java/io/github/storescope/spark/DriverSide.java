@@ -4,6 +4,7 @@ package io.github.storescope.spark;
 import com.codahale.metrics.Gauge;
 import io.github.storescope.hadoop.TimedFileSystems;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.util.Collections;
 import java.util.Map;
 import java.util.concurrent.Executors;
@@ -29,7 +30,9 @@ final class DriverSide implements DriverPlugin {
   private Application application;
   /** Null where tasks run in the driver, whose executor side records all. */
   private Recorder recorder;
-  private LivePage page;
+  private Pages page;
+  /** What Prometheus reads; null where it is not asked for, or cannot be. */
+  private Pages metrics;
   private ScheduledExecutorService timer;
   /** Whether the last report could not be written: told once. */
   private boolean failing;
@@ -39,6 +42,8 @@ final class DriverSide implements DriverPlugin {
     // A setting that means nothing ends the application, with its name: better than a report that is missing at its end.
     options = Options.of(plugin.conf());
     spark = context;
+    // The configuration that Spark itself holds: before it tells anybody of it.
+    Redaction.widen(plugin.conf(), context.hadoopConfiguration());
     TimedFileSystems.install(context.hadoopConfiguration(), options.timed);
     try {
       application = new Application(context.appName(), job -> stages(context, job));
@@ -47,9 +52,10 @@ final class DriverSide implements DriverPlugin {
         recorder = new Recorder(plugin.executorID(), options.sendMillis, null, application::receive);
       }
       if (options.page) {
-        page = new LivePage(() -> application.report(context.applicationId(), false));
-        LOG.info("storescope shows what this application waits for at {}", page.address());
+        page = showReport(context);
+        LOG.info("storescope shows what this application waits for at http://{}/", page.address());
       }
+      metrics = showMetrics(context);
       if (options.report != null) {
         timer =
             Executors.newSingleThreadScheduledExecutor(
@@ -66,6 +72,37 @@ final class DriverSide implements DriverPlugin {
       LOG.warn("storescope records nothing of this application", e);
     }
     return Collections.emptyMap();
+  }
+
+  private Pages showReport(SparkContext context) throws IOException {
+    String text = "text/plain; charset=utf-8";
+    return new Pages(
+        "storescope-page",
+        new InetSocketAddress("127.0.0.1", 0),
+        Map.of(
+            "/", new Pages.Page("text/html; charset=utf-8", () -> report(context).page),
+            "/run.json", new Pages.Page("application/json", () -> report(context).json),
+            "/run.hlog", new Pages.Page(text, () -> report(context).hlog)));
+  }
+
+  private Application.Report report(SparkContext context) throws IOException {
+    return application.report(context.applicationId(), false);
+  }
+
+  /** What Prometheus reads. Where it cannot listen the application goes on without. */
+  private Pages showMetrics(SparkContext context) {
+    if (options.metrics == null) {
+      return null;
+    }
+    try {
+      Pages.Page page = new Pages.Page(Exposition.CONTENT_TYPE, () -> application.metrics(context.applicationId()));
+      Pages pages = new Pages("storescope-metrics", options.metrics, Map.of("/metrics", page));
+      LOG.info("storescope's metrics of stages and executors are at http://{}/metrics", pages.address());
+      return pages;
+    } catch (IOException | RuntimeException e) {
+      LOG.warn("storescope cannot show metrics at spark.storescope.metrics={}", options.metrics, e);
+      return null;
+    }
   }
 
   private static int[] stages(SparkContext context, int job) {
@@ -139,8 +176,10 @@ final class DriverSide implements DriverPlugin {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } finally {
-      if (page != null) {
-        page.close();
+      for (Pages pages : new Pages[] {page, metrics}) {
+        if (pages != null) {
+          pages.close();
+        }
       }
       application.close();
     }

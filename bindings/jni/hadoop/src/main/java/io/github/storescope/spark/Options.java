@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.storescope.spark;
 
+import java.net.InetSocketAddress;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -19,6 +20,8 @@ final class Options {
   final long sendMillis;
   /** Whether the driver shows a page. */
   final boolean page;
+  /** Where the driver tells Prometheus of stages and executors; null for nowhere. */
+  final InetSocketAddress metrics;
   /** Whether Python workers are asked for what they have recorded. */
   final boolean python;
   /** Schemes of other FileSystems whose reads are timed. */
@@ -29,6 +32,7 @@ final class Options {
     reportMillis = millis(conf, "report.interval", "60s");
     sendMillis = millis(conf, "send.interval", "5s");
     page = conf.getBoolean(PREFIX + "page", true);
+    metrics = address("metrics", conf.get(PREFIX + "metrics", ""));
     python = conf.getBoolean(PREFIX + "python", true);
     timed =
         Arrays.stream(conf.get(PREFIX + "time", "").split(","))
@@ -44,6 +48,27 @@ final class Options {
    */
   static Options of(SparkConf conf) {
     return new Options(conf);
+  }
+
+  /**
+   * A port of 127.0.0.1, or {@code host:port}; null for nothing.
+   *
+   * @throws IllegalArgumentException for what is neither, with the setting's name
+   */
+  static InetSocketAddress address(String name, String given) {
+    String text = given.trim();
+    if (text.isEmpty()) {
+      return null;
+    }
+    int colon = text.lastIndexOf(':');
+    String host = colon <= 0 ? "127.0.0.1" : text.substring(0, colon);
+    try {
+      // The host is an address or a name that resolves here: it is this machine's.
+      return new InetSocketAddress(host, Integer.parseInt(text.substring(colon + 1)));
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          PREFIX + name + "=" + text + " is neither a port nor an address with a port, such as 0.0.0.0:9497", e);
+    }
   }
 
   private static long millis(SparkConf conf, String name, String otherwise) {

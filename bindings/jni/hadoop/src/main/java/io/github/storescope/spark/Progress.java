@@ -5,14 +5,18 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
+import org.apache.spark.scheduler.JobSucceeded$;
 import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerJobEnd;
 import org.apache.spark.scheduler.SparkListenerJobStart;
 import org.apache.spark.scheduler.SparkListenerStageCompleted;
 import org.apache.spark.scheduler.SparkListenerStageSubmitted;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
+import org.apache.spark.scheduler.SparkListenerTaskStart;
 import org.apache.spark.scheduler.StageInfo;
 import org.apache.spark.scheduler.TaskInfo;
 
@@ -38,6 +42,15 @@ final class Progress extends SparkListener {
       this.attempt = attempt;
     }
 
+    /** Its name, as Spark has it. */
+    String name() {
+      return name;
+    }
+
+    boolean runs() {
+      return begun > 0 && ended == 0;
+    }
+
     /** What it does, and for which job. */
     String about() {
       return job < 0 ? name : "job " + job + ": " + name;
@@ -55,7 +68,10 @@ final class Progress extends SparkListener {
   private final Set<Integer> jobs = new TreeSet<>();
   private final Map<Integer, Integer> jobOfStage = new TreeMap<>();
   private final Map<Long, Stage> stages = new TreeMap<>();
-  private final Map<String, Long> ended = new TreeMap<>();
+  private final Map<String, TaskSums> executors = new TreeMap<>();
+  private long jobsSucceeded;
+  private long jobsFailed;
+  private long stagesFailed;
 
   /**
    * @param clock milliseconds since the epoch
@@ -72,6 +88,15 @@ final class Progress extends SparkListener {
   }
 
   @Override
+  public synchronized void onJobEnd(SparkListenerJobEnd event) {
+    if (event.jobResult() == JobSucceeded$.MODULE$) {
+      jobsSucceeded++;
+    } else {
+      jobsFailed++;
+    }
+  }
+
+  @Override
   public synchronized void onStageSubmitted(SparkListenerStageSubmitted event) {
     Stage stage = of(event.stageInfo());
     stage.begun = clock.getAsLong();
@@ -81,8 +106,18 @@ final class Progress extends SparkListener {
   @Override
   public synchronized void onStageCompleted(SparkListenerStageCompleted event) {
     of(event.stageInfo()).ended = clock.getAsLong();
+    if (event.stageInfo().failureReason().isDefined()) {
+      stagesFailed++;
+    }
     // Now and not at the end: Spark forgets old jobs.
     jobs.removeIf(this::learnStages);
+  }
+
+  @Override
+  public synchronized void onTaskStart(SparkListenerTaskStart event) {
+    if (event.taskInfo() != null) {
+      executor(event.taskInfo().executorId()).active++;
+    }
   }
 
   @Override
@@ -92,17 +127,26 @@ final class Progress extends SparkListener {
       return;
     }
     Stage stage = of(event.stageId(), event.stageAttemptId());
+    TaskSums executor = executor(task.executorId());
+    executor.active = Math.max(0, executor.active - 1);
     if (task.killed()) {
       stage.killed++;
+      executor.killed++;
     } else if (task.failed()) {
       stage.failed++;
+      executor.failed++;
     } else {
       stage.succeeded++;
+      executor.succeeded++;
     }
     if (task.speculative()) {
       stage.speculative++;
     }
-    ended.merge(task.executorId(), 1L, Long::sum);
+    executor.add(event.taskMetrics());
+  }
+
+  private TaskSums executor(String id) {
+    return executors.computeIfAbsent(id, key -> new TaskSums());
   }
 
   private Stage of(StageInfo info) {
@@ -136,6 +180,18 @@ final class Progress extends SparkListener {
 
   /** How many tasks have ended, by executor. */
   synchronized Map<String, Long> ended() {
-    return new TreeMap<>(ended);
+    Map<String, Long> ended = new TreeMap<>();
+    executors.forEach((id, sums) -> ended.put(id, sums.succeeded + sums.failed + sums.killed));
+    return ended;
+  }
+
+  /** Shows the sums of all executors, as they are now. */
+  synchronized void eachExecutor(BiConsumer<String, TaskSums> seen) {
+    executors.forEach(seen);
+  }
+
+  /** Jobs that ended well, jobs that did not, and stages that failed. */
+  synchronized long[] outcomes() {
+    return new long[] {jobsSucceeded, jobsFailed, stagesFailed};
   }
 }

@@ -4,7 +4,7 @@
  *
  * <pre>
  *  executor                                      driver
- *  Recorder ── Delta, as bytes ── Spark's RPC ──▶ DriverSide ──▶ Gathering (native) ──▶ Report · LivePage · one line a stage
+ *  Recorder ── Delta, as bytes ── Spark's RPC ──▶ DriverSide ──▶ Gathering (native) ──▶ Report · Pages · one line a stage
  *     ▲ by TaskContext                               ▲ Progress: stages and tasks, of Spark's listener bus
  * </pre>
  */
