@@ -66,6 +66,12 @@ class Place:
         """Uploads by parts that were begun below and neither finished nor aborted."""
         return self._told("uploads")
 
+    def sweep(self) -> None:
+        """Removes what a job that was killed left below: its uploads, and what lies in `_temporary`."""
+        self._run("uploads", self.url + "/", "--abort", "--older-than", "0s")
+        if any("/_temporary/" in name for name in self.objects()):
+            self._run("rm", "--recursive", self.url + "/_temporary")
+
     def _told(self, command: str, *options: str) -> list[dict]:
         return [json.loads(line) for line in self._run(command, self.url + "/", *options, "--json").splitlines()]
 

@@ -210,6 +210,14 @@ def executor() -> int:
     raise AssertionError("no JVM above this Python")
 
 
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or nobody but its parent knows of it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
 def wait_for(condition, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -86,6 +86,31 @@ def looked_at(site: Path, url: str, folder: str) -> str:
     return application
 
 
+def shown(site: Path, url: str, report: str, settings: dict[str, str]) -> dict[str, str]:
+    """What can be seen of an application at work: its environment, a dump of Hadoop's configuration, the plugin's page."""
+    log = Path(report).parent / "log4j2.properties"
+    log.write_text(LOG + "logger.ours.name = io.github.storescope\nlogger.ours.level = trace\n")
+    options = {
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log}", "spark.ui.enabled": "true", "spark.ui.port": "0",
+    }  # fmt: skip
+    spark = session(site, "local[2]", report, **settings, **options)
+    jobs.rows(spark, 2000).write.parquet(url + "/table")
+
+    def read(path: str) -> str:
+        with urllib.request.urlopen(spark.sparkContext.uiWebUrl.replace("0.0.0.0", "127.0.0.1") + path) as answer:
+            return answer.read().decode()
+
+    dumped = spark._jvm.java.io.StringWriter()
+    spark._jvm.org.apache.hadoop.conf.Configuration.dumpConfiguration(spark._jsc.hadoopConfiguration(), dumped)
+    told = {
+        "environment": read("/environment/"),
+        "rest": read(f"/api/v1/applications/{spark.sparkContext.applicationId}/environment"),
+        "hadoop": dumped.toString(),
+    }
+    spark.stop()
+    return told
+
+
 def metered(site: Path, url: str) -> str:
     """What Spark's Prometheus servlet tells at the job's end."""
     spark = session(site, "local[2]", "", **SERVLET)

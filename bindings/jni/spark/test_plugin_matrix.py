@@ -81,18 +81,11 @@ def test_a_driver_that_is_killed_leaves_the_last_report(begin, place, seen, tmp_
     # All that was asked is on the disk an interval later.
     jobs.wait_for(lambda: Told(tmp_path, driver["application"]).sums()[0] == len(seen()))
     os.kill(driver["pid"], signal.SIGKILL)
-    jobs.wait_for(lambda: ended(driver["pid"]))
+    jobs.wait_for(lambda: jobs.ended(driver["pid"]))
     report = Told(tmp_path, driver["application"])
     assert report.sums()[0] == len(seen()) > 0
     assert "the figures so far" in report.run["notes"][0]
     assert not list(report.folder.glob("*.part"))
-
-
-def ended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
 
 
 def test_executors_with_another_version_of_the_jar_are_told(run, place, tmp_path):
