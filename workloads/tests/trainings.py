@@ -20,7 +20,7 @@ OPTIONS = {
     "data": "somewhere", "out": "elsewhere", "model": "hlf", "epochs": 5, "batch": 128, "streams": 4, "seed": 7, "particles": None,
     "dropout": 0.2, "rates": "0.001", "patience": 2, "validate": 1.0, "checkpoint_every": None, "keep": 3, "resume": False,
     "overwrite": False, "device": "auto", "threads": None, "format": None, "prefetch": 4, "cache": None, "steps_per_call": 50,
-    "join_timeout": 120.0,
+    "join_timeout": 120.0, "metrics": None,
 }
 
 

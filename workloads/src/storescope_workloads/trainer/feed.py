@@ -48,6 +48,11 @@ class Chunk:
         """Events of its steps, over all workers."""
         return int(self.total.sum())
 
+    @property
+    def own(self) -> int:
+        """Events of its steps, of this worker."""
+        return int(self.weight.sum())
+
 
 @dataclass(frozen=True)
 class Shape:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UsageError
 from ..settings import StoreSettings
 from .kinds import KINDS, Kind
+from .metrics import parse
 
 #: Learning rates by the first epoch they are for, for 128 events a step. Those of the original, 0:0.0005,3:0.0002,5:0.0001, are
 #: for millions of events: a small sample does not get far with them.
@@ -47,6 +48,7 @@ class Plan:
         cache: A local folder for shards, or none.
         steps_per_call: Steps of a call of TensorFlow, where one process trains.
         join_timeout: Seconds until all workers have joined.
+        metrics: Where Prometheus reads a worker's figures, as :class:`.metrics.Endpoint` takes it.
         settings: How stores are opened.
     """
 
@@ -73,6 +75,7 @@ class Plan:
     cache: str | None = None
     steps_per_call: int = 50
     join_timeout: float = 120.0
+    metrics: str | None = None
     settings: StoreSettings = field(default_factory=StoreSettings)
 
     @property
@@ -93,6 +96,8 @@ class Plan:
         if self.resume and self.overwrite:
             raise UsageError("--resume and --overwrite contradict each other: give one of them")
         self.rate(0)
+        if self.metrics is not None:
+            parse(self.metrics)
 
     def check_workers(self, workers: int) -> None:
         """Refuses a number of workers that the batch cannot be divided among."""

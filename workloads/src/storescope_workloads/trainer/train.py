@@ -33,6 +33,7 @@ from .checkpoint import Checkpoint
 from .cluster import Cluster, check_port, devices, strategy
 from .data import Loader, Prepared, Split
 from .feed import Chunk, Feed, Shape, sizes
+from .metrics import Endpoint, Metrics
 from .plan import Plan
 from .render import epoch_line
 from .resources import Sampler
@@ -92,7 +93,8 @@ def train(plan: Plan, setting: Setting | None = None) -> dict[str, Any]:
     setting = setting or Setting()
     plan.check()
     plan.check_workers(setting.cluster.workers)
-    with Stop() as stop, Sampler() as sampler:
+    metrics = Metrics(setting.cluster.index, setting.cluster.workers)
+    with Stop() as stop, Endpoint(plan.metrics, metrics), Sampler() as sampler:
         data = _Data(plan, setting.cluster)
         output = Output(plan, _identity(plan, data)) if setting.cluster.index == 0 else None
         watch = Watch(_seat(plan, setting.cluster, data), setting.on_lost, Timing(join=plan.join_timeout))
@@ -105,7 +107,7 @@ def train(plan: Plan, setting: Setting | None = None) -> dict[str, Any]:
         try:
             if output is not None:
                 output.begin()
-            training = _Training(plan, setting, data, stop)
+            training = _Training(plan, setting, data, stop, metrics)
             training.begin(gpus, course, start, output)
             training.run()
             return _finish(training, watch, sampler)
@@ -211,8 +213,8 @@ def _join(watch: Watch, output: Output | None) -> tuple[Course, tuple[int, int, 
 class _Training:
     """A worker's training."""
 
-    def __init__(self, plan: Plan, setting: Setting, data: _Data, stop: Stop) -> None:
-        self.plan, self.setting, self.data, self._stop = plan, setting, data, stop
+    def __init__(self, plan: Plan, setting: Setting, data: _Data, stop: Stop, metrics: Metrics) -> None:
+        self.plan, self.setting, self.data, self._stop, self._metrics = plan, setting, data, stop, metrics
         self.workers = setting.cluster.workers
         self.began = time.monotonic()
         self.trace_s = 0.0
@@ -321,7 +323,7 @@ class _Training:
                     continue
                 self.stepper.train(chunk, rate, self.steps, (self._stop.asked, self._waited))
                 self.step, self.steps = self.step + chunk.steps, self.steps + chunk.steps
-                part.stepped(chunk.steps)
+                self._metrics.stepped(chunk.steps, chunk.own, part.stepped(chunk.steps), self._waited)
                 progress(chunk.events)
                 due = every and self.steps % every == 0 and self.step < loader.steps
                 if self._asked() or due:
@@ -389,6 +391,7 @@ class _Training:
                     "--learning-rate, or see whether the data have values that are no numbers"
                 )
         self.course.epochs.append(told)
+        self._metrics.epoch(told)
         self.setting.progress.note(epoch_line(told))
         loss = told["test_loss"]
         if loss is not None and (not self.course.best or loss < self.course.best["loss"]):

@@ -84,6 +84,8 @@ Examples:
 @click.option("--watch-port", type=click.IntRange(1, 65535),
               help="Where worker 0 listens for the others.  [default: one above its port]")
 @click.option("--join-timeout", type=Time(), default=120.0, show_default="2min", help="How long workers wait for each other.")
+@click.option("--metrics", metavar="[HOST:]PORT[-LAST]",
+              help="Where Prometheus reads steps and their waits; 9480-9489: the first port that is free.  [default: nowhere]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @store_options
 def train(settings: StoreSettings, local_workers: int | None, as_json: bool, **options: Any) -> None:

@@ -25,12 +25,14 @@ class Part:
 
         return Totals(self.sums["loss"], self.sums["correct"], self.sums["events"], 0.0, self.sums["wait_s"])
 
-    def stepped(self, steps: int) -> None:
-        """Steps were taken since the last, or since :meth:`resume`."""
+    def stepped(self, steps: int) -> float:
+        """Steps were taken since the last, or since :meth:`resume`: in so many seconds."""
         now = time.monotonic()
-        self._times.add(now - self._last, steps)
-        self.sums["wall_s"] += now - self._last
+        taken = now - self._last
+        self._times.add(taken, steps)
+        self.sums["wall_s"] += taken
         self._last = now
+        return taken
 
     def resume(self) -> None:
         """What happened since the last steps was no training."""
