@@ -8,6 +8,7 @@
 //!  benches/write_parts     1 GiB by parts, beside hyper                   │
 //!  benches/read_patterns   scans, columns, baskets …, beside peers        ┤
 //!  benches/moves           renames, removals of many                      ┴─▶ emulator.rs   the emulator, likewise
+//!  benches/principal       who signs, asked for each request                (no server)
 //!  benches/record          one value, one attempt, into histograms          (no server)
 //!            │
 //!            ├─ client.rs   bare hyper and storescope; the other peers stand in the one bench that links them
