@@ -13,11 +13,19 @@ help:
 	@echo "make test         everything that must hold: Rust, vectors, Oracle's Python SDK, boto3, hdrhistogram, the wheel,"
 	@echo "                  the jar by Hadoop's contract suites and one round trip of Spark, the workloads (needs Maven and a JDK from 17 on)"
 	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, DataFusion, ocifs, oci-cli, UploadManager,"
+	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, two minutes of soak, 20,000 requests against the"
+	@echo "make test-matrix  the long suites: each feature alone, object_store's own suite, fuzz targets, DataFusion, ocifs, oci-cli, UploadManager,"
 	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, 20,000 requests against the"
+	@echo "                  rclone, s5cmd, Oracle's Java SDK, S3 servers of others, proxies, toxiproxy, 20,000 requests against the"
+	@echo "                  rclone, s5cmd, Oracle's Java SDK, its Go and Java SDKs as each principal, S3 servers of others, proxies, 20,000 requests against the"
 	@echo "                  server's record, the second RSA provider, dask and coffea, the wheel as it is given out,"
+	@echo "                  the wheel and the jar under threads, interrupts and collections for five minutes each,"
 	@echo "                  Hadoop's suites on 3.5.0 and by S3, Spark's committers, failures and older release, the commands"
 	@echo "                  of docs/HADOOP.md, Delta Lake and Iceberg; the reduction on two Sparks and a cluster, beside ROOT;"
-	@echo "                  the trigger classifier's inclusive model, four workers, and its first steps on two Sparks"
+	@echo "                  the trigger classifier's inclusive model, four workers, and its first steps on two Sparks;"
+	@echo "                  each query of the dashboards and alerts by a Prometheus over a real application and a real training;"
+	@echo "                  the Helm chart on Kubernetes' own API server and controllers;"
+	@echo "                  its objects by the schemas of three minors, and its pods as processes"
 	@echo "make lint         format, clippy, docs, licences"
 	@echo "make dist         the wheel and the jars for any Linux x86_64, in dist/"
 	@echo "make bench        benchmarks against peers (benches/README.md)"
@@ -45,11 +53,12 @@ check:
 	@scripts/stages format clippy unit
 
 test:
-	@scripts/stages format clippy docs edges build rust interop instrument workloads-env jar 'python trainer | workloads hadoop spark'
+	@scripts/stages format clippy docs edges build rust models interop instrument workloads-env jar 'python trainer | workloads hadoop spark'
 
 test-matrix:
-	@scripts/stages build features rsa-provider object-store datafusion clients s3-others java truth instrument-matrix python python-matrix python-exits wheel \
-		jar hadoop-matrix spark-matrix workloads-matrix trainer-matrix dist-jar
+	@scripts/stages build soak features rsa-provider object-store fuzz datafusion clients principals-matrix toxiproxy s3-others \
+		java truth instrument-matrix python python-matrix python-exits wheel jar stress hadoop-matrix spark-matrix workloads-matrix \
+		trainer-matrix dashboards deploy deploy-matrix plane dist-jar
 
 lint:
 	@scripts/stages format clippy docs deny
